@@ -1,0 +1,6 @@
+//! tapwatch watches smart-meter water use as it streams in, and raises an alert when a person who lives alone has
+//! stopped using water, when water runs that nobody uses, and when a meter falls silent.
+//!
+//! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
+
+pub mod model;

@@ -1,0 +1,15 @@
+//! Plain values shared by every layer: identifiers, times, readings, findings, alerts.
+//!
+//! Architecture invariant: nothing here knows how a value was read, stored or sent.
+
+mod alert;
+mod ids;
+mod reading;
+mod record;
+mod time;
+
+pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, Severity};
+pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
+pub use reading::{Litres, Measure, Quality, Reading};
+pub use record::{DeadLetter, HomeRecord, RawRecord};
+pub use time::{DAY, EventTime, HOUR, MINUTE, format_span};
