@@ -3,4 +3,9 @@
 //!
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
+pub mod alert;
+pub mod detect;
+pub mod home;
+pub mod ingest;
 pub mod model;
+pub mod partition;

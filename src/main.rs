@@ -1,1 +1,3 @@
+//! The `tapwatch` command.
+
 fn main() {}

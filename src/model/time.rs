@@ -14,7 +14,7 @@ pub const DAY: u32 = 86_400;
 
 /// A moment of event time or of arrival time, in whole seconds since 1970 (UTC), good until 2106.
 ///
-/// Four bytes, because every home keeps several of them. Arithmetic saturates: validation keeps real
+/// RFC 3339 in forms that people read, a number in snapshots. Four bytes, because every home keeps several of them. Arithmetic saturates: validation keeps real
 /// times far from both ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(u32);
@@ -99,12 +99,19 @@ impl FromStr for EventTime {
 
 impl Serialize for EventTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u32(self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for EventTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u32::deserialize(deserializer).map(Self);
+        }
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }

@@ -1,0 +1,12 @@
+//! From findings (levels) to alerts (episodes): one id, a life of its own, and the record that subscribers read.
+
+mod case;
+mod event;
+mod id;
+
+#[cfg(test)]
+mod tests;
+
+pub use case::{Case, Transition, decide};
+pub use event::{CONTENT_TYPE, CloudEvent, EVENT_TYPE};
+pub use id::alert_id;

@@ -1,0 +1,103 @@
+//! What every detector promises. `detect/tests.rs` holds all of them to it.
+
+use std::fmt::Debug;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::home::{Interval, Usage};
+use crate::model::{AlertKind, AlertState, EventTime, Explanation, Finding, Severity};
+
+/// What a detector may look at.
+#[derive(Clone, Copy)]
+pub struct HomeView<'a> {
+    /// What follows from the home's readings in order.
+    pub usage: &'a Usage,
+    /// The home's own time zone.
+    pub time_zone: &'a TimeZone,
+    /// When the meter heard from least recently last delivered a measured reading; `None` before the first.
+    pub heard_at: Option<EventTime>,
+    /// The stream's time.
+    pub now: EventTime,
+}
+
+/// An alert as it stands, for the words of its next record.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAlert<'a> {
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The rule that was met.
+    pub rule: &'a str,
+    /// When what is reported began.
+    pub since: EventTime,
+    /// When the rule was met.
+    pub detected_at: EventTime,
+    /// How much it matters.
+    pub severity: Severity,
+}
+
+/// A setting that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The setting's key, with dots.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Mistake {
+    /// A mistake in the setting `key`.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The same, seen from the table that holds it.
+    pub fn below(self, table: &str) -> Self {
+        Self {
+            key: format!("{table}.{}", self.key),
+            ..self
+        }
+    }
+}
+
+/// A detector: a pure function of a home's usage and of its own state.
+///
+/// 1. It says a level: `finding` is the same however often it is asked, and changes nothing.
+/// 2. Only a measured stretch may begin or end a finding. A gap does neither.
+/// 3. `since ≤ detected_at ≤ home.now`, or the frontier where that is later.
+/// 4. Equal intervals in equal order give equal states; a state read back from its bytes goes on as the original.
+/// 5. `on_time` changes nothing before `next_deadline`.
+/// 6. Every record is explained in numbers and in both languages.
+pub trait Detector {
+    /// What it reports.
+    const KIND: AlertKind;
+    /// Its rules, as a programme states them.
+    type Settings: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned;
+    /// What it keeps of one home: a few bytes.
+    type State: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned;
+
+    /// Every mistake in the settings.
+    fn mistakes(settings: &Self::Settings) -> Vec<Mistake>;
+    /// A stretch of the home's time became known, or was given up; `home.usage` includes it.
+    fn on_interval(settings: &Self::Settings, state: &mut Self::State, home: &HomeView<'_>, interval: &Interval);
+    /// The stream's time moved on without a reading of this home.
+    fn on_time(_settings: &Self::Settings, _state: &mut Self::State, _home: &HomeView<'_>) {}
+    /// The time after which `on_time` or the passing of time alone may change the finding.
+    fn next_deadline(_settings: &Self::Settings, _state: &Self::State, _home: &HomeView<'_>) -> Option<EventTime> {
+        None
+    }
+    /// What it says now.
+    fn finding(settings: &Self::Settings, state: &Self::State, home: &HomeView<'_>) -> Option<Finding>;
+    /// Why, in numbers and words, for a record in state `state` of `alert`.
+    fn explain(
+        settings: &Self::Settings,
+        state: &Self::State,
+        home: &HomeView<'_>,
+        alert: &OpenAlert<'_>,
+        record: AlertState,
+    ) -> Explanation;
+}

@@ -1,0 +1,178 @@
+//! The numbers and the words of an inactivity alert.
+
+use serde_json::{Map, Value, json};
+use statrs::distribution::{Beta, ContinuousCDF};
+
+use super::learned::comparable;
+use super::settings::{Condition, InactivitySettings, Rule};
+use super::{HomeView, InactivityState};
+use crate::detect::OpenAlert;
+use crate::detect::words::{figure, local_time, span_zh};
+use crate::model::{AlertState, BothLanguages, Explanation, HOUR, format_span};
+
+pub(super) fn explain(
+    settings: &InactivitySettings,
+    state: &InactivityState,
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    record: AlertState,
+) -> Explanation {
+    if record == AlertState::Resolved {
+        return resolved(home, alert);
+    }
+    let usage = home.usage;
+    let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
+    let dry = usage.frontier().since(alert.since);
+    let since = local_time(alert.since, usage.frontier(), home.time_zone);
+    let mut evidence = Map::new();
+    evidence.insert("dry_since".into(), json!(alert.since));
+    evidence.insert("dry_hours".into(), hours(dry));
+    evidence.insert("last_use_ended_at".into(), json!(usage.last_sign()));
+    evidence.insert("measured_until".into(), json!(usage.frontier()));
+    let mut text = BothLanguages {
+        en: format!("No water since {since}, {}.", format_span(dry)),
+        zh: format!("自{since}起{}无用水。", span_zh(dry)),
+    };
+    if let Some(rule) = rule {
+        add_rule(rule, state, home, &mut evidence, &mut text);
+    }
+    add_comparison(home, alert, dry, &mut evidence, &mut text);
+    let floor = usage.floor().litres_per_hour();
+    if floor > 0.0 {
+        evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
+        text.en += &format!(" A leak of about {} L/h runs; it is not counted as use.", figure(floor));
+        text.zh += &format!("存在约{}升/小时的漏水，不计为用水。", figure(floor));
+    }
+    let reason = match record {
+        AlertState::Raised => "no_sign_of_life",
+        _ => "still_no_sign_of_life",
+    };
+    Explanation { reason, evidence, text }
+}
+
+fn hours(seconds: u32) -> Value {
+    json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
+}
+
+/// What the rule asks for, and how the home stands to it.
+fn add_rule(
+    rule: &Rule,
+    state: &InactivityState,
+    home: &HomeView<'_>,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    match &rule.when {
+        Condition::NoUse { hours } => {
+            evidence.insert("rule_hours".into(), json!(hours));
+        }
+        Condition::Learned { lambda } => {
+            evidence.insert("rule_hours".into(), json!(state.threshold_hours));
+            evidence.insert("lambda_hours".into(), json!(lambda));
+        }
+        Condition::FewLitres { below, hours } => {
+            let litres = home
+                .usage
+                .litres_above_floor(*hours, home.usage.next_hour())
+                .unwrap_or(0.0);
+            evidence.insert("rule_litres".into(), json!(below));
+            evidence.insert("rule_hours".into(), json!(hours));
+            evidence.insert("litres_in_window".into(), json!(litres));
+            *text = BothLanguages {
+                en: format!(
+                    "Only {} L in the last {hours} h; the programme expects {below} L.",
+                    figure(litres)
+                ),
+                zh: format!("近{hours}小时仅用水{}升，低于{below}升。", figure(litres)),
+            };
+        }
+        Condition::Bands { bands, .. } => {
+            let names: Vec<String> = bands.iter().map(ToString::to_string).collect();
+            text.en += &format!(" None in the hours {} of the day.", names.join(", "));
+            text.zh += &format!("在每日{}时段无用水。", names.join("、"));
+            evidence.insert("rule_bands".into(), json!(names));
+        }
+    }
+}
+
+/// This home's own spells, so that a person can check the judgement.
+fn add_comparison(
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    dry: u32,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    let own = comparable(home.usage.routine(), alert.since.hour(), dry / HOUR, home.time_zone);
+    evidence.insert("known_days".into(), json!((own.known_days * 10.0).round() / 10.0));
+    evidence.insert("comparable_spells".into(), json!(own.spells));
+    evidence.insert("comparable_spells_ended_by_now".into(), json!(own.ended));
+    evidence.insert("longest_spell_hours".into(), json!(own.longest_hours));
+    if own.spells >= 5 {
+        let share = 100.0 * f64::from(own.ended) / f64::from(own.spells);
+        evidence.insert("share_ended_percent".into(), json!((share * 10.0).round() / 10.0));
+        if let Some(least) = share_at_least(own.ended, own.spells) {
+            evidence.insert(
+                "share_ended_at_least_percent".into(),
+                json!((least * 1_000.0).round() / 10.0),
+            );
+        }
+        let share = figure(share as f32);
+        text.en += &format!(
+            " At this hour {share} % of this home's dry spells have ended ({} of {}).",
+            own.ended, own.spells
+        );
+        text.zh += &format!(
+            "此时段该户{share}%的无用水时段此刻已结束（{}次中的{}次）。",
+            own.spells, own.ended
+        );
+    }
+    if own.longest_hours > 0 {
+        let (days, longest) = (own.known_days.round().max(1.0), own.longest_hours * HOUR);
+        text.en += &format!(" The longest within a day was {} in {days} days.", format_span(longest));
+        text.zh += &format!("近{days}天一日内最长为{}。", span_zh(longest));
+    }
+}
+
+/// The share of spells that end by now is at least this, with 95 % confidence (Jeffreys interval; Brown, Cai and
+/// DasGupta 2001).
+fn share_at_least(ended: u32, spells: u32) -> Option<f64> {
+    let posterior = Beta::new(f64::from(ended) + 0.5, f64::from(spells - ended) + 0.5).ok()?;
+    Some(posterior.inverse_cdf(0.05))
+}
+
+fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
+    let zone = home.time_zone;
+    let since = local_time(alert.since, home.usage.frontier(), zone);
+    let mut evidence = Map::new();
+    evidence.insert("dry_since".into(), json!(alert.since));
+    let sign = home.usage.last_sign().filter(|sign| *sign > alert.detected_at);
+    let Some(sign) = sign else {
+        evidence.insert("last_use_ended_at".into(), json!(home.usage.last_sign()));
+        let text = BothLanguages {
+            en: format!("Late readings show that the rule was not met: water was used after {since}."),
+            zh: format!("补到的读数表明{since}之后曾有用水，告警条件不成立。"),
+        };
+        return Explanation {
+            reason: "corrected_by_late_readings",
+            evidence,
+            text,
+        };
+    };
+    let dry = sign.since(alert.since);
+    evidence.insert("use_returned_by".into(), json!(sign));
+    evidence.insert("dry_hours_at_most".into(), hours(dry));
+    let returned = local_time(sign, home.usage.frontier(), zone);
+    let text = BothLanguages {
+        en: format!(
+            "Water is used again, by {returned}; it was dry since {since}, {}.",
+            format_span(dry)
+        ),
+        zh: format!("{returned}前已恢复用水；此前自{since}起{}无用水。", span_zh(dry)),
+    };
+    Explanation {
+        reason: "use_returned",
+        evidence,
+        text,
+    }
+}

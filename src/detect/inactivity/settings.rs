@@ -1,0 +1,217 @@
+//! Rules of inactivity, in the words of a programme.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::detect::Mistake;
+use crate::home::WINDOW_HOURS;
+use crate::model::{HOUR, Severity};
+
+/// The most rules one programme may have: which were met is kept as bits.
+pub const MAX_RULES: usize = 16;
+
+/// The rules of a programme.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InactivitySettings {
+    /// The rules; the first one met raises the alert.
+    pub rules: Vec<Rule>,
+    /// Hours of known use after which learned rules speak.
+    pub learn_hours: u32,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name, as alerts give it.
+    pub name: Arc<str>,
+    /// How much it matters when it is met.
+    #[serde(default = "default_severity")]
+    pub severity: Severity,
+    /// Holds only until the learned rules of the programme speak for this home.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_learned: bool,
+    /// When it is met.
+    pub when: Condition,
+}
+
+fn default_severity() -> Severity {
+    Severity::High
+}
+
+/// When a rule is met.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Condition {
+    /// No sign of life for so many hours.
+    NoUse {
+        /// Measured hours.
+        hours: f64,
+    },
+    /// Fewer litres than this, above the leak floor, in the last whole hours.
+    FewLitres {
+        /// Litres.
+        below: f32,
+        /// Whole hours.
+        hours: u32,
+    },
+    /// No sign of life in bands of the local day.
+    Bands {
+        /// The bands, such as `05-09`.
+        bands: Vec<Band>,
+        /// Met only when the latest of every band was dry, instead of any one.
+        #[serde(default)]
+        all: bool,
+    },
+    /// The hour at which this home's own spells, begun about this hour, have ended: the T that minimises
+    /// `T + λ·P(T ≤ dry < 24 h)`.
+    Learned {
+        /// λ: hours of delay accepted for one false alert avoided.
+        lambda: f64,
+    },
+}
+
+/// A band of the local day in whole hours, such as `05-09`; `22-06` passes midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// First hour, 0 to 23.
+    pub from: i8,
+    /// The hour at which it ends, 0 to 23 (24 is written as 24 and kept as 0).
+    pub to: i8,
+}
+
+impl Band {
+    /// Length in hours on a day of 24 hours.
+    pub fn hours(self) -> u32 {
+        let hours = (i32::from(self.to) - i32::from(self.from)).rem_euclid(24);
+        if hours == 0 { 24 } else { hours.unsigned_abs() }
+    }
+}
+
+impl fmt::Display for Band {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}-{:02}", self.from, if self.to == 0 { 24 } else { self.to })
+    }
+}
+
+impl Serialize for Band {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Band {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let hours = text.split_once('-').and_then(|(from, to)| {
+            let (from, to) = (from.trim().parse::<i8>().ok()?, to.trim().parse::<i8>().ok()?);
+            ((0..24).contains(&from) && (1..=24).contains(&to)).then_some(Self { from, to: to % 24 })
+        });
+        hours.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no band of whole hours such as \"05-09\"")))
+    }
+}
+
+impl Default for InactivitySettings {
+    /// The learned rule, a fixed one until it speaks, and a backstop of a day. The defaults of λ and of the fixed rule
+    /// are measured in `docs/adr/0006-first-learned-rule.md`.
+    fn default() -> Self {
+        let rule = |name: &str, severity, until_learned, when| Rule {
+            name: name.into(),
+            severity,
+            until_learned,
+            when,
+        };
+        Self {
+            rules: vec![
+                rule("learned", Severity::High, false, Condition::Learned { lambda: 400.0 }),
+                rule("no-use-12h", Severity::High, true, Condition::NoUse { hours: 12.0 }),
+                rule(
+                    "no-use-24h",
+                    Severity::Critical,
+                    false,
+                    Condition::NoUse { hours: 24.0 },
+                ),
+            ],
+            learn_hours: 7 * 24,
+        }
+    }
+}
+
+impl Rule {
+    fn mistake(&self) -> Option<String> {
+        match &self.when {
+            Condition::NoUse { hours } if !(0.5..=240.0).contains(hours) => {
+                Some(format!("no_use.hours = {hours} is not between 0.5 and 240"))
+            }
+            Condition::FewLitres { below, .. } if !(*below > 0.0 && *below <= 100_000.0) => {
+                Some(format!("few_litres.below = {below} is not between 0 and 100000 litres"))
+            }
+            Condition::FewLitres { hours, .. } if !(1..=WINDOW_HOURS).contains(hours) => Some(format!(
+                "few_litres.hours = {hours} is not between 1 and {WINDOW_HOURS}, the hours kept"
+            )),
+            Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
+                Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
+            }
+            Condition::Learned { lambda } if !(1.0..=1e6).contains(lambda) => {
+                Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"))
+            }
+            _ if self.name.is_empty() || self.name.len() > 64 => {
+                Some("the name is empty or longer than 64 bytes".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Measured seconds without a sign of life at which a rule of plain hours is met.
+    pub(super) fn no_use_seconds(&self) -> Option<u32> {
+        match self.when {
+            Condition::NoUse { hours } => Some((hours * f64::from(HOUR)).round() as u32),
+            _ => None,
+        }
+    }
+}
+
+impl InactivitySettings {
+    pub(super) fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        if self.rules.len() > MAX_RULES {
+            mistakes.push(Mistake::new(
+                "rules",
+                format!("{} rules; at most {MAX_RULES} are allowed", self.rules.len()),
+            ));
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            let key = format!("rules[{index}]");
+            mistakes.extend(
+                rule.mistake()
+                    .map(|message| Mistake::new(&key, format!("{}: {message}", rule.name))),
+            );
+            if self.rules[..index].iter().any(|other| other.name == rule.name) {
+                mistakes.push(Mistake::new(
+                    &key,
+                    format!("the name {:?} is given to two rules", rule.name),
+                ));
+            }
+        }
+        let learned = self
+            .rules
+            .iter()
+            .any(|rule| matches!(rule.when, Condition::Learned { .. }));
+        if !learned && self.rules.iter().any(|rule| rule.until_learned) {
+            mistakes.push(Mistake::new(
+                "rules",
+                "a rule holds until_learned, but no rule of the programme is learned",
+            ));
+        }
+        if !(24..=60 * 24).contains(&self.learn_hours) {
+            mistakes.push(Mistake::new(
+                "learn_hours",
+                format!("{} is not between 24 and 1440", self.learn_hours),
+            ));
+        }
+        mistakes
+    }
+}

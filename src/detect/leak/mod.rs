@@ -1,0 +1,194 @@
+//! Leak: a flow that has not stopped for a day.
+//!
+//! Method: the rule of the meters in the field ("no dry hour in 24 h", `programmes.md` lists Kamstrup, Badger, SFPUC and
+//! Seoul as variants), on whole UTC hours; the size is the home's floor, the least hourly flow of its last day. A run
+//! skips a few unknown hours rather than beginning anew, and a leak is over only after several dry hours, so that one
+//! that pauses does not flap.
+//! Units: litres an hour, known to one step of the meter. Limits: found after `hours` at the earliest; a home where
+//! water is really used in every hour of a day looks the same.
+
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use settings::LeakSettings;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+
+use super::words::{figure, local_time, span_zh};
+use super::{Detector, HomeView, Mistake, OpenAlert};
+use crate::home::{Interval, WINDOW_HOURS};
+use crate::model::{
+    AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, Severity, format_span,
+};
+
+/// From here on a leak is to be looked at within the day, in litres an hour (120 L a day).
+const MEDIUM_LITRES_PER_HOUR: f32 = 5.0;
+/// From here on it is to be looked at now, in litres an hour (a tap left running).
+const HIGH_LITRES_PER_HOUR: f32 = 30.0;
+
+/// The detector of leaks.
+pub struct Leak;
+
+/// The run of hours without a dry one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LeakState {
+    /// The first hour that has not been looked at.
+    next_hour: u32,
+    /// First hour of the run.
+    run_start: u32,
+    /// Measured hours in the run.
+    run_hours: u16,
+    /// Unknown hours at its end.
+    unknown: u8,
+    /// Dry hours of late, while a leak is open.
+    dry: u8,
+    /// When the open leak was found; zero when none is open.
+    detected_at: EventTime,
+    /// When the open leak began.
+    since: EventTime,
+    /// The largest severity reached, so that an update is sent on growth only.
+    severe: u8,
+}
+
+impl LeakState {
+    fn open(&self) -> bool {
+        self.detected_at > EventTime::ZERO
+    }
+}
+
+impl Detector for Leak {
+    const KIND: AlertKind = AlertKind::Leak;
+    type Settings = LeakSettings;
+    type State = LeakState;
+
+    fn mistakes(settings: &LeakSettings) -> Vec<Mistake> {
+        settings.mistakes()
+    }
+
+    fn on_interval(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, _: &Interval) {
+        let next = home.usage.next_hour();
+        let oldest = next.saturating_sub(WINDOW_HOURS);
+        if state.next_hour < oldest {
+            // More hours have passed at once than the window holds: none of them was measured hour by hour.
+            *state = LeakState {
+                next_hour: oldest,
+                run_hours: 0,
+                ..state.clone()
+            };
+        }
+        while state.next_hour < next {
+            let hour = state.next_hour;
+            state.next_hour += 1;
+            take_hour(settings, state, hour, home.usage.litres(hour));
+        }
+        if state.open() {
+            let floor = home.usage.floor().litres_per_hour();
+            let severe = u8::from(floor >= MEDIUM_LITRES_PER_HOUR) + u8::from(floor >= HIGH_LITRES_PER_HOUR);
+            state.severe = state.severe.max(severe);
+        }
+    }
+
+    fn finding(settings: &LeakSettings, state: &LeakState, _: &HomeView<'_>) -> Option<Finding> {
+        (settings.enabled && state.open()).then(|| Finding {
+            since: state.since,
+            detected_at: state.detected_at,
+            severity: match state.severe {
+                0 => Severity::Low,
+                1 => Severity::Medium,
+                _ => Severity::High,
+            },
+            rule: Arc::from(format!("no-dry-hour-{}h", settings.hours)),
+        })
+    }
+
+    fn explain(
+        settings: &LeakSettings,
+        state: &LeakState,
+        home: &HomeView<'_>,
+        alert: &OpenAlert<'_>,
+        record: AlertState,
+    ) -> Explanation {
+        let usage = home.usage;
+        let floor = usage.floor().litres_per_hour();
+        let lasted = EventTime::from_hour(usage.next_hour()).since(alert.since);
+        let hours = lasted as f32 / HOUR as f32;
+        let since = local_time(alert.since, home.now, home.time_zone);
+        let mut evidence = Map::new();
+        evidence.insert("rule_hours".into(), json!(settings.hours));
+        evidence.insert("measured_hours_with_flow".into(), json!(state.run_hours));
+        evidence.insert("floor_litres_per_hour".into(), json!(floor));
+        evidence.insert("meter_resolution_litres".into(), json!(usage.floor().resolution()));
+        evidence.insert("lasted_hours".into(), json!(hours));
+        if record == AlertState::Resolved {
+            let stopped = state.dry > 0 || usage.frontier() > alert.detected_at.plus(HOUR);
+            let (reason, en, zh) = if stopped {
+                ("flow_stopped", "The flow has stopped", "持续流水已停止")
+            } else {
+                (
+                    "corrected_by_late_readings",
+                    "Late readings show that the flow did stop",
+                    "补到的读数表明水流曾停止",
+                )
+            };
+            let text = BothLanguages {
+                en: format!("{en}; it had run since {since}, {}.", format_span(lasted)),
+                zh: format!("{zh}，自{since}起共{}。", span_zh(lasted)),
+            };
+            return Explanation { reason, evidence, text };
+        }
+        evidence.insert("lost_litres_estimate".into(), json!((floor * hours).round()));
+        let reason = if record == AlertState::Raised {
+            "flow_never_stopped"
+        } else {
+            "leak_grew"
+        };
+        let (rate, lost) = (figure(floor), figure((floor * hours).round()));
+        let text = BothLanguages {
+            en: format!(
+                "Water has not stopped since {since}, {}. At least {rate} L/h flow all the time, about {lost} L so far.",
+                format_span(lasted)
+            ),
+            zh: format!(
+                "自{since}起{}水流未曾停止，持续流量至少{rate}升/小时，至今约{lost}升。",
+                span_zh(lasted)
+            ),
+        };
+        Explanation { reason, evidence, text }
+    }
+}
+
+fn take_hour(settings: &LeakSettings, state: &mut LeakState, hour: u32, litres: Option<f32>) {
+    let Some(litres) = litres else {
+        state.unknown = state.unknown.saturating_add(1);
+        if u32::from(state.unknown) > settings.skip_unknown_hours {
+            state.run_hours = 0;
+        }
+        return;
+    };
+    state.unknown = 0;
+    if litres <= 0.0 || litres < settings.at_least_litres_per_hour {
+        state.run_hours = 0;
+        state.dry = state.dry.saturating_add(1);
+        if u32::from(state.dry) >= settings.clear_after_dry_hours {
+            state.detected_at = EventTime::ZERO;
+            state.severe = 0;
+        }
+        return;
+    }
+    if state.run_hours == 0 {
+        state.run_start = hour;
+    }
+    state.run_hours = state.run_hours.saturating_add(1);
+    if u32::from(state.run_hours) >= settings.hours {
+        state.dry = 0;
+        if !state.open() {
+            state.detected_at = EventTime::from_hour(hour + 1);
+            state.since = EventTime::from_hour(state.run_start);
+        }
+    }
+}

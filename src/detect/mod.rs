@@ -1,0 +1,94 @@
+//! Detectors: what a home's usage says about the people in it, and about its pipes and meters.
+//!
+//! A detector is a folder under the contract of [`Detector`], and one line of the registry below. It may read the home
+//! it is shown and change its own state; it knows nothing of other homes, of Kafka, of clocks, or of what was already
+//! said: it says what holds now (a level), and `alert` makes episodes of it.
+
+mod contract;
+pub mod inactivity;
+pub mod leak;
+pub mod silent_meter;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use contract::{Detector, HomeView, Mistake, OpenAlert};
+
+use serde::{Deserialize, Serialize};
+
+use crate::home::Interval;
+use crate::model::{AlertKind, AlertState, EventTime, Explanation, Finding};
+
+/// Writes, from one line a detector, everything that has to name them all.
+macro_rules! registry {
+    ($($name:ident: $detector:ty,)+) => {
+        /// The settings of all detectors: the rules of one programme.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct DetectorSettings {
+            $(#[doc = concat!("Of the `", stringify!($name), "` detector.")]
+            pub $name: <$detector as Detector>::Settings,)+
+        }
+
+        /// What all detectors keep of one home.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct DetectorStates {
+            $($name: <$detector as Detector>::State,)+
+        }
+
+        /// What the registered detectors report.
+        pub const KINDS: &[AlertKind] = &[$(<$detector as Detector>::KIND),+];
+
+        impl DetectorSettings {
+            /// Every mistake in the settings, with its key.
+            pub fn mistakes(&self) -> Vec<Mistake> {
+                let mut all = Vec::new();
+                $(all.extend(<$detector>::mistakes(&self.$name).into_iter().map(|mistake| mistake.below(stringify!($name))));)+
+                all
+            }
+        }
+
+        impl DetectorStates {
+            /// Shows all detectors a stretch of the home's time.
+            pub fn on_interval(&mut self, settings: &DetectorSettings, home: &HomeView<'_>, interval: &Interval) {
+                $(<$detector>::on_interval(&settings.$name, &mut self.$name, home, interval);)+
+            }
+
+            /// Tells all detectors that the stream's time has reached `home.now` without a reading of this home.
+            pub fn on_time(&mut self, settings: &DetectorSettings, home: &HomeView<'_>) {
+                $(<$detector>::on_time(&settings.$name, &mut self.$name, home);)+
+            }
+
+            /// The earliest time after which one of them may say something new without a reading.
+            pub fn next_deadline(&self, settings: &DetectorSettings, home: &HomeView<'_>) -> Option<EventTime> {
+                [$(<$detector>::next_deadline(&settings.$name, &self.$name, home)),+].into_iter().flatten().min()
+            }
+
+            /// What they say now, in the order of the registry.
+            pub fn findings(&self, settings: &DetectorSettings, home: &HomeView<'_>) -> [Option<Finding>; KINDS.len()] {
+                [$(<$detector>::finding(&settings.$name, &self.$name, home)),+]
+            }
+
+            /// Explains a record about to be written on an alert.
+            pub fn explain(
+                &self,
+                settings: &DetectorSettings,
+                home: &HomeView<'_>,
+                alert: &OpenAlert<'_>,
+                state: AlertState,
+            ) -> Explanation {
+                $(if alert.kind == <$detector as Detector>::KIND {
+                    return <$detector>::explain(&settings.$name, &self.$name, home, alert, state);
+                })+
+                Explanation::default()
+            }
+        }
+    };
+}
+
+registry! {
+    inactivity: inactivity::Inactivity,
+    leak: leak::Leak,
+    silent_meter: silent_meter::SilentMeter,
+}

@@ -1,0 +1,102 @@
+//! Silent meter: no measured reading has arrived for longer than the programme allows.
+//!
+//! Method: arrival, not event time, is what counts, so a daily upload of old readings is a sign of the meter's life.
+//! Limits: the allowed silence is one figure a programme; a home whose readings are all estimated or faulty is silent.
+
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use settings::SilentMeterSettings;
+
+use std::sync::Arc;
+
+use serde_json::{Map, json};
+
+use super::words::{local_time, span_zh};
+use super::{Detector, HomeView, Mistake, OpenAlert};
+use crate::home::Interval;
+use crate::model::{
+    AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, Severity, format_span,
+};
+
+/// The detector of silent meters. It keeps nothing: when the home was last heard is kept with the home.
+pub struct SilentMeter;
+
+impl Detector for SilentMeter {
+    const KIND: AlertKind = AlertKind::SilentMeter;
+    type Settings = SilentMeterSettings;
+    type State = ();
+
+    fn mistakes(settings: &SilentMeterSettings) -> Vec<Mistake> {
+        settings.mistakes()
+    }
+
+    fn on_interval(_: &SilentMeterSettings, (): &mut (), _: &HomeView<'_>, _: &Interval) {}
+
+    fn next_deadline(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<EventTime> {
+        let deadline = home.heard_at?.plus(settings.after_hours * HOUR);
+        (settings.enabled && deadline >= home.now).then_some(deadline)
+    }
+
+    fn finding(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<Finding> {
+        let since = home.heard_at?;
+        let detected_at = since.plus(settings.after_hours * HOUR);
+        (settings.enabled && home.now > detected_at).then(|| Finding {
+            since,
+            detected_at,
+            severity: Severity::Medium,
+            rule: Arc::from("silent-meter"),
+        })
+    }
+
+    fn explain(
+        settings: &SilentMeterSettings,
+        (): &(),
+        home: &HomeView<'_>,
+        alert: &OpenAlert<'_>,
+        record: AlertState,
+    ) -> Explanation {
+        let zone = home.time_zone;
+        let mut evidence = Map::new();
+        evidence.insert("allowed_silence_hours".into(), json!(settings.after_hours));
+        evidence.insert("last_reading_arrived_at".into(), json!(alert.since));
+        evidence.insert("readings_known_until".into(), json!(home.usage.frontier()));
+        let since = local_time(alert.since, home.now, zone);
+        if record == AlertState::Resolved {
+            let silent = home.heard_at.unwrap_or(home.now).since(alert.since);
+            evidence.insert("silent_hours".into(), json!(f64::from(silent) / f64::from(HOUR)));
+            let text = BothLanguages {
+                en: format!(
+                    "Readings arrive again, after {} of silence since {since}.",
+                    format_span(silent)
+                ),
+                zh: format!("读数已恢复，自{since}起静默{}。", span_zh(silent)),
+            };
+            return Explanation {
+                reason: "readings_resumed",
+                evidence,
+                text,
+            };
+        }
+        let silent = home.now.since(alert.since);
+        evidence.insert("silent_hours".into(), json!(f64::from(silent) / f64::from(HOUR)));
+        let text = BothLanguages {
+            en: format!(
+                "No measured reading has arrived since {since}, {}. Whether water is used is not known; \
+                 the home cannot be watched until readings return.",
+                format_span(silent)
+            ),
+            zh: format!(
+                "自{since}起{}未收到实测读数，用水情况不明；读数恢复前无法守护该户。",
+                span_zh(silent)
+            ),
+        };
+        Explanation {
+            reason: "no_readings",
+            evidence,
+            text,
+        }
+    }
+}

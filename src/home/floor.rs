@@ -1,0 +1,80 @@
+//! The leak floor: the flow that never stops.
+
+use serde::{Deserialize, Serialize};
+
+use super::window::Window;
+use crate::model::HOUR;
+
+/// Known hours over which the floor is the least: a home without a leak has a dry hour in every day.
+const FLOOR_HOURS: u32 = 24;
+/// With fewer known hours than this among them, the floor may fall but not rise.
+const ENOUGH_HOURS: u32 = 18;
+/// How far a steady leak is taken to vary, as a share of itself.
+const VARIATION: f32 = 0.1;
+
+/// The flow of a home that never stopped in its last day, in litres an hour, and how finely its meter counts.
+///
+/// The floor falls at once and rises only when a whole day has lain above it, so that use is never taken for a leak
+/// within a day. Method: minimum night flow as water utilities measure it (IWA), over all hours of the day, because
+/// one home's quiet hours are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    litres_per_hour: f32,
+    resolution: f32,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            litres_per_hour: 0.0,
+            resolution: f32::INFINITY,
+        }
+    }
+}
+
+impl Floor {
+    /// The floor in litres an hour; 0 where there is no leak.
+    pub fn litres_per_hour(&self) -> f32 {
+        self.litres_per_hour
+    }
+
+    /// The smallest step this home's meters have shown, in litres; `None` before any use.
+    pub fn resolution(&self) -> Option<f32> {
+        self.resolution.is_finite().then_some(self.resolution)
+    }
+
+    /// Learns from a measured volume how finely the meter counts.
+    pub(super) fn observe(&mut self, litres: f32) {
+        if litres >= 0.01 && litres < self.resolution {
+            self.resolution = litres;
+        }
+    }
+
+    /// Whether `litres` in `seconds` hold more than the leak: a sign of life.
+    pub fn is_use(&self, litres: f32, seconds: u32) -> bool {
+        if self.litres_per_hour <= 0.0 {
+            return litres > 0.0;
+        }
+        let leak = self.litres_per_hour * seconds as f32 / HOUR as f32;
+        // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
+        litres > leak + self.resolution().unwrap_or(1.0).min(10.0).max(VARIATION * leak) + 1e-4
+    }
+
+    /// Takes hour `next - 1` into account; answers whether the floor rose.
+    pub(super) fn hour_completed(&mut self, window: &Window, next: u32) -> bool {
+        let mut known = 0;
+        let mut least = f32::INFINITY;
+        for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(|hour| window.litres(hour, next)) {
+            known += 1;
+            least = least.min(litres);
+        }
+        if known == 0 {
+            return false;
+        }
+        let rose = known >= ENOUGH_HOURS && least > self.litres_per_hour;
+        if rose || least < self.litres_per_hour {
+            self.litres_per_hour = least;
+        }
+        rose
+    }
+}

@@ -1,0 +1,79 @@
+//! A stretch of a home's event time and what is known of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::MeterIndex;
+use crate::model::{EventTime, Measure, Quality};
+
+/// A reading in compact form, with its meter's place in the home instead of names.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeterReading {
+    /// Which of the home's meters.
+    pub meter: MeterIndex,
+    /// Start of the interval.
+    pub start: EventTime,
+    /// Length in seconds.
+    pub seconds: u32,
+    /// Volume in litres, or register; absent where nothing was measured.
+    pub measure: Option<CompactMeasure>,
+}
+
+/// [`Measure`] in a form that can be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum CompactMeasure {
+    /// Litres in the interval.
+    Volume(f32),
+    /// The index in litres at the interval's end.
+    Register(f64),
+}
+
+impl MeterReading {
+    /// From what was decoded. Only a measured value counts as measured: an estimate or a faulty value says nothing.
+    pub fn new(meter: MeterIndex, start: EventTime, seconds: u32, measure: Option<Measure>, quality: Quality) -> Self {
+        let measure = match (quality, measure) {
+            (Quality::Measured, Some(Measure::Volume(litres))) => Some(CompactMeasure::Volume(litres as f32)),
+            (Quality::Measured, Some(Measure::Register(litres))) => Some(CompactMeasure::Register(litres)),
+            _ => None,
+        };
+        Self {
+            meter,
+            start,
+            seconds,
+            measure,
+        }
+    }
+
+    /// End of the interval (exclusive).
+    pub fn end(&self) -> EventTime {
+        self.start.plus(self.seconds)
+    }
+}
+
+/// What is known of a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Flow {
+    /// Litres that were measured, 0 or more.
+    Measured(f32),
+    /// Nothing is known: missing, estimated or faulty.
+    Unknown,
+    /// Water was used somewhere within, and no more is known (a register moved across a gap).
+    UsedSomewhere(f32),
+}
+
+/// A stretch of a home's time, all its meters together; stretches follow each other without overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// First moment.
+    pub start: EventTime,
+    /// First moment after it.
+    pub end: EventTime,
+    /// What is known of it.
+    pub flow: Flow,
+}
+
+impl Interval {
+    /// Length in seconds.
+    pub fn seconds(&self) -> u32 {
+        self.end.since(self.start)
+    }
+}

@@ -1,0 +1,31 @@
+//! What is kept of one home: its meters, rolling window, leak floor and routine.
+//!
+//! Constraints: 400 bytes a home, ten million homes to a server; every value a pure function of the home's readings in
+//! order of event time, so that a replay gives the same state to the bit.
+//! Form: [`Usage`] is that function's value. [`Ordered`] wraps it (and whatever detectors keep beside it) and puts
+//! disorder right: readings that arrive behind a hole are applied at once, and applied again, in order, when the hole
+//! fills within the allowed lateness.
+//! Operation: [`Ordered::offer`] places a reading; [`Usage::apply`] turns it into home [`Interval`]s for the detectors.
+
+mod floor;
+mod interval;
+mod meters;
+mod order;
+mod register;
+mod routine;
+mod snapshot;
+mod usage;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use floor::Floor;
+pub use interval::{Flow, Interval, MeterReading};
+pub use meters::{MAX_METERS, MeterIndex};
+pub use order::{Ordered, Placement, TimelineState};
+pub use register::MeterEvent;
+pub use routine::{ROUTINE_HOURS, Routine, Spell, SpellEnd};
+pub use snapshot::{SnapshotError, open_snapshot, seal_snapshot};
+pub use usage::{HomeSettings, Usage};
+pub use window::WINDOW_HOURS;

@@ -1,0 +1,238 @@
+//! The usage of a home: everything that follows from its readings in order.
+
+use serde::{Deserialize, Serialize};
+
+use super::floor::Floor;
+use super::interval::{Flow, Interval, MeterReading};
+use super::meters::{MeterIndex, Meters};
+use super::register::MeterEvent;
+use super::routine::Routine;
+use super::window::{WINDOW_HOURS, Window};
+use crate::model::{DAY, EventTime, HOUR, MINUTE};
+
+/// Settings of what is kept of a home.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HomeSettings {
+    /// How long after newer readings a late one is still put in its place, in seconds.
+    pub allowed_lateness_seconds: u32,
+    /// How far a meter may jump ahead before a second reading must confirm it, in seconds.
+    pub max_jump_seconds: u32,
+    /// The greatest flow that a register may show, in litres an hour.
+    pub max_flow_litres_per_hour: f64,
+}
+
+impl Default for HomeSettings {
+    fn default() -> Self {
+        Self {
+            allowed_lateness_seconds: 3 * DAY,
+            max_jump_seconds: 14 * DAY,
+            max_flow_litres_per_hour: 20_000.0,
+        }
+    }
+}
+
+/// An interval up to this long says in which hour its water flowed; a longer one with use does not.
+const PLACEABLE_SECONDS: u32 = 2 * HOUR;
+/// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
+const HOUR_SLACK: u32 = 2 * MINUTE;
+
+/// What follows from a home's readings: window, floor, routine, and the last sign of life.
+///
+/// Invariant: equal readings in equal order give equal bytes. Nothing here depends on when a reading arrived.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    meters: Meters,
+    window: Window,
+    routine: Routine,
+    floor: Floor,
+    frontier: EventTime,
+    known_since: EventTime,
+    last_sign: EventTime,
+    /// Litres placed in the hour in progress.
+    open_litres: f32,
+    /// Seconds of the hour in progress that are measured.
+    open_seconds: u16,
+    /// Whether the hour in progress holds a sign of life.
+    open_used: bool,
+}
+
+impl Usage {
+    /// Up to where the home is known or given up.
+    pub fn frontier(&self) -> EventTime {
+        self.frontier
+    }
+
+    /// The end of the last sign of life; `None` before the first.
+    pub fn last_sign(&self) -> Option<EventTime> {
+        (self.last_sign > EventTime::ZERO).then_some(self.last_sign)
+    }
+
+    /// The start of the dry spell that goes on at the frontier, as far back as it is measured; `None` when there is use.
+    pub fn dry_since(&self) -> Option<EventTime> {
+        let since = self.last_sign.max(self.known_since);
+        (since < self.frontier).then_some(since)
+    }
+
+    /// The first UTC hour that is not complete yet.
+    pub fn next_hour(&self) -> u32 {
+        self.routine.next_hour()
+    }
+
+    /// Litres of one of the last [`WINDOW_HOURS`] complete hours; `None` where it is not wholly measured.
+    pub fn litres(&self, hour: u32) -> Option<f32> {
+        self.window.litres(hour, self.next_hour())
+    }
+
+    /// Litres above the leak floor in the `hours` hours before hour `before`; `None` where one is not wholly measured.
+    pub fn litres_above_floor(&self, hours: u32, before: u32) -> Option<f32> {
+        let floor = self.floor.litres_per_hour();
+        (before.checked_sub(hours)?..before)
+            .map(|hour| self.litres(hour).map(|litres| (litres - floor).max(0.0)))
+            .sum()
+    }
+
+    /// Hours used and known, for sixty days.
+    pub fn routine(&self) -> &Routine {
+        &self.routine
+    }
+
+    /// The flow that never stops.
+    pub fn floor(&self) -> &Floor {
+        &self.floor
+    }
+
+    /// Whether another meter has taken the place of meter `index`.
+    pub fn replaced(&self, index: MeterIndex) -> bool {
+        self.meters.replaced(index)
+    }
+
+    /// Up to where meter `index` has reported.
+    pub fn meter_frontier(&self, index: MeterIndex) -> Option<EventTime> {
+        self.meters.frontier(index)
+    }
+
+    /// Up to where the meter furthest ahead has reported.
+    pub fn latest(&self) -> EventTime {
+        self.meters.latest()
+    }
+
+    /// Whether all hours that the stretch touches are known.
+    pub fn knows(&self, start: EventTime, end: EventTime) -> bool {
+        let last = end.minus(1).hour().min(self.routine.next_hour().saturating_sub(1));
+        start.hour() >= self.routine.first_hour() && (start.hour()..=last).all(|hour| self.routine.used(hour).is_some())
+    }
+
+    /// Bytes kept on the heap besides the value itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.meters.heap_bytes() + self.routine.heap_bytes()
+    }
+
+    /// Applies one measured reading. `event` hears of classed steps, `emit` of each stretch of the home's time that
+    /// is now known or given up, with the usage as it stands then.
+    pub fn apply(
+        &mut self,
+        reading: &MeterReading,
+        settings: &HomeSettings,
+        event: impl FnMut(MeterEvent),
+        mut emit: impl FnMut(&Self, &Interval),
+    ) {
+        let mut meters = std::mem::take(&mut self.meters);
+        let lateness = settings.allowed_lateness_seconds;
+        meters.apply(
+            reading,
+            settings.max_flow_litres_per_hour,
+            lateness,
+            event,
+            |interval| {
+                self.take(&interval);
+                emit(self, &interval);
+            },
+        );
+        self.meters = meters;
+    }
+
+    fn take(&mut self, interval: &Interval) {
+        if self.frontier == EventTime::ZERO {
+            self.frontier = interval.start;
+            self.known_since = interval.start;
+        }
+        match interval.flow {
+            Flow::Unknown => self.known_since = interval.end,
+            Flow::UsedSomewhere(_) => {
+                self.last_sign = interval.end;
+                self.known_since = interval.end;
+            }
+            Flow::Measured(litres) => {
+                self.floor.observe(litres);
+                if self.floor.is_use(litres, interval.seconds()) {
+                    self.last_sign = interval.end;
+                    // The hours it covers are marked below only where it is short enough to be placed.
+                    if interval.seconds() > PLACEABLE_SECONDS {
+                        return self.pass(interval, None);
+                    }
+                    return self.pass(interval, Some((litres, true)));
+                }
+                return self.pass(interval, Some((litres, false)));
+            }
+        }
+        self.pass(interval, None);
+    }
+
+    /// Moves the frontier over an interval, with its litres and whether they are a sign of life where it is measured.
+    fn pass(&mut self, interval: &Interval, measured: Option<(f32, bool)>) {
+        let main_hour = interval.start.plus(interval.seconds() / 2).hour();
+        let long = interval.seconds() > PLACEABLE_SECONDS;
+        let mut start = interval.start;
+        while start < interval.end {
+            let hour = start.hour();
+            let next = EventTime::from_hour(hour + 1);
+            let end = interval.end.min(next);
+            if let Some((litres, used)) = measured {
+                self.open_seconds += end.since(start) as u16;
+                if long {
+                    self.open_litres += litres * end.since(start) as f32 / interval.seconds() as f32;
+                } else if hour == main_hour {
+                    self.open_litres += litres;
+                    self.open_used |= used;
+                }
+            }
+            start = end;
+            self.frontier = end;
+            if end == next {
+                self.complete(hour);
+            }
+        }
+    }
+
+    fn complete(&mut self, hour: u32) {
+        let whole = u32::from(self.open_seconds) + HOUR_SLACK >= HOUR;
+        let known = if self.open_used {
+            Some(true)
+        } else {
+            whole.then_some(false)
+        };
+        self.window.push(hour, whole.then_some(self.open_litres));
+        self.routine.push(hour, known);
+        (self.open_litres, self.open_seconds, self.open_used) = (0.0, 0, false);
+        if self.floor.hour_completed(&self.window, hour + 1) {
+            self.read_signs_again(hour + 1);
+        }
+    }
+
+    /// The floor rose: what looked like use in the hours since may have been the leak alone.
+    fn read_signs_again(&mut self, next: u32) {
+        for hour in (next.saturating_sub(WINDOW_HOURS)..next).rev() {
+            let Some(litres) = self.window.litres(hour, next) else {
+                continue;
+            };
+            if self.floor.is_use(litres, HOUR) {
+                return;
+            }
+            self.routine.clear_use(hour);
+            if self.last_sign > EventTime::from_hour(hour) {
+                self.last_sign = EventTime::from_hour(hour);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a batch does, as values: the shell performs it.
+
+use crate::home::MeterEvent;
+use crate::model::{Alert, DeadLetter, EventTime};
+
+/// Everything that follows from a batch of records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// Records for the alerts topic, in order.
+    pub alerts: Vec<Decided>,
+    /// Records that were kept out, in order.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Slots of homes whose state changed, in the order of change; one may be named more than once.
+    pub changed: Vec<u32>,
+    /// Hashes of the ids of homes seen for the first time.
+    pub new_homes: Vec<u64>,
+    /// Figures for the metrics.
+    pub counts: Counts,
+    /// Records of the batch that were applied or kept out.
+    pub records: u64,
+    /// The offset after the batch.
+    pub next_offset: i64,
+}
+
+/// An alert with the Kafka timestamp of the record that brought it; `None` where time alone did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The record for the alerts topic.
+    pub alert: Alert,
+    /// When the reading that brought it was put into the topic.
+    pub record_timestamp: Option<EventTime>,
+}
+
+/// What became of readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadingState {
+    /// A measured zero.
+    Zero,
+    /// A measured use (or a backward flow).
+    Use,
+    /// A register's index.
+    Register,
+    /// Late, and put in its place.
+    Late,
+    /// Later than is allowed, and kept out.
+    TooLate,
+    /// There already.
+    Duplicate,
+    /// An estimate of the utility.
+    Estimated,
+    /// Reported as faulty.
+    Faulty,
+    /// Reported as missing.
+    Missing,
+}
+
+impl ReadingState {
+    /// All states, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Zero,
+        Self::Use,
+        Self::Register,
+        Self::Late,
+        Self::TooLate,
+        Self::Duplicate,
+        Self::Estimated,
+        Self::Faulty,
+        Self::Missing,
+    ];
+
+    /// The name used as a metric label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::Use => "use",
+            Self::Register => "register",
+            Self::Late => "late",
+            Self::TooLate => "too_late",
+            Self::Duplicate => "duplicate",
+            Self::Estimated => "estimated",
+            Self::Faulty => "faulty",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+const EVENTS: [MeterEvent; 5] = [
+    MeterEvent::Rollover,
+    MeterEvent::SwappedMeter,
+    MeterEvent::Reset,
+    MeterEvent::ReverseFlow,
+    MeterEvent::BadRead,
+];
+
+/// Figures of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    readings: [u64; ReadingState::ALL.len()],
+    meter_events: [u64; EVENTS.len()],
+    /// Readings that came after a hole.
+    pub gaps: u64,
+}
+
+impl Counts {
+    pub(super) fn reading(&mut self, state: ReadingState) {
+        self.readings[state as usize] += 1;
+    }
+
+    pub(super) fn meter_event(&mut self, event: MeterEvent) {
+        self.meter_events[event as usize] += 1;
+    }
+
+    /// Readings by state, with the state's name.
+    pub fn readings(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        ReadingState::ALL
+            .iter()
+            .map(|state| (state.name(), self.readings[*state as usize]))
+    }
+
+    /// Classed steps of meters, with the class's name.
+    pub fn meter_events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        EVENTS
+            .iter()
+            .map(|event| (event.name(), self.meter_events[*event as usize]))
+    }
+
+    /// Adds the figures of another batch.
+    pub fn add(&mut self, other: &Self) {
+        self.readings
+            .iter_mut()
+            .zip(&other.readings)
+            .for_each(|(sum, more)| *sum += more);
+        self.meter_events
+            .iter_mut()
+            .zip(&other.meter_events)
+            .for_each(|(sum, more)| *sum += more);
+        self.gaps += other.gaps;
+    }
+}
+
+impl Effects {
+    /// Notes that the state of slot `index` changed.
+    pub(super) fn change(&mut self, index: u32) {
+        // Batches come home by home or mixed; looking at the last few is enough to keep the list short, and a home
+        // named twice does no harm.
+        if !self.changed.iter().rev().take(8).any(|changed| *changed == index) {
+            self.changed.push(index);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The rules of a deployment, as the core needs them.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use thiserror::Error;
+
+use crate::detect::DetectorSettings;
+use crate::home::HomeSettings;
+use crate::ingest::IngestSettings;
+
+/// Everything that the core's answer depends on besides the records.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What is accepted.
+    pub ingest: IngestSettings,
+    /// What is kept of a home.
+    pub home: HomeSettings,
+    /// The programmes by name; the first is that of homes that name none.
+    pub programmes: Vec<Programme>,
+    /// The time zone of homes that name none.
+    pub time_zone: TimeZone,
+    /// The zone (grid cell) of homes that name none.
+    pub zone: Option<Arc<str>>,
+}
+
+/// A named set of rules.
+#[derive(Clone, Debug)]
+pub struct Programme {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The rules of each detector.
+    pub detectors: DetectorSettings,
+}
+
+impl Default for Rules {
+    /// Defaults of every setting, in UTC.
+    fn default() -> Self {
+        Self {
+            ingest: IngestSettings::default(),
+            home: HomeSettings::default(),
+            programmes: vec![Programme {
+                name: "default".into(),
+                detectors: DetectorSettings::default(),
+            }],
+            time_zone: TimeZone::UTC,
+            zone: None,
+        }
+    }
+}
+
+/// A record of the homes topic that names what does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnknownName {
+    /// No such IANA time zone.
+    #[error("unknown time zone {0:?}")]
+    TimeZone(String),
+    /// No such programme in the settings.
+    #[error("unknown programme {name:?}; the settings have {known}")]
+    Programme {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// More time zones or zones than a partition may have.
+    #[error("more than 65535 different time zones or zones in one partition")]
+    TooMany,
+}
