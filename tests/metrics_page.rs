@@ -104,7 +104,52 @@ fn names_types_and_help() {
         .filter(|line| line.starts_with('#'))
         .map(|line| format!("{line}\n"))
         .collect();
-    expect![[r#""#]].assert_eq(&described);
+    expect![[r#"
+        # HELP tapwatch_alerts_total Records published on the alert topic, by the kind and state of the alert (unit: records).
+        # TYPE tapwatch_alerts_total counter
+        # HELP tapwatch_arrival_to_alert_seconds From the arrival of the record that decided it to the alert (unit: seconds).
+        # TYPE tapwatch_arrival_to_alert_seconds histogram
+        # HELP tapwatch_batch_duration_seconds Time to take a batch through the core (unit: seconds).
+        # TYPE tapwatch_batch_duration_seconds histogram
+        # HELP tapwatch_batch_records Size of the batches read (unit: records).
+        # TYPE tapwatch_batch_records histogram
+        # HELP tapwatch_build_info The version that runs; always 1 (unit: none).
+        # TYPE tapwatch_build_info gauge
+        # HELP tapwatch_commits_total Transactions ended, by outcome (unit: transactions).
+        # TYPE tapwatch_commits_total counter
+        # HELP tapwatch_consumer_lag_records Input between what is committed and the end of the partition (unit: records).
+        # TYPE tapwatch_consumer_lag_records gauge
+        # HELP tapwatch_dead_letters_total Input that could not be used and was set aside, by reason (unit: records).
+        # TYPE tapwatch_dead_letters_total counter
+        # HELP tapwatch_event_to_alert_seconds From the beginning of what is reported, in event time, to the alert (unit: seconds).
+        # TYPE tapwatch_event_to_alert_seconds histogram
+        # HELP tapwatch_homes Homes known (unit: homes).
+        # TYPE tapwatch_homes gauge
+        # HELP tapwatch_input_lost_records_total Input that retention deleted before it was read (unit: records).
+        # TYPE tapwatch_input_lost_records_total counter
+        # HELP tapwatch_invariant_breaches_total Times that something was seen which must never be, by invariant (unit: breaches).
+        # TYPE tapwatch_invariant_breaches_total counter
+        # HELP tapwatch_kafka_errors_total Errors that Kafka reported, by code (unit: errors).
+        # TYPE tapwatch_kafka_errors_total counter
+        # HELP tapwatch_meter_events_total What meters did other than count water, by class (unit: events).
+        # TYPE tapwatch_meter_events_total counter
+        # HELP tapwatch_misplaced_homes_total Homes whose records were seen in two partitions (unit: homes).
+        # TYPE tapwatch_misplaced_homes_total counter
+        # HELP tapwatch_open_alerts Alerts raised and not resolved (unit: alerts).
+        # TYPE tapwatch_open_alerts gauge
+        # HELP tapwatch_partitions Partitions of this instance, by state (unit: partitions).
+        # TYPE tapwatch_partitions gauge
+        # HELP tapwatch_readings_total What came in, or did not, by the state in which the core counted it (unit: readings).
+        # TYPE tapwatch_readings_total counter
+        # HELP tapwatch_rebalances_total What rebalances of the group did to this instance (unit: events).
+        # TYPE tapwatch_rebalances_total counter
+        # HELP tapwatch_replay_progress_ratio Share of the replay that is done; 1 when complete (unit: ratio).
+        # TYPE tapwatch_replay_progress_ratio gauge
+        # HELP tapwatch_replayed_records_total Input read again to restore state (unit: records).
+        # TYPE tapwatch_replayed_records_total counter
+        # HELP tapwatch_silent_homes Homes whose meter delivers nothing (unit: homes).
+        # TYPE tapwatch_silent_homes gauge
+    "#]].assert_eq(&described);
 }
 
 #[test]

@@ -56,9 +56,9 @@ fn pages(metrics: Metrics, health: Health) -> Router {
     let metrics = move || async move { ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], metrics.page()) };
     let live = {
         let health = health.clone();
-        move || async move { verdict("live", health.liveness(Instant::now())) }
+        move || async move { verdict("live", health.liveness(Instant::now()).map_err(|late| late.to_string())) }
     };
-    let ready = move || async move { verdict("ready", health.readiness()) };
+    let ready = move || async move { verdict("ready", health.readiness().map_err(|reason| reason.into_owned())) };
     Router::new()
         .route("/", get(INDEX))
         .route("/metrics", get(metrics))
@@ -67,12 +67,12 @@ fn pages(metrics: Metrics, health: Health) -> Router {
 }
 
 /// 200 `{"live":true}`, or 503 `{"live":false,"reason":"…"}`.
-fn verdict(what: &str, answer: Result<(), impl ToString>) -> impl IntoResponse + use<> {
+fn verdict(what: &str, answer: Result<(), String>) -> impl IntoResponse + use<> {
     let (status, body) = match answer {
         Ok(()) => (StatusCode::OK, json!({ what: true })),
         Err(reason) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            json!({ what: false, "reason": reason.to_string() }),
+            json!({ what: false, "reason": reason }),
         ),
     };
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string())
