@@ -9,3 +9,4 @@ pub mod home;
 pub mod ingest;
 pub mod model;
 pub mod partition;
+pub mod telemetry;

@@ -1,0 +1,346 @@
+//! Every metric of tapwatch: its name, help, unit, labels and buckets. No other file names a metric.
+//!
+//! Constraints: no label ever holds a home. Label values are `&'static str` given by the core, a partition number, or
+//! the name of a Kafka error, so the number of series is bounded by the code and the number of partitions.
+//!
+//! Format: Prometheus conventions (prefix, base units, `_total` for what only grows). As the text format has no line
+//! for a unit, each help line ends with it.
+//!
+//! Operation: counters take the number to add; adding 0 makes a series appear, so that its first real step is seen by
+//! `rate()`. What a gauge shows is set whole. [`Metrics::drop_partition`] takes away what a revoked partition showed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+const PARTITION: &str = "partition";
+
+const MINUTE: f64 = 60.0;
+const HOUR: f64 = 60.0 * MINUTE;
+const DAY: f64 = 24.0 * HOUR;
+
+/// From what happened in the home to the alert: rules wait for hours, and meters upload once a day.
+const EVENT_TO_ALERT: [f64; 15] = [
+    MINUTE,
+    5.0 * MINUTE,
+    15.0 * MINUTE,
+    30.0 * MINUTE,
+    HOUR,
+    2.0 * HOUR,
+    4.0 * HOUR,
+    6.0 * HOUR,
+    9.0 * HOUR,
+    12.0 * HOUR,
+    18.0 * HOUR,
+    DAY,
+    1.5 * DAY,
+    2.0 * DAY,
+    3.0 * DAY,
+];
+
+/// From the arrival of the deciding record to the alert: milliseconds in operation, hours after an outage.
+const ARRIVAL_TO_ALERT: [f64; 15] = [
+    0.001,
+    0.005,
+    0.01,
+    0.05,
+    0.1,
+    0.5,
+    1.0,
+    5.0,
+    15.0,
+    MINUTE,
+    5.0 * MINUTE,
+    15.0 * MINUTE,
+    HOUR,
+    6.0 * HOUR,
+    DAY,
+];
+
+const BATCH_RECORDS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0];
+
+const BATCH_DURATION: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The metrics of one engine, with a registry of their own. Cheap to clone: all clones are one.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Families>);
+
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    readings: IntCounterVec,
+    meter_events: IntCounterVec,
+    dead_letters: IntCounterVec,
+    misplaced_homes: IntCounter,
+    input_lost_records: IntCounter,
+    homes: IntGaugeVec,
+    silent_homes: IntGaugeVec,
+    alerts: IntCounterVec,
+    open_alerts: IntGaugeVec,
+    event_to_alert: HistogramVec,
+    arrival_to_alert: HistogramVec,
+    batch_records: Histogram,
+    batch_duration: Histogram,
+    commits: IntCounterVec,
+    partitions: IntGaugeVec,
+    consumer_lag: IntGaugeVec,
+    replay_progress: GaugeVec,
+    replayed_records: IntCounter,
+    rebalances: IntCounterVec,
+    kafka_errors: IntCounterVec,
+    invariant_breaches: IntCounterVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics that all stand at their beginning.
+    pub fn new() -> Self {
+        Self(Arc::new(Families::new()))
+    }
+
+    /// Readings that the core found in this state: `accepted_zero`, `late`, `estimated`, `missing` …
+    pub fn readings(&self, state: &'static str, n: u64) {
+        self.0.readings.with_label_values(&[state]).inc_by(n);
+    }
+
+    /// Things of this class that meters did: `rollover`, `swapped_meter`, `reset`, `reverse_flow`, `bad_read`.
+    pub fn meter_events(&self, class: &'static str, n: u64) {
+        self.0.meter_events.with_label_values(&[class]).inc_by(n);
+    }
+
+    /// Records sent to the dead-letter topic for this reason.
+    pub fn dead_letters(&self, reason: &'static str, n: u64) {
+        self.0.dead_letters.with_label_values(&[reason]).inc_by(n);
+    }
+
+    /// Homes seen in a second partition.
+    pub fn misplaced_homes(&self, n: u64) {
+        self.0.misplaced_homes.inc_by(n);
+    }
+
+    /// Records that retention deleted before they were read.
+    pub fn input_lost_records(&self, n: u64) {
+        self.0.input_lost_records.inc_by(n);
+    }
+
+    /// The homes of a partition, and how many of them deliver nothing.
+    pub fn set_homes(&self, partition: i32, homes: u64, silent: u64) {
+        let partition = partition.to_string();
+        self.0.homes.with_label_values(&[&partition]).set(whole(homes));
+        self.0.silent_homes.with_label_values(&[&partition]).set(whole(silent));
+    }
+
+    /// Alert records published of this kind and state.
+    pub fn alerts(&self, kind: &'static str, state: &'static str, n: u64) {
+        self.0.alerts.with_label_values(&[kind, state]).inc_by(n);
+    }
+
+    /// The alerts of this kind that are open in a partition.
+    pub fn set_open_alerts(&self, kind: &'static str, partition: i32, open: u64) {
+        self.0
+            .open_alerts
+            .with_label_values(&[kind, &partition.to_string()])
+            .set(whole(open));
+    }
+
+    /// From the beginning of what an alert reports, in event time, to its first record.
+    pub fn event_to_alert(&self, kind: &'static str, delay: Duration) {
+        self.0
+            .event_to_alert
+            .with_label_values(&[kind])
+            .observe(delay.as_secs_f64());
+    }
+
+    /// From the arrival of the record that decided it to an alert's first record.
+    pub fn arrival_to_alert(&self, kind: &'static str, delay: Duration) {
+        self.0
+            .arrival_to_alert
+            .with_label_values(&[kind])
+            .observe(delay.as_secs_f64());
+    }
+
+    /// A batch was taken through the core: its size, and how long that took.
+    pub fn batch(&self, records: usize, took: Duration) {
+        self.0.batch_records.observe(records as f64);
+        self.0.batch_duration.observe(took.as_secs_f64());
+    }
+
+    /// A transaction ended this way: `committed`, `aborted`, `fenced` …
+    pub fn commit(&self, outcome: &'static str) {
+        self.0.commits.with_label_values(&[outcome]).inc();
+    }
+
+    /// The partitions of this instance in this state: `restoring`, `live` … A state that none is in is set to 0.
+    pub fn set_partitions(&self, state: &'static str, n: u64) {
+        self.0.partitions.with_label_values(&[state]).set(whole(n));
+    }
+
+    /// The records between what is committed and the end of the partition.
+    pub fn set_consumer_lag(&self, partition: i32, records: u64) {
+        self.0
+            .consumer_lag
+            .with_label_values(&[partition.to_string()])
+            .set(whole(records));
+    }
+
+    /// How far the replay of a partition has come, as `done` of `total` records. A replay of nothing is complete.
+    pub fn set_replay_progress(&self, partition: i32, done: u64, total: u64) {
+        let ratio = if total == 0 { 1.0 } else { done as f64 / total as f64 };
+        self.0
+            .replay_progress
+            .with_label_values(&[partition.to_string()])
+            .set(ratio.min(1.0));
+    }
+
+    /// Records read again, silently, to restore state.
+    pub fn replayed_records(&self, n: u64) {
+        self.0.replayed_records.inc_by(n);
+    }
+
+    /// The group was rebalanced, and this happened to the instance: `assigned`, `revoked`, `lost` …
+    pub fn rebalance(&self, event: &'static str) {
+        self.0.rebalances.with_label_values(&[event]).inc();
+    }
+
+    /// Kafka reported an error. `code` is the name of the error code, never a message: names are a closed set.
+    pub fn kafka_error(&self, code: &str) {
+        self.0.kafka_errors.with_label_values(&[code]).inc();
+    }
+
+    /// Something was seen that this invariant rules out.
+    pub fn invariant_breach(&self, invariant: &'static str) {
+        self.0.invariant_breaches.with_label_values(&[invariant]).inc();
+    }
+
+    /// Takes away every series of a partition that is no longer this instance's; whoever owns it now shows them.
+    /// Counters stay: what was done was done.
+    pub fn drop_partition(&self, partition: i32) {
+        let families = &*self.0;
+        for gauges in [
+            &families.homes,
+            &families.silent_homes,
+            &families.open_alerts,
+            &families.consumer_lag,
+        ] {
+            drop_series(gauges, partition);
+        }
+        drop_series(&families.replay_progress, partition);
+    }
+
+    /// All metrics in the Prometheus text format, version 0.0.4.
+    pub fn page(&self) -> String {
+        TextEncoder
+            .encode_to_string(&self.0.registry.gather())
+            .expect("families gathered from a registry have series")
+    }
+}
+
+impl Families {
+    #[rustfmt::skip] // A table to look things up in: name, help, unit, labels.
+    fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name, help, unit| register(&registry, IntCounter::with_opts(Opts::new(name, describe(help, unit))));
+        let counters = |name, help, unit, labels: &[&str]|
+            register(&registry, IntCounterVec::new(Opts::new(name, describe(help, unit)), labels));
+        let gauges = |name, help, unit, labels: &[&str]|
+            register(&registry, IntGaugeVec::new(Opts::new(name, describe(help, unit)), labels));
+        let ratios = |name, help, labels: &[&str]|
+            register(&registry, GaugeVec::new(Opts::new(name, describe(help, "ratio")), labels));
+        let histogram = |name, help, unit, buckets: &[f64]|
+            register(&registry, Histogram::with_opts(distribution(name, help, unit, buckets)));
+        let histograms = |name, help, unit, buckets: &[f64], labels: &[&str]|
+            register(&registry, HistogramVec::new(distribution(name, help, unit, buckets), labels));
+
+        gauges("tapwatch_build_info", "The version that runs; always 1", "none", &["version"])
+            .with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+
+        Self {
+            readings: counters("tapwatch_readings_total",
+                "What came in, or did not, by the state in which the core counted it", "readings", &["state"]),
+            meter_events: counters("tapwatch_meter_events_total",
+                "What meters did other than count water, by class", "events", &["class"]),
+            dead_letters: counters("tapwatch_dead_letters_total",
+                "Input that could not be used and was set aside, by reason", "records", &["reason"]),
+            misplaced_homes: counter("tapwatch_misplaced_homes_total",
+                "Homes whose records were seen in two partitions", "homes"),
+            input_lost_records: counter("tapwatch_input_lost_records_total",
+                "Input that retention deleted before it was read", "records"),
+            homes: gauges("tapwatch_homes", "Homes known", "homes", &[PARTITION]),
+            silent_homes: gauges("tapwatch_silent_homes", "Homes whose meter delivers nothing", "homes", &[PARTITION]),
+
+            alerts: counters("tapwatch_alerts_total",
+                "Records published on the alert topic, by the kind and state of the alert", "records", &["kind", "state"]),
+            open_alerts: gauges("tapwatch_open_alerts", "Alerts raised and not resolved", "alerts", &["kind", PARTITION]),
+            event_to_alert: histograms("tapwatch_event_to_alert_seconds",
+                "From the beginning of what is reported, in event time, to the alert", "seconds", &EVENT_TO_ALERT, &["kind"]),
+            arrival_to_alert: histograms("tapwatch_arrival_to_alert_seconds",
+                "From the arrival of the record that decided it to the alert", "seconds", &ARRIVAL_TO_ALERT, &["kind"]),
+
+            batch_records: histogram("tapwatch_batch_records", "Size of the batches read", "records", &BATCH_RECORDS),
+            batch_duration: histogram("tapwatch_batch_duration_seconds",
+                "Time to take a batch through the core", "seconds", &BATCH_DURATION),
+            commits: counters("tapwatch_commits_total", "Transactions ended, by outcome", "transactions", &["outcome"]),
+            partitions: gauges("tapwatch_partitions", "Partitions of this instance, by state", "partitions", &["state"]),
+            consumer_lag: gauges("tapwatch_consumer_lag_records",
+                "Input between what is committed and the end of the partition", "records", &[PARTITION]),
+            replay_progress: ratios("tapwatch_replay_progress_ratio",
+                "Share of the replay that is done; 1 when complete", &[PARTITION]),
+            replayed_records: counter("tapwatch_replayed_records_total", "Input read again to restore state", "records"),
+            rebalances: counters("tapwatch_rebalances_total",
+                "What rebalances of the group did to this instance", "events", &["event"]),
+            kafka_errors: counters("tapwatch_kafka_errors_total", "Errors that Kafka reported, by code", "errors", &["code"]),
+            invariant_breaches: counters("tapwatch_invariant_breaches_total",
+                "Times that something was seen which must never be, by invariant", "breaches", &["invariant"]),
+            registry,
+        }
+    }
+}
+
+fn describe(help: &str, unit: &str) -> String {
+    format!("{help} (unit: {unit}).")
+}
+
+fn distribution(name: &str, help: &str, unit: &str, buckets: &[f64]) -> HistogramOpts {
+    HistogramOpts::new(name, describe(help, unit)).buckets(buckets.to_vec())
+}
+
+/// The table above is all that can fail here, and it fails in every test that makes a [`Metrics`].
+fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let family = made.expect("the name and labels of a metric are well formed");
+    registry
+        .register(Box::new(family.clone()))
+        .expect("the names of metrics are distinct");
+    family
+}
+
+/// Gauges are signed in the library; a count beyond its range shows as the largest there is.
+fn whole(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Removes the series of a partition, whatever their other labels are.
+fn drop_series<B: MetricVecBuilder>(family: &MetricVec<B>, partition: i32) {
+    let partition = partition.to_string();
+    for series in family.collect().iter().flat_map(|collected| collected.get_metric()) {
+        let labels: HashMap<&str, &str> = series
+            .get_label()
+            .iter()
+            .map(|label| (label.name(), label.value()))
+            .collect();
+        if labels.get(PARTITION) == Some(&partition.as_str()) {
+            // The only other remover is another call for this same partition, and then the series is gone as well.
+            let _ = family.remove(&labels);
+        }
+    }
+}
