@@ -4,3 +4,4 @@
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
 pub mod model;
+pub mod settings;
