@@ -95,7 +95,7 @@ impl<'a> Checker<'a> {
                 return Some(Value::Object(checked));
             }
             Content::List(items) if self.is_list(path, shape) || is_free(shape) => {
-                return Some(self.list(key, path, shape, items));
+                return self.list(key, path, shape, items);
             }
             Content::Untyped(text) if self.is_list(path, shape) => {
                 let item = |text: &str| Node {
@@ -104,7 +104,7 @@ impl<'a> Checker<'a> {
                 };
                 let items = text.split(',').map(item).collect();
                 let items = if text.trim().is_empty() { Vec::new() } else { items };
-                return Some(self.list(key, path, shape, items));
+                return self.list(key, path, shape, items);
             }
             Content::Untyped(_) if self.is_table(path, shape) => Err("is a table; give a key in it".to_owned()),
             Content::Impossible(reason) => Err(reason.to_owned()),
@@ -185,7 +185,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn list(&mut self, key: &str, path: &str, shape: Shape<'a>, items: Vec<Node>) -> Value {
+    fn list(&mut self, key: &str, path: &str, shape: Shape<'a>, items: Vec<Node>) -> Option<Value> {
         let path = format!("{path}[]");
         let item_shape = self.pattern(&path).unwrap_or(match shape {
             // One default item shows the type of scalars, but not which keys of a table may be left out.
@@ -195,11 +195,13 @@ impl<'a> Checker<'a> {
             },
             _ => Shape::Any,
         });
-        let checked = items
+        let checked: Vec<_> = items
             .into_iter()
             .enumerate()
-            .filter_map(|(index, item)| self.value(&format!("{key}[{index}]"), &path, item_shape, item));
-        Value::Array(checked.collect())
+            .map(|(index, item)| self.value(&format!("{key}[{index}]"), &path, item_shape, item))
+            .collect();
+        // A list goes whole: without one item, those after it would be called by the wrong number.
+        checked.into_iter().collect()
     }
 
     fn pattern(&self, path: &str) -> Option<Shape<'a>> {

@@ -15,10 +15,10 @@
 //! - A key in a message is its path with dots, and `[0]` for the first item of a list.
 //!
 //! Operation
-//! 1. [`source`] reads each source into a tree that knows its places.
-//! 2. [`check`] compares each tree with the serialised default and the [`Pattern`]s, converts texts, and drops what is wrong.
+//! 1. `source` reads each source into a tree that knows its places.
+//! 2. `check` compares each tree with the serialised default and the [`Pattern`]s, converts texts, and drops what is wrong.
 //! 3. The `config` crate merges what is left, and serde reads `T` from it. Where serde refuses a value, the problem is
-//!    noted, the value dropped, and the rest read again, so that the next one shows too.
+//!    noted, the value dropped (a list whole), and the rest read again, so that the next one shows too.
 
 mod check;
 mod problems;
@@ -109,13 +109,21 @@ where
         let segments: Vec<&Segment> = error.path().iter().collect();
         let key = key_of(&segments);
         // What is missing inside may be missing because it has been refused already.
-        if !problems[..refused].iter().any(|problem| problem.key.starts_with(&key)) {
+        if !problems[..refused].iter().any(|problem| is_within(&problem.key, &key)) {
             problems.push(origins.problem(&key, error.inner().to_string()));
         }
         if !discard(&mut layers, &segments) {
             return Problems::or(problems, (T::default(), origins));
         }
     }
+}
+
+/// Whether `key` is `outer`, or a key or item somewhere in it.
+fn is_within(key: &str, outer: &str) -> bool {
+    outer.is_empty()
+        || key
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The path of an error as a key.

@@ -60,9 +60,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match self.key.as_str() {
-            "" => format!("{}: {}", self.place, self.message),
-            key => format!("{}: {key}: {}", self.place, self.message),
+        // A flag's place is its key: once is enough.
+        let line = if self.key.is_empty() || self.place == Place::Flag(self.key.clone()) {
+            format!("{}: {}", self.place, self.message)
+        } else {
+            format!("{}: {}: {}", self.place, self.key, self.message)
         };
         line.chars().try_for_each(|character| match character.is_control() {
             true => write!(f, "{}", character.escape_default()),

@@ -169,8 +169,8 @@ fn unknown_keys_are_named_all_at_once() {
             TAPWATCH__KAFKA__GRUOP: kafka.gruop: unknown key; did you mean group?
             --set : unknown key
             --set engine: expects key=value
-            --set engine.budgets: engine.budgets: unknown key; did you mean budget?
-            --set kafka: kafka: is a table; give a key in it"#]],
+            --set engine.budgets: unknown key; did you mean budget?
+            --set kafka: is a table; give a key in it"#]],
     );
 }
 
@@ -193,8 +193,8 @@ fn wrong_types_are_named_all_at_once() {
             tapwatch.toml:10: kafka.properties.a: expects text, a number, or true or false, got a list
             TAPWATCH__ENGINE__STRICT: engine.strict: expects true or false, got "yes"
             TAPWATCH__KAFKA__COMMIT_INTERVAL: kafka.commit_interval: expects a whole number, got "1.5"
-            --set engine.budget: engine.budget: expects a number, got "lots"
-            --set engine.workers: engine.workers: expects a whole number, got """#]],
+            --set engine.budget: expects a number, got "lots"
+            --set engine.workers: expects a whole number, got """#]],
     );
 }
 
@@ -229,6 +229,20 @@ fn a_refused_value_does_not_count_as_missing() {
     let problems = load::<Example>(&sources(file, &[], &[]), &patterns).expect_err("refused");
     expect!["tapwatch.toml:2: programmes.night.rules[0].huors: unknown key; did you mean hours?"]
         .assert_eq(&problems.to_string());
+}
+
+#[test]
+fn a_refused_item_does_not_renumber_the_others() {
+    let rules = Pattern::new("programmes.*.rules[]", Expect::Like(json!({ "hours": 1 })));
+    let patterns: Vec<Pattern> = patterns().into_iter().chain([rules]).collect();
+    let file =
+        "[programmes]\nnight.rules = [\n  1,\n  { hours = -1 },\n]\n[engine]\nunknown = 1\nunknown_fields = 'x'\n";
+    let problems = load::<Example>(&sources(file, &[], &[]), &patterns).expect_err("refused");
+    expect![[r#"
+        tapwatch.toml:3: programmes.night.rules[0]: expects a table, got a whole number
+        tapwatch.toml:7: engine.unknown: unknown key
+        tapwatch.toml:8: engine.unknown_fields: unknown variant `x`, expected `ignore` or `refuse`"#]]
+    .assert_eq(&problems.to_string());
 }
 
 #[test]
@@ -302,8 +316,8 @@ fn a_syntax_error_has_line_and_column() {
         &[],
         &["engine.strict=maybe"],
         expect![[r#"
-        tapwatch.toml:2: not TOML, at column 9: extra `=`, expected nothing
-        --set engine.strict: engine.strict: expects true or false, got "maybe""#]],
+            tapwatch.toml:2: not TOML, at column 9: extra `=`, expected nothing
+            --set engine.strict: expects true or false, got "maybe""#]],
     );
     refused(
         "[kafka]\ngroup = 'a'\ngroup = 'b'\n",
