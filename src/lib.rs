@@ -9,4 +9,5 @@ pub mod home;
 pub mod ingest;
 pub mod model;
 pub mod partition;
+pub mod settings;
 pub mod telemetry;
