@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod detect;
+pub mod engine;
 pub mod home;
 pub mod ingest;
 pub mod model;

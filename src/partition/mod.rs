@@ -68,6 +68,11 @@ impl Partition {
         self.next_offset
     }
 
+    /// Goes on from `offset`, if that is ahead: what lies before it is not there (retention, or offsets without records).
+    pub fn begin_at(&mut self, offset: i64) {
+        self.next_offset = self.next_offset.max(offset);
+    }
+
     /// The homes.
     pub fn arena(&self) -> &Arena {
         &self.arena
