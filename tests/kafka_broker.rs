@@ -24,6 +24,8 @@ use support::broker::{ADMIN, Broker, Credentials, GUEST, block_on, is_running};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+const GROUP: &str = "kafka-broker-test";
+
 #[test]
 fn records_outlive_a_killed_broker() {
     let broker = Broker::start(&[]);
@@ -184,35 +186,35 @@ fn a_broker_with_logins_refuses_strangers_and_users_without_rights() {
         consumer.context().has(RDKafkaErrorCode::Authentication)
     });
 
-    // The right password of a user without rights.
-    let refused = RDKafkaErrorCode::TopicAuthorizationFailed;
+    // The right password of a user without rights, who gets them one by one.
     let guest = broker.client_as(GUEST);
+    let no_topic = RDKafkaErrorCode::TopicAuthorizationFailed;
     assert_eq!(
         produce(&guest, "private", &written),
-        Err(KafkaError::MessageProduction(refused))
+        Err(KafkaError::MessageProduction(no_topic))
     );
+    let no_group = RDKafkaErrorCode::GroupAuthorizationFailed;
     assert_eq!(
         consume(&guest, "private", 1, 2),
-        Err(KafkaError::MessageConsumption(refused))
+        Err(KafkaError::MessageConsumption(no_group))
     );
+    grant_read_to_guest(&broker, &["--group", GROUP]);
+    assert_eq!(
+        consume(&guest, "private", 1, 2),
+        Err(KafkaError::MessageConsumption(no_topic))
+    );
+    grant_read_to_guest(&broker, &["--topic", "private"]);
+    assert_eq!(consume(&guest, "private", 1, 2), Ok(sorted(&written)));
+}
 
-    // It is the missing right that was in the way.
+fn grant_read_to_guest(broker: &Broker, resource: &[&str]) {
     let (bootstrap, login) = (broker.bootstrap(), broker.admin_properties().display().to_string());
     let principal = format!("User:{}", GUEST.user);
     let class = "org.apache.kafka.tools.AclCommand";
     let connect = [class, "--bootstrap-server", &bootstrap, "--command-config", &login];
-    let grant = [
-        "--add",
-        "--allow-principal",
-        &principal,
-        "--operation",
-        "Read",
-        "--topic",
-        "private",
-    ];
-    let output = broker.tool(&[&connect[..], &grant[..]].concat());
+    let grant = ["--add", "--allow-principal", &principal, "--operation", "Read"];
+    let output = broker.tool(&[&connect[..], &grant[..], resource].concat());
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(consume(&guest, "private", 1, 2), Ok(sorted(&written)));
 }
 
 /// Writes all records, and returns the first failure to deliver one.
@@ -235,7 +237,7 @@ fn produce(client: &ClientConfig, topic: &str, payloads: &[String]) -> KafkaResu
 
 /// Reads the topic from its start until `count` records are there, or an error; the payloads, in order of the text.
 fn consume(client: &ClientConfig, topic: &str, partitions: i32, count: usize) -> KafkaResult<Vec<String>> {
-    let consumer: BaseConsumer = client.clone().set("group.id", "kafka-broker-test").create()?;
+    let consumer: BaseConsumer = client.clone().set("group.id", GROUP).create()?;
     let mut start = TopicPartitionList::new();
     for partition in 0..partitions {
         start.add_partition_offset(topic, partition, Offset::Beginning)?;
