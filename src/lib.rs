@@ -8,6 +8,7 @@ pub mod detect;
 pub mod engine;
 pub mod home;
 pub mod ingest;
+pub mod kafka;
 pub mod model;
 pub mod partition;
 pub mod settings;

@@ -123,7 +123,10 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
     pub fn is_caught_up(&self) -> bool {
         !self.owned.is_empty()
             && self.commits.in_flight() == 0
-            && self.owned.values().all(|owned| matches!(owned.life, Life::Live { at_end: true, .. }))
+            && self
+                .owned
+                .values()
+                .all(|owned| matches!(owned.life, Life::Live { at_end: true, .. }))
     }
 
     /// The partitions that are live.
@@ -142,20 +145,41 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         let mut failed = None;
         let mut changed = false;
         // The source is taken apart from the rest, so that it can hand out what it borrows from its own buffers.
-        let Self { source, owned, next_epoch, commits, observer, home_partitions, restorer, .. } = self;
+        let Self {
+            source,
+            owned,
+            next_epoch,
+            commits,
+            observer,
+            home_partitions,
+            restorer,
+            ..
+        } = self;
         let mut read = Vec::new();
         source.poll(&mut |event| match event {
             GroupEvent::Assigned(partitions) => {
                 changed = true;
-                observer.observe(&Observation::Rebalanced { assigned: true, partitions });
+                observer.observe(&Observation::Rebalanced {
+                    assigned: true,
+                    partitions,
+                });
                 for partition in partitions {
-                    owned.insert(*partition, Owned { epoch: *next_epoch, life: Life::Waiting });
+                    owned.insert(
+                        *partition,
+                        Owned {
+                            epoch: *next_epoch,
+                            life: Life::Waiting,
+                        },
+                    );
                     *next_epoch += 1;
                 }
             }
             GroupEvent::Revoked(partitions) => {
                 changed = true;
-                observer.observe(&Observation::Rebalanced { assigned: false, partitions });
+                observer.observe(&Observation::Rebalanced {
+                    assigned: false,
+                    partitions,
+                });
                 for partition in partitions {
                     if let Some(gone) = owned.remove(partition) {
                         restorer.cancel(gone.epoch);
@@ -164,8 +188,16 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 }
             }
             GroupEvent::Records(partition, records) => {
-                let Some(Owned { epoch, life: Life::Live { state, at_end, submitted_clock }, .. }) =
-                    owned.get_mut(&partition)
+                let Some(Owned {
+                    epoch,
+                    life:
+                        Life::Live {
+                            state,
+                            at_end,
+                            submitted_clock,
+                        },
+                    ..
+                }) = owned.get_mut(&partition)
                 else {
                     return; // Revoked while the batch was on its way, or fetched before the pause took hold.
                 };
@@ -174,14 +206,22 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 let effects = apply(state, records);
                 note_new_homes(home_partitions, partition, &effects, observer);
                 read.push((partition, state.next_offset()));
-                observer.observe(&Observation::Applied { partition, effects: &effects, state });
+                observer.observe(&Observation::Applied {
+                    partition,
+                    effects: &effects,
+                    state,
+                });
                 *submitted_clock = state.clock();
                 if let Err(error) = commits.submit(step(partition, *epoch, state, effects)) {
                     failed.get_or_insert(error);
                 }
             }
             GroupEvent::End(partition) => {
-                if let Some(Owned { life: Life::Live { at_end, .. }, .. }) = owned.get_mut(&partition) {
+                if let Some(Owned {
+                    life: Life::Live { at_end, .. },
+                    ..
+                }) = owned.get_mut(&partition)
+                {
                     *at_end = true;
                 }
             }
@@ -215,20 +255,39 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         let mut changed = false;
         for event in events {
             match event {
-                RestoreEvent::Progress { epoch, partition, done, total } => {
+                RestoreEvent::Progress {
+                    epoch,
+                    partition,
+                    done,
+                    total,
+                } => {
                     if self.is_current(partition, epoch) {
-                        self.observer.observe(&Observation::Restoring { partition, done, total });
+                        self.observer
+                            .observe(&Observation::Restoring { partition, done, total });
                     }
                 }
-                RestoreEvent::Failed { epoch, partition, reason } => {
+                RestoreEvent::Failed {
+                    epoch,
+                    partition,
+                    reason,
+                } => {
                     if self.is_current(partition, epoch) {
-                        self.observer.observe(&Observation::RestoreFailed { partition, reason: &reason });
+                        self.observer.observe(&Observation::RestoreFailed {
+                            partition,
+                            reason: &reason,
+                        });
                         if let Some(owned) = self.owned.get_mut(&partition) {
                             owned.life = Life::Waiting;
                         }
                     }
                 }
-                RestoreEvent::Done { epoch, partition, state, homes_offset, lost } => {
+                RestoreEvent::Done {
+                    epoch,
+                    partition,
+                    state,
+                    homes_offset,
+                    lost,
+                } => {
                     if self.is_current(partition, epoch) {
                         changed = true;
                         self.go_live(partition, state, homes_offset, lost);
@@ -236,9 +295,16 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 }
             }
         }
-        let restoring = self.owned.values().filter(|owned| matches!(owned.life, Life::Restoring)).count();
+        let restoring = self
+            .owned
+            .values()
+            .filter(|owned| matches!(owned.life, Life::Restoring))
+            .count();
         let free = self.settings.restores_at_once.max(1).saturating_sub(restoring);
-        let waiting = self.owned.iter_mut().filter(|(_, owned)| matches!(owned.life, Life::Waiting));
+        let waiting = self
+            .owned
+            .iter_mut()
+            .filter(|(_, owned)| matches!(owned.life, Life::Waiting));
         for (partition, owned) in waiting.take(free) {
             owned.life = Life::Restoring;
             self.restorer.start(*partition, owned.epoch);
@@ -255,24 +321,44 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
     }
 
     fn go_live(&mut self, partition: i32, state: Box<Partition>, homes_offset: i64, lost: u64) {
-        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        let Some(owned) = self.owned.get_mut(&partition) else {
+            return;
+        };
         let ids = (0..state.arena().len() as u32).map(|slot| crate::partition::Arena::hash(state.arena().id(slot)));
-        let effects = Effects { new_homes: ids.collect(), ..Effects::default() };
+        let effects = Effects {
+            new_homes: ids.collect(),
+            ..Effects::default()
+        };
         note_new_homes(&mut self.home_partitions, partition, &effects, &mut self.observer);
-        self.observer.observe(&Observation::Live { partition, state: &state, lost });
+        self.observer.observe(&Observation::Live {
+            partition,
+            state: &state,
+            lost,
+        });
         self.source.follow_homes(partition, homes_offset);
         if !self.held_back {
             self.source.resume(partition, Some(state.next_offset()));
         }
         let submitted_clock = state.clock();
-        owned.life = Life::Live { state, at_end: false, submitted_clock };
+        owned.life = Life::Live {
+            state,
+            at_end: false,
+            submitted_clock,
+        };
     }
 
     /// Lets time pass for partitions that have been read to their end.
     fn idle_time(&mut self, wall: EventTime) -> Result<(), EngineError> {
         let now = wall.minus(self.settings.idle_grace_seconds);
         for (partition, owned) in &mut self.owned {
-            let Life::Live { state, at_end: true, submitted_clock } = &mut owned.life else { continue };
+            let Life::Live {
+                state,
+                at_end: true,
+                submitted_clock,
+            } = &mut owned.life
+            else {
+                continue;
+            };
             let behind = now.since(state.clock());
             if behind == 0 || behind > self.settings.idle_max_behind_seconds {
                 continue;
@@ -284,7 +370,11 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             }
             *submitted_clock = state.clock();
             self.observer.observe(&Observation::BatchBegins);
-            self.observer.observe(&Observation::Applied { partition: *partition, effects: &effects, state });
+            self.observer.observe(&Observation::Applied {
+                partition: *partition,
+                effects: &effects,
+                state,
+            });
             self.commits.submit(step(*partition, owned.epoch, state, effects))?;
         }
         Ok(())
@@ -293,7 +383,12 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
     /// Stops consumption while too much is unconfirmed, and goes on at half of that.
     fn back_pressure(&mut self) {
         let in_flight = self.commits.in_flight();
-        let hold = in_flight > if self.held_back { self.settings.max_in_flight / 2 } else { self.settings.max_in_flight };
+        let hold = in_flight
+            > if self.held_back {
+                self.settings.max_in_flight / 2
+            } else {
+                self.settings.max_in_flight
+            };
         if hold == self.held_back {
             return;
         }
@@ -347,7 +442,10 @@ fn note_new_homes(
     effects: &Effects,
     observer: &mut impl Observer,
 ) {
-    let elsewhere = effects.new_homes.iter().filter(|home| *home_partitions.entry(**home).or_insert(partition) != partition);
+    let elsewhere = effects
+        .new_homes
+        .iter()
+        .filter(|home| *home_partitions.entry(**home).or_insert(partition) != partition);
     let homes = elsewhere.count();
     if homes > 0 {
         observer.observe(&Observation::Misplaced { partition, homes });
@@ -355,12 +453,19 @@ fn note_new_homes(
 }
 
 fn take_home(owned: &mut Owned, partition: i32, record: LogRecord<'_>, observer: &mut impl Observer) {
-    let Life::Live { state, .. } = &mut owned.life else { return };
+    let Life::Live { state, .. } = &mut owned.life else {
+        return;
+    };
     let taken = home_record(record).and_then(|(household, record)| {
-        state.set_home(&household, record.as_ref()).map_err(|error| format!("a record of the homes topic: {error}"))
+        state
+            .set_home(&household, record.as_ref())
+            .map_err(|error| format!("a record of the homes topic: {error}"))
     });
     if let Err(reason) = taken {
-        observer.observe(&Observation::BadHome { partition, reason: &reason });
+        observer.observe(&Observation::BadHome {
+            partition,
+            reason: &reason,
+        });
     }
 }
 
@@ -369,8 +474,11 @@ pub fn home_record(record: LogRecord<'_>) -> Result<(String, Option<HomeRecord>)
     let key = record.key.ok_or("a record of the homes topic without a key")?;
     let household = std::str::from_utf8(key).map_err(|_| "a key of the homes topic that is not UTF-8")?;
     crate::model::check_id(household).map_err(|error| format!("a key of the homes topic: {error}"))?;
-    let Some(value) = record.value else { return Ok((household.to_owned(), None)) };
-    let home: HomeRecord = serde_json::from_slice(value).map_err(|error| format!("a record of the homes topic: {error}"))?;
+    let Some(value) = record.value else {
+        return Ok((household.to_owned(), None));
+    };
+    let home: HomeRecord =
+        serde_json::from_slice(value).map_err(|error| format!("a record of the homes topic: {error}"))?;
     if home.household_id != household {
         return Err("a record of the homes topic whose key is not its household_id".into());
     }

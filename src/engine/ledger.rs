@@ -52,21 +52,41 @@ impl Ledger {
         let lane = self.lanes.entry(step.partition).or_default();
         if lane.epoch != step.epoch {
             self.unconfirmed -= lane.open.iter().map(|entry| entry.unconfirmed).sum::<usize>();
-            *lane = Lane { epoch: step.epoch, ..Lane::default() };
+            *lane = Lane {
+                epoch: step.epoch,
+                ..Lane::default()
+            };
         }
         let number = lane.next_number;
         lane.next_number += 1;
         let (next_offset, metadata) = (step.next_offset, step.metadata);
-        lane.open.push_back(Entry { number, unconfirmed: records, next_offset, metadata });
+        lane.open.push_back(Entry {
+            number,
+            unconfirmed: records,
+            next_offset,
+            metadata,
+        });
         self.unconfirmed += records;
         lane.settle(step.partition);
-        Ticket { partition: step.partition, epoch: step.epoch, number }
+        Ticket {
+            partition: step.partition,
+            epoch: step.epoch,
+            number,
+        }
     }
 
     /// Confirms one record of a step. A ticket of an assignment that is gone is nothing to anybody.
     pub fn confirm(&mut self, ticket: Ticket) {
-        let Some(lane) = self.lanes.get_mut(&ticket.partition).filter(|lane| lane.epoch == ticket.epoch) else { return };
-        let Some(entry) = lane.open.iter_mut().find(|entry| entry.number == ticket.number) else { return };
+        let Some(lane) = self
+            .lanes
+            .get_mut(&ticket.partition)
+            .filter(|lane| lane.epoch == ticket.epoch)
+        else {
+            return;
+        };
+        let Some(entry) = lane.open.iter_mut().find(|entry| entry.number == ticket.number) else {
+            return;
+        };
         if entry.unconfirmed > 0 {
             entry.unconfirmed -= 1;
             self.unconfirmed -= 1;
@@ -108,7 +128,11 @@ impl Lane {
     fn settle(&mut self, partition: i32) {
         while let Some(entry) = self.open.pop_front_if(|entry| entry.unconfirmed == 0) {
             let (next_offset, metadata) = (entry.next_offset, entry.metadata);
-            self.ready = Some(Committable { partition, next_offset, metadata });
+            self.ready = Some(Committable {
+                partition,
+                next_offset,
+                metadata,
+            });
         }
     }
 }

@@ -44,7 +44,9 @@ impl TopicPartition {
     fn read(&self, from: i64, most: usize) -> impl Iterator<Item = (i64, &StoredRecord)> {
         let from = from.clamp(self.start, self.end());
         let entries = self.entries[from as usize..].iter().enumerate();
-        entries.filter_map(move |(index, entry)| Some((from + index as i64, entry.as_ref()?))).take(most)
+        entries
+            .filter_map(move |(index, entry)| Some((from + index as i64, entry.as_ref()?)))
+            .take(most)
     }
 }
 
@@ -78,9 +80,12 @@ impl Cluster {
     fn rebalance(&mut self) {
         let ids: Vec<u32> = self.members.keys().copied().collect();
         for (place, id) in ids.iter().enumerate() {
-            let Some(member) = self.members.get_mut(id) else { continue };
-            let target: Vec<i32> =
-                (0..self.readings.len() as i32).filter(|p| *p as usize % ids.len() == place).collect();
+            let Some(member) = self.members.get_mut(id) else {
+                continue;
+            };
+            let target: Vec<i32> = (0..self.readings.len() as i32)
+                .filter(|p| *p as usize % ids.len() == place)
+                .collect();
             let lost: Vec<i32> = member.owns.iter().copied().filter(|p| !target.contains(p)).collect();
             let gained: Vec<i32> = target.iter().copied().filter(|p| !member.owns.contains(p)).collect();
             member.owns = target;
@@ -107,23 +112,36 @@ impl MemoryLog {
     /// An empty log of so many partitions.
     pub fn new(partitions: usize, rules: Arc<Rules>) -> Self {
         let topic = || (0..partitions).map(|_| TopicPartition::default()).collect();
-        let cluster = Cluster { readings: topic(), homes: topic(), ..Cluster::default() };
-        Self { cluster: Rc::new(RefCell::new(cluster)), rules }
+        let cluster = Cluster {
+            readings: topic(),
+            homes: topic(),
+            ..Cluster::default()
+        };
+        Self {
+            cluster: Rc::new(RefCell::new(cluster)),
+            rules,
+        }
     }
 
     /// Appends a reading.
     pub fn append(&self, partition: i32, record: StoredRecord) {
-        self.cluster.borrow_mut().readings[partition as usize].entries.push(Some(record));
+        self.cluster.borrow_mut().readings[partition as usize]
+            .entries
+            .push(Some(record));
     }
 
     /// Appends an offset without a record, as a transaction's marker leaves one.
     pub fn append_marker(&self, partition: i32) {
-        self.cluster.borrow_mut().readings[partition as usize].entries.push(None);
+        self.cluster.borrow_mut().readings[partition as usize]
+            .entries
+            .push(None);
     }
 
     /// Appends a record of the homes topic.
     pub fn append_home(&self, partition: i32, record: StoredRecord) {
-        self.cluster.borrow_mut().homes[partition as usize].entries.push(Some(record));
+        self.cluster.borrow_mut().homes[partition as usize]
+            .entries
+            .push(Some(record));
     }
 
     /// Lets retention remove what lies before `offset`.
@@ -135,7 +153,11 @@ impl MemoryLog {
 
     /// The offset committed for a partition.
     pub fn committed(&self, partition: i32) -> Option<i64> {
-        self.cluster.borrow().committed.get(&partition).map(|(offset, _)| *offset)
+        self.cluster
+            .borrow()
+            .committed
+            .get(&partition)
+            .map(|(offset, _)| *offset)
     }
 
     /// What has been written to the output topics.
@@ -162,7 +184,11 @@ impl MemoryLog {
             homes: BTreeMap::new(),
             ledger: Rc::clone(&ledger),
         };
-        let restorer = MemoryRestorer { cluster: Rc::clone(&cluster), rules: Arc::clone(&rules), jobs: Vec::new() };
+        let restorer = MemoryRestorer {
+            cluster: Rc::clone(&cluster),
+            rules: Arc::clone(&rules),
+            jobs: Vec::new(),
+        };
         let commits = MemoryCommits { cluster, id, ledger };
         (id, Engine::new(rules, settings, source, restorer, commits, ()))
     }
@@ -194,7 +220,10 @@ impl Source for MemorySource {
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
         let events = {
             let mut cluster = self.cluster.borrow_mut();
-            cluster.members.get_mut(&self.id).map(|member| std::mem::take(&mut member.events))
+            cluster
+                .members
+                .get_mut(&self.id)
+                .map(|member| std::mem::take(&mut member.events))
         };
         for (is_gain, partitions) in events.into_iter().flatten() {
             if is_gain {
@@ -213,7 +242,10 @@ impl Source for MemorySource {
             let topic = &cluster.homes[*partition as usize];
             for (offset, record) in topic.read(*position, BATCH) {
                 *position = offset + 1;
-                let record = LogRecord { key: record.key.as_deref(), value: record.value.as_deref() };
+                let record = LogRecord {
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                };
                 visit(GroupEvent::Home(*partition, record));
             }
         }
@@ -224,7 +256,8 @@ impl Source for MemorySource {
             match batch.last() {
                 Some((last, _)) => {
                     *position = last + 1;
-                    let records: Vec<RawRecord<'_>> = batch.iter().map(|(offset, record)| as_raw(*offset, record)).collect();
+                    let records: Vec<RawRecord<'_>> =
+                        batch.iter().map(|(offset, record)| as_raw(*offset, record)).collect();
                     visit(GroupEvent::Records(*partition, &records));
                 }
                 None => visit(GroupEvent::End(*partition)),
@@ -252,7 +285,12 @@ impl Source for MemorySource {
 
 fn as_raw(offset: i64, record: &StoredRecord) -> RawRecord<'_> {
     let StoredRecord { timestamp, key, value } = record;
-    RawRecord { offset, timestamp: *timestamp, key: key.as_deref(), value: value.as_deref() }
+    RawRecord {
+        offset,
+        timestamp: *timestamp,
+        key: key.as_deref(),
+        value: value.as_deref(),
+    }
 }
 
 /// The restorer port: a slice of each restore at every poll.
@@ -275,19 +313,37 @@ struct RestoreJob {
 impl Restorer for MemoryRestorer {
     fn start(&mut self, partition: i32, epoch: u64) {
         let cluster = self.cluster.borrow();
-        let (topic, homes) = (&cluster.readings[partition as usize], &cluster.homes[partition as usize]);
+        let (topic, homes) = (
+            &cluster.readings[partition as usize],
+            &cluster.homes[partition as usize],
+        );
         let mut state = Box::new(Partition::new(Arc::clone(&self.rules)));
         for (_, record) in homes.read(0, usize::MAX) {
-            let record = LogRecord { key: record.key.as_deref(), value: record.value.as_deref() };
+            let record = LogRecord {
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+            };
             if let Ok((household, record)) = home_record(record) {
                 // As on a real broker, a record that names what does not exist leaves the home as it was.
                 let _ = state.set_home(&household, record.as_ref());
             }
         }
-        let (until, metadata) = cluster.committed.get(&partition).copied().unwrap_or((topic.start, CommitMetadata::default()));
+        let (until, metadata) = cluster
+            .committed
+            .get(&partition)
+            .copied()
+            .unwrap_or((topic.start, CommitMetadata::default()));
         let lost = u64::try_from(topic.start - until).unwrap_or(0);
         state.begin_at(topic.start);
-        let job = RestoreJob { partition, epoch, state, until, metadata, homes_offset: homes.end(), lost };
+        let job = RestoreJob {
+            partition,
+            epoch,
+            state,
+            until,
+            metadata,
+            homes_offset: homes.end(),
+            lost,
+        };
         drop(cluster);
         self.jobs.push(job);
     }
@@ -303,18 +359,36 @@ impl Restorer for MemoryRestorer {
         for mut job in std::mem::take(&mut self.jobs) {
             let (partition, epoch) = (job.partition, job.epoch);
             let topic = &cluster.readings[partition as usize];
-            let batch = topic.read(job.state.next_offset(), BATCH).take_while(|(offset, _)| *offset < job.until);
+            let batch = topic
+                .read(job.state.next_offset(), BATCH)
+                .take_while(|(offset, _)| *offset < job.until);
             let batch: Vec<RawRecord<'_>> = batch.map(|(offset, record)| as_raw(offset, record)).collect();
             if batch.is_empty() {
                 job.state.begin_at(job.until);
                 job.state.advance(job.metadata.clock);
-                let RestoreJob { state, homes_offset, lost, .. } = job;
-                events.push(RestoreEvent::Done { epoch, partition, state, homes_offset, lost });
+                let RestoreJob {
+                    state,
+                    homes_offset,
+                    lost,
+                    ..
+                } = job;
+                events.push(RestoreEvent::Done {
+                    epoch,
+                    partition,
+                    state,
+                    homes_offset,
+                    lost,
+                });
             } else {
                 job.state.apply(batch);
                 let done = (job.state.next_offset() - topic.start).unsigned_abs();
                 let total = (job.until - topic.start).unsigned_abs();
-                events.push(RestoreEvent::Progress { epoch, partition, done, total });
+                events.push(RestoreEvent::Progress {
+                    epoch,
+                    partition,
+                    done,
+                    total,
+                });
                 going_on.push(job);
             }
         }
@@ -347,11 +421,21 @@ pub struct MemoryCommits {
 impl Commits for MemoryCommits {
     fn submit(&mut self, step: Step) -> Result<(), CommitError> {
         let mut in_flight = self.ledger.borrow_mut();
-        let ticket = in_flight.ledger.enter(&step, step.alerts.len() + step.dead_letters.len());
+        let ticket = in_flight
+            .ledger
+            .enter(&step, step.alerts.len() + step.dead_letters.len());
         let partition = step.partition;
-        let alerts = step.alerts.into_iter().map(|decided| Output::Alert(partition, Box::new(decided.alert)));
-        let letters = step.dead_letters.into_iter().map(|letter| Output::DeadLetter(partition, letter));
-        in_flight.records.extend(alerts.chain(letters).map(|output| (ticket, partition, output)));
+        let alerts = step
+            .alerts
+            .into_iter()
+            .map(|decided| Output::Alert(partition, Box::new(decided.alert)));
+        let letters = step
+            .dead_letters
+            .into_iter()
+            .map(|letter| Output::DeadLetter(partition, letter));
+        in_flight
+            .records
+            .extend(alerts.chain(letters).map(|output| (ticket, partition, output)));
         Ok(())
     }
 
@@ -360,9 +444,14 @@ impl Commits for MemoryCommits {
         let mut in_flight = self.ledger.borrow_mut();
         // Offsets first: what is written in this poll is committed in the next, so a crash may fall between.
         for ready in in_flight.ledger.take_committable() {
-            let is_owner = cluster.members.get(&self.id).is_some_and(|member| member.owns.contains(&ready.partition));
+            let is_owner = cluster
+                .members
+                .get(&self.id)
+                .is_some_and(|member| member.owns.contains(&ready.partition));
             if is_owner {
-                cluster.committed.insert(ready.partition, (ready.next_offset, ready.metadata));
+                cluster
+                    .committed
+                    .insert(ready.partition, (ready.next_offset, ready.metadata));
             }
         }
         let count = in_flight.records.len().min(3);

@@ -135,9 +135,13 @@ impl FromStr for CommitMetadata {
 
     /// Reads what `Display` writes. Text of another program or version is refused.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let clock = text.strip_prefix("tapwatch/1 clock=").and_then(|clock| clock.parse().ok());
+        let clock = text
+            .strip_prefix("tapwatch/1 clock=")
+            .and_then(|clock| clock.parse().ok());
         let clock = clock.ok_or_else(|| format!("the committed offset's metadata {text:?} is not of tapwatch/1"))?;
-        Ok(Self { clock: EventTime::from_seconds(clock) })
+        Ok(Self {
+            clock: EventTime::from_seconds(clock),
+        })
     }
 }
 

@@ -1,0 +1,27 @@
+//! The engine's ports on a real Apache Kafka, by rdkafka.
+//!
+//! Constraints: the thread that polls is never blocked for longer than a poll, but for the moments in which partitions
+//! are handed over; a rebalance callback assigns, pauses and settles, and leaves everything else to the engine's turn.
+//! Form: [`KafkaSource`] is the consumer group, [`KafkaRestorer`] rebuilds partitions on threads and clients of their
+//! own, [`KafkaCommits`] publishes and commits. [`Feeder`] puts readings into a topic, for replays and simulations.
+//! Operation: offsets are committed only after every record that follows from them was acknowledged by all in-sync
+//! replicas.
+
+// A shell: clocks, threads and sockets are its trade.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod commits;
+mod feeder;
+mod outbox;
+mod restore;
+mod settings;
+mod source;
+mod topics;
+
+pub use commits::KafkaCommits;
+pub use feeder::{FeedError, Feeder};
+pub use outbox::Outbox;
+pub use restore::KafkaRestorer;
+pub use settings::{KafkaSettings, TopicNames};
+pub use source::{GroupContext, GroupMember, KafkaSource, join};
+pub use topics::{TopicReport, TopicsError, check_topics, create_topics, wait_for_topics};

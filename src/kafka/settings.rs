@@ -1,0 +1,236 @@
+//! Settings of the connection, the group and the topics.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use serde::{Deserialize, Serialize};
+
+/// How tapwatch meets Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaSettings {
+    /// Brokers to begin with: `host:port`, several with commas.
+    pub bootstrap_servers: String,
+    /// The consumer group; all instances of a deployment share it.
+    pub group_id: String,
+    /// A name of this instance that outlives it (static membership); empty for none.
+    pub instance_id: String,
+    /// Names of the topics.
+    pub topics: TopicNames,
+    /// Partitions of the readings and homes topics: `topics --create` makes so many, and `run` insists on them; 0 takes
+    /// what is there.
+    pub partitions: i32,
+    /// Replicas of topics that `topics --create` makes.
+    pub replication: i32,
+    /// How often offsets are committed, in milliseconds.
+    pub commit_interval_ms: u64,
+    /// Records taken in one batch at most.
+    pub max_batch: usize,
+    /// How long partitions that move away may take to settle what is in flight, in milliseconds.
+    pub handover_ms: u64,
+    /// Any property of librdkafka, by its own name: `"security.protocol" = "SASL_SSL"` and so on.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Names of the topics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicNames {
+    /// Readings in; key: household_id.
+    pub readings: String,
+    /// Time zone, zone and programme of homes (compacted); key: household_id.
+    pub homes: String,
+    /// Alerts out; key: household_id.
+    pub alerts: String,
+    /// Records that were kept out, with the reason.
+    pub dead_letter: String,
+}
+
+impl Default for TopicNames {
+    fn default() -> Self {
+        let name = |last: &str| format!("tapwatch.{last}");
+        Self {
+            readings: name("readings"),
+            homes: name("homes"),
+            alerts: name("alerts"),
+            dead_letter: name("dead-letter"),
+        }
+    }
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "127.0.0.1:9092".into(),
+            group_id: "tapwatch".into(),
+            instance_id: String::new(),
+            topics: TopicNames::default(),
+            partitions: 4,
+            replication: 1,
+            commit_interval_ms: 1_000,
+            max_batch: 10_000,
+            handover_ms: 10_000,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// Properties that the engine's promises rest on, and that settings may not change.
+const OURS: [&str; 6] = [
+    "bootstrap.servers",
+    "group.id",
+    "group.instance.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+];
+
+impl KafkaSettings {
+    /// What is wrong with the settings, by key; whether librdkafka takes the properties is part of it.
+    pub fn mistakes(&self) -> Vec<(String, String)> {
+        let mut mistakes = Vec::new();
+        let mut mistake = |key: &str, message: String| mistakes.push((key.to_owned(), message));
+        if self.bootstrap_servers.trim().is_empty() {
+            mistake("bootstrap_servers", "no broker is named".into());
+        }
+        if self.group_id.is_empty() {
+            mistake("group_id", "the group has no name".into());
+        }
+        let topics = &self.topics;
+        let names = [
+            ("topics.readings", &topics.readings),
+            ("topics.homes", &topics.homes),
+            ("topics.alerts", &topics.alerts),
+            ("topics.dead_letter", &topics.dead_letter),
+        ];
+        for (index, (key, name)) in names.iter().enumerate() {
+            let is_right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            if name.is_empty() || name.len() > 249 || !name.chars().all(is_right) {
+                mistake(key, format!("{name:?} is no name of a Kafka topic"));
+            }
+            if let Some((other, _)) = names[..index].iter().find(|(_, other)| other == name) {
+                mistake(key, format!("{name:?} is the name of {other} too"));
+            }
+        }
+        if !(0..=10_000).contains(&self.partitions) {
+            mistake("partitions", format!("{} is not between 0 and 10000", self.partitions));
+        }
+        if !(1..=100).contains(&self.replication) {
+            mistake("replication", format!("{} is not between 1 and 100", self.replication));
+        }
+        if !(1..=1_000_000).contains(&self.max_batch) {
+            mistake("max_batch", format!("{} is not between 1 and 1000000", self.max_batch));
+        }
+        if !(10..=600_000).contains(&self.commit_interval_ms) {
+            mistake(
+                "commit_interval_ms",
+                format!("{} is not between 10 and 600000", self.commit_interval_ms),
+            );
+        }
+        if self.handover_ms > 60_000 {
+            mistake("handover_ms", format!("{} is more than 60000", self.handover_ms));
+        }
+        for key in self.properties.keys().filter(|key| OURS.contains(&key.as_str())) {
+            let message = "is set by tapwatch itself; use the setting of its own, where there is one".to_owned();
+            mistake(&format!("properties.{key}"), message);
+        }
+        if mistakes.is_empty() {
+            if let Err(error) = self.consumer().create_native_config() {
+                mistakes.push(("properties".into(), error.to_string()));
+            }
+        }
+        mistakes
+    }
+
+    /// What all clients share.
+    fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "tapwatch");
+        // Reconnect soon after a broker comes back, and say little while it is away: tapwatch says it in one line.
+        config
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("log.connection.close", "false");
+        for (key, value) in defaults {
+            config.set(*key, *value);
+        }
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config
+    }
+
+    /// A member of the group.
+    pub(super) fn consumer(&self) -> ClientConfig {
+        let defaults = [
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("session.timeout.ms", "10000"),
+            // Rebalances wait for the other members' heartbeats.
+            ("heartbeat.interval.ms", "500"),
+            // The defaults of these four alone cost a factor of four in throughput, or much memory.
+            ("fetch.queue.backoff.ms", "5"),
+            ("fetch.wait.max.ms", "50"),
+            ("queued.min.messages", "20000"),
+            ("queued.max.messages.kbytes", "32768"),
+            ("statistics.interval.ms", "2000"),
+            ("enable.partition.eof", "true"),
+        ];
+        let mut config = self.client(&defaults);
+        if self
+            .properties
+            .get("group.protocol")
+            .is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
+        {
+            // With the new protocol these live on the broker, and a client that sets them is refused.
+            for key in [
+                "partition.assignment.strategy",
+                "session.timeout.ms",
+                "heartbeat.interval.ms",
+            ] {
+                config.remove(key);
+            }
+        }
+        config
+            .set("group.id", &self.group_id)
+            .set("enable.auto.commit", "false");
+        config
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest");
+        if !self.instance_id.is_empty() {
+            config.set("group.instance.id", &self.instance_id);
+        }
+        config
+    }
+
+    /// A consumer of chosen partitions, outside the group's assignments.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let mut config = self.consumer();
+        for key in ["group.instance.id", "group.protocol", "statistics.interval.ms"] {
+            config.remove(key);
+        }
+        config
+    }
+
+    /// A producer that gives up on nothing that waiting mends.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let defaults = [
+            ("enable.idempotence", "true"),
+            // Never time out: while the broker is away, consumption stops and waits.
+            ("message.timeout.ms", "0"),
+            ("linger.ms", "5"),
+            ("compression.type", "zstd"),
+            // The partitioner of Kafka's own clients, so that homes lie where other producers put them.
+            ("partitioner", "murmur2_random"),
+            // Dead letters carry what came in, however large.
+            ("message.max.bytes", "20000000"),
+        ];
+        self.client(&defaults)
+    }
+
+    /// A client for questions about the cluster.
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.client(&[])
+    }
+}

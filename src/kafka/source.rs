@@ -1,0 +1,369 @@
+//! The consumer group: readings in, partitions coming and going.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
+
+use super::outbox::{Outbox, as_list};
+use super::settings::KafkaSettings;
+use crate::engine::{CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
+use crate::model::{EventTime, RawRecord};
+use crate::telemetry::Metrics;
+
+/// How long one poll waits for something to happen.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Trouble of the same kind is said again after this long.
+const REPEAT_WARNING: Duration = Duration::from_secs(30);
+
+/// What happens in librdkafka's callbacks, which run inside the polls of the engine's own thread.
+pub struct GroupContext {
+    topic: String,
+    outbox: Outbox,
+    handover: Duration,
+    metrics: Metrics,
+    happened: Mutex<Happened>,
+}
+
+#[derive(Default)]
+struct Happened {
+    rebalances: VecDeque<(bool, Vec<i32>)>,
+    ends: BTreeMap<i32, i64>,
+    said: BTreeMap<String, Instant>,
+}
+
+impl GroupContext {
+    fn happened(&self) -> MutexGuard<'_, Happened> {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that there is trouble, once in a while.
+    fn warn(&self, code: &str, text: &str) {
+        self.metrics.kafka_error(code);
+        let now = Instant::now();
+        let mut happened = self.happened();
+        let is_due = happened
+            .said
+            .get(code)
+            .is_none_or(|said| now.duration_since(*said) > REPEAT_WARNING);
+        if is_due {
+            happened.said.insert(code.to_owned(), now);
+            tracing::warn!(code, "{text}");
+        }
+    }
+}
+
+impl ClientContext for GroupContext {
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else {
+            return;
+        };
+        let ends = topic.partitions.iter().filter(|(partition, _)| **partition >= 0);
+        self.happened().ends = ends
+            .map(|(partition, figures)| (*partition, figures.ls_offset))
+            .collect();
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error
+            .rdkafka_error_code()
+            .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        self.warn(&code, &format!("Kafka: {reason}; tapwatch goes on trying"));
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let partitions = of_topic(list, &self.topic);
+            // What was submitted for them is settled while they are still ours; the next owner begins after it.
+            if !self.outbox.settle(&partitions, self.handover) {
+                tracing::warn!(
+                    ?partitions,
+                    "handed over with records in flight: the next owner publishes them again"
+                );
+            }
+            let mut state = self.outbox.lock();
+            let (ours, others): (Vec<Committable>, Vec<Committable>) = state
+                .ledger
+                .take_committable()
+                .into_iter()
+                .partition(|ready| partitions.contains(&ready.partition));
+            others.into_iter().for_each(|ready| state.ledger.put_back(ready));
+            partitions.iter().for_each(|partition| state.ledger.forget(*partition));
+            drop(state);
+            if !ours.is_empty() && !consumer.assignment_lost() {
+                let outcome = consumer.commit(&as_list(&self.topic, &ours), CommitMode::Sync);
+                self.metrics.commit(if outcome.is_ok() { "ok" } else { "failed" });
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "offsets were not committed at the handover; the next owner reads again");
+                }
+            }
+            self.happened().rebalances.push_back((false, partitions));
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                // Nothing is read before the state is there.
+                if let Err(error) = consumer.pause(list) {
+                    tracing::error!(%error, "partitions could not be paused; their records are dropped until they are live");
+                }
+                let partitions = of_topic(list, &self.topic);
+                self.happened().rebalances.push_back((true, partitions));
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => self.warn("rebalance", &format!("a rebalance failed: {error}")),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        self.metrics.commit(if result.is_ok() { "ok" } else { "failed" });
+        let Err(error) = result else { return };
+        let code = error
+            .rdkafka_error_code()
+            .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        self.warn(
+            &code,
+            &format!("offsets were not committed: {error}; they are tried again"),
+        );
+        let mut state = self.outbox.lock();
+        for element in offsets.elements_for_topic(&self.topic) {
+            if let (Offset::Offset(next_offset), Ok(metadata)) = (element.offset(), element.metadata().parse()) {
+                state.ledger.put_back(Committable {
+                    partition: element.partition(),
+                    next_offset,
+                    metadata,
+                });
+            }
+        }
+    }
+}
+
+fn of_topic(list: &TopicPartitionList, topic: &str) -> Vec<i32> {
+    list.elements_for_topic(topic)
+        .iter()
+        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+        .collect()
+}
+
+/// A member of the group.
+pub type GroupMember = Arc<BaseConsumer<GroupContext>>;
+
+/// Joins the group, reading the readings topic.
+///
+/// # Errors
+/// A property that librdkafka refuses.
+pub fn join(settings: &KafkaSettings, outbox: &Outbox, metrics: &Metrics) -> Result<GroupMember, KafkaError> {
+    let context = GroupContext {
+        topic: settings.topics.readings.clone(),
+        outbox: outbox.clone(),
+        handover: Duration::from_millis(settings.handover_ms),
+        metrics: metrics.clone(),
+        happened: Mutex::default(),
+    };
+    let consumer: BaseConsumer<GroupContext> = settings.consumer().create_with_context(context)?;
+    consumer.subscribe(&[&settings.topics.readings])?;
+    Ok(Arc::new(consumer))
+}
+
+/// The source port on Kafka.
+pub struct KafkaSource {
+    member: GroupMember,
+    /// Follows the homes topic, outside the group: its partitions go with those of the readings.
+    homes: BaseConsumer,
+    following: BTreeMap<i32, i64>,
+    settings: KafkaSettings,
+}
+
+impl KafkaSource {
+    /// Reads as `member`.
+    ///
+    /// # Errors
+    /// A property that librdkafka refuses.
+    pub fn new(settings: &KafkaSettings, member: GroupMember) -> Result<Self, KafkaError> {
+        let homes = settings.reader().create()?;
+        Ok(Self {
+            member,
+            homes,
+            following: BTreeMap::new(),
+            settings: settings.clone(),
+        })
+    }
+
+    fn list(&self, partition: i32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.settings.topics.readings, partition);
+        list
+    }
+
+    fn assign_homes(&self) {
+        let mut list = TopicPartitionList::with_capacity(self.following.len());
+        for (partition, offset) in &self.following {
+            let added = list.add_partition_offset(&self.settings.topics.homes, *partition, Offset::Offset(*offset));
+            if let Err(error) = added {
+                tracing::error!(partition, %error, "the homes topic cannot be followed");
+            }
+        }
+        if let Err(error) = self.homes.assign(&list) {
+            tracing::error!(%error, "the homes topic cannot be followed");
+        }
+    }
+
+    /// Gathers what can be had without waiting, after waiting a little for the first record.
+    fn gather<'a>(
+        member: &'a BaseConsumer<GroupContext>,
+        most: usize,
+        ends: &mut Vec<i32>,
+    ) -> Result<Vec<BorrowedMessage<'a>>, SourceError> {
+        let mut messages = Vec::new();
+        let mut patience = PATIENCE;
+        while messages.len() < most {
+            match member.poll(patience) {
+                None => break,
+                Some(Ok(message)) => messages.push(message),
+                Some(Err(KafkaError::PartitionEOF(partition))) => ends.push(partition),
+                Some(Err(error)) => note_error(member.context(), &error)?,
+            }
+            patience = Duration::ZERO;
+        }
+        Ok(messages)
+    }
+}
+
+/// Tells trouble that passes from trouble that does not.
+fn note_error(context: &GroupContext, error: &KafkaError) -> Result<(), SourceError> {
+    use RDKafkaErrorCode as Code;
+    let code = error.rdkafka_error_code();
+    let topic = &context.topic;
+    let lasting = match code {
+        Some(Code::TopicAuthorizationFailed) => Some(format!("no permission to read topic {topic}")),
+        Some(Code::GroupAuthorizationFailed) => Some("no permission to join the consumer group".to_owned()),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Some(format!(
+            "topic {topic} does not exist (any more): `tapwatch topics --create` makes it"
+        )),
+        Some(Code::Fatal | Code::FencedInstanceId) => Some(format!("this member of the group is fenced: {error}")),
+        _ => None,
+    };
+    match lasting {
+        Some(reason) => Err(SourceError(reason)),
+        None => {
+            let name = code.map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+            context.warn(&name, &format!("reading: {error}; tapwatch goes on trying"));
+            Ok(())
+        }
+    }
+}
+
+/// A message as the core reads it.
+pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
+    let timestamp = match message.timestamp() {
+        Timestamp::NotAvailable => None,
+        Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => EventTime::from_millis(millis),
+    };
+    RawRecord {
+        offset: message.offset(),
+        timestamp,
+        key: message.key(),
+        value: message.payload(),
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
+        let mut ends = Vec::new();
+        let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
+        let rebalances = std::mem::take(&mut self.member.context().happened().rebalances);
+        for (is_gain, partitions) in &rebalances {
+            if *is_gain {
+                visit(GroupEvent::Assigned(partitions));
+            } else {
+                visit(GroupEvent::Revoked(partitions));
+                self.following.retain(|partition, _| !partitions.contains(partition));
+                self.assign_homes();
+            }
+        }
+        messages.sort_by_key(Message::partition);
+        for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
+            let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
+            visit(GroupEvent::Records(batch[0].partition(), &records));
+        }
+        ends.into_iter().for_each(|partition| visit(GroupEvent::End(partition)));
+        for _ in 0..1_000 {
+            match self.homes.poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(message)) => {
+                    self.following.insert(message.partition(), message.offset() + 1);
+                    let record = LogRecord {
+                        key: message.key(),
+                        value: message.payload(),
+                    };
+                    visit(GroupEvent::Home(message.partition(), record));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => self
+                    .member
+                    .context()
+                    .warn("homes", &format!("the homes topic: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, partition: i32) {
+        if let Err(error) = self.member.pause(&self.list(partition)) {
+            tracing::warn!(partition, %error, "a partition could not be paused");
+        }
+    }
+
+    fn resume(&mut self, partition: i32, offset: Option<i64>) {
+        if let Some(offset) = offset {
+            // What was fetched before the pause is dropped; the partition goes on where its state stands.
+            let topic = &self.settings.topics.readings;
+            if let Err(error) = self
+                .member
+                .seek(topic, partition, Offset::Offset(offset), Duration::from_secs(5))
+            {
+                tracing::warn!(partition, offset, %error, "a partition could not be set to its offset; earlier records are passed over");
+            }
+        }
+        if let Err(error) = self.member.resume(&self.list(partition)) {
+            tracing::error!(partition, %error, "a partition could not be resumed");
+        }
+    }
+
+    fn follow_homes(&mut self, partition: i32, offset: i64) {
+        self.following.insert(partition, offset);
+        self.assign_homes();
+    }
+
+    fn lag(&self, partition: i32, next_offset: i64) -> Option<u64> {
+        let end = self
+            .member
+            .context()
+            .happened()
+            .ends
+            .get(&partition)
+            .copied()
+            .filter(|end| *end >= 0)?;
+        Some(u64::try_from(end - next_offset).unwrap_or(0))
+    }
+}
+
+/// Reads the metadata of a committed offset; what another program wrote is worth a warning, not a stop.
+pub(super) fn metadata_of(text: &str, partition: i32) -> CommitMetadata {
+    if text.is_empty() {
+        return CommitMetadata::default();
+    }
+    text.parse().unwrap_or_else(|error| {
+        tracing::warn!(partition, %error, "the stream's time begins at the last reading");
+        CommitMetadata::default()
+    })
+}

@@ -1,0 +1,200 @@
+//! The topics: what must be there, and making it.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use thiserror::Error;
+
+use super::settings::KafkaSettings;
+
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// What is wrong with the topics.
+#[derive(Debug, Error)]
+pub enum TopicsError {
+    /// No broker answers.
+    #[error("Kafka at {servers} does not answer: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        servers: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// The broker answers, and refuses.
+    #[error("Kafka refuses: {0}")]
+    Refused(String),
+    /// Topics are missing or have another shape than the settings say. One line each.
+    #[error("{}", .0.join("\n"))]
+    Wrong(Vec<String>),
+    /// A property that librdkafka refuses.
+    #[error("librdkafka: {0}")]
+    Client(#[from] KafkaError),
+}
+
+/// What there is of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicReport {
+    /// Its name.
+    pub name: String,
+    /// Its partitions; 0 when it is missing.
+    pub partitions: i32,
+}
+
+impl KafkaSettings {
+    /// Name and settings of each topic, readings first.
+    fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 4] {
+        [
+            (&self.topics.readings, vec![]),
+            (&self.topics.homes, vec![("cleanup.policy", "compact")]),
+            (&self.topics.alerts, vec![]),
+            // Dead letters carry what came in and why: more than what came in may have had.
+            (&self.topics.dead_letter, vec![("max.message.bytes", "2097152")]),
+        ]
+    }
+}
+
+/// Looks at the topics.
+///
+/// # Errors
+/// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission;
+/// [`TopicsError::Wrong`] when topics are missing, or have another number of partitions than they must, all at once.
+pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
+    let client: BaseConsumer = settings.reader().create()?;
+    let mut reports = Vec::new();
+    let mut wrong = Vec::new();
+    for (name, _) in settings.wanted() {
+        let partitions = count_partitions(&client, settings, name)?;
+        if partitions == 0 {
+            wrong.push(format!(
+                "topic {name} does not exist: `tapwatch topics --create` makes it"
+            ));
+        }
+        reports.push(TopicReport {
+            name: name.to_owned(),
+            partitions,
+        });
+    }
+    let (readings, homes) = (&reports[0], &reports[1]);
+    if readings.partitions > 0 && homes.partitions > 0 && readings.partitions != homes.partitions {
+        wrong.push(format!(
+            "topic {} has {} partitions and topic {} has {}: a home's record would lie apart from its readings; \
+             make them equal",
+            readings.name, readings.partitions, homes.name, homes.partitions
+        ));
+    }
+    for report in [readings, homes] {
+        if settings.partitions > 0 && report.partitions > 0 && report.partitions != settings.partitions {
+            wrong.push(format!(
+                "topic {} has {} partitions, and kafka.partitions says {}: set kafka.partitions = {} (or 0 to take what \
+                 is there) if that is right; adding partitions to a topic in use moves homes away from their history",
+                report.name, report.partitions, settings.partitions, report.partitions
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(reports)
+    } else {
+        Err(TopicsError::Wrong(wrong))
+    }
+}
+
+fn count_partitions(client: &BaseConsumer, settings: &KafkaSettings, name: &str) -> Result<i32, TopicsError> {
+    let unreachable = |error: KafkaError| match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
+            TopicsError::Refused(error.to_string())
+        }
+        _ => TopicsError::Unreachable {
+            servers: settings.bootstrap_servers.clone(),
+            reason: error.to_string(),
+        },
+    };
+    let metadata = client.fetch_metadata(Some(name), QUESTION).map_err(unreachable)?;
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+        return Ok(0);
+    };
+    match topic.error().map(RDKafkaErrorCode::from) {
+        None => Ok(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(TopicsError::Refused(format!(
+            "no permission on topic {name} (or it does not exist)"
+        ))),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
+        Some(other) => Err(TopicsError::Unreachable {
+            servers: settings.bootstrap_servers.clone(),
+            reason: format!("topic {name}: {other}"),
+        }),
+    }
+}
+
+/// Looks at the topics until a broker answers; `told` hears of every try that failed, and stops it by answering false.
+///
+/// # Errors
+/// As [`check_topics`], but an unreachable broker only when `told` gives up.
+pub fn wait_for_topics(
+    settings: &KafkaSettings,
+    mut told: impl FnMut(&TopicsError) -> bool,
+) -> Result<Vec<TopicReport>, TopicsError> {
+    loop {
+        match check_topics(settings) {
+            Err(error @ TopicsError::Unreachable { .. }) => {
+                if !told(&error) {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Makes the topics that are missing, and then looks at all of them.
+///
+/// # Errors
+/// As [`check_topics`], and [`TopicsError::Refused`] where the broker does not make one.
+pub async fn create_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
+    let admin: AdminClient<DefaultClientContext> = settings.admin().create()?;
+    let partitions = if settings.partitions == 0 {
+        1
+    } else {
+        settings.partitions
+    };
+    let wanted = settings.wanted();
+    let topics = wanted.iter().map(|(name, configs)| {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(settings.replication));
+        for (key, value) in configs {
+            topic = topic.set(key, value);
+        }
+        topic
+    });
+    let topics: Vec<NewTopic<'_>> = topics.collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(QUESTION))
+        .operation_timeout(Some(QUESTION));
+    let outcomes = admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(|error| TopicsError::Unreachable {
+            servers: settings.bootstrap_servers.clone(),
+            reason: error.to_string(),
+        })?;
+    for outcome in outcomes {
+        match outcome {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => return Err(TopicsError::Refused(format!("topic {name} is not made: {code}"))),
+        }
+    }
+    // A topic just made is not known to every broker at once.
+    let mut last = check_topics(settings);
+    for _ in 0..20 {
+        match &last {
+            Err(TopicsError::Wrong(lines)) if lines.iter().any(|line| line.contains("does not exist")) => {
+                std::thread::sleep(Duration::from_millis(250));
+                last = check_topics(settings);
+            }
+            _ => break,
+        }
+    }
+    last
+}
