@@ -3,4 +3,5 @@
 //!
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
+pub mod history;
 pub mod model;
