@@ -18,7 +18,15 @@ static LAYOUT: Layout = Layout {
 
 /// Reads a file of homes; an empty field is an absent one.
 pub fn read_homes(path: &Path) -> Result<Vec<HomeRecord>, HistoryError> {
-    let mut table = Table::open(path, &LAYOUT)?;
+    collect(Table::open(path, &LAYOUT)?)
+}
+
+/// Reads a file of homes that is part of the program; `name` stands for it in errors.
+pub fn embedded_homes(name: &str, bytes: &'static [u8]) -> Result<Vec<HomeRecord>, HistoryError> {
+    collect(Table::embedded(name, bytes, &LAYOUT)?)
+}
+
+fn collect(mut table: Table) -> Result<Vec<HomeRecord>, HistoryError> {
     let mut homes = Vec::new();
     while table.next_row()? {
         homes.push(HomeRecord {

@@ -16,6 +16,6 @@ mod tests;
 mod truth;
 
 pub use error::HistoryError;
-pub use homes::{read_homes, write_homes};
+pub use homes::{embedded_homes, read_homes, write_homes};
 pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
 pub use truth::{Incident, read_truth, write_truth};

@@ -88,24 +88,34 @@ pub struct History {
 impl History {
     /// Reads files, one after the other, into one history.
     pub fn read(paths: &[PathBuf]) -> Result<Self, HistoryError> {
-        let mut history = Self::default();
-        let mut names = Names::default();
+        let (mut history, mut names) = (Self::default(), Names::default());
         for path in paths {
-            let mut table = Table::open(path, &LAYOUT)?;
-            let mut last = None;
-            while table.next_row()? {
-                let household = table.either_id(HOUSEHOLD, METER)?;
-                let meter = table.either_id(METER, HOUSEHOLD)?;
-                // Files mostly hold one meter after the other.
-                let index = match last {
-                    Some(index) if names.is(&history.meters, index, household, meter) => index,
-                    _ => names.index(&mut history.meters, household, meter),
-                };
-                last = Some(index);
-                history.rows.push(read_row(&table, index)?);
-            }
+            history.append(&mut names, Table::open(path, &LAYOUT)?)?;
         }
         Ok(history)
+    }
+
+    /// Reads a file that is part of the program; `name` stands for it in errors.
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self, HistoryError> {
+        let mut history = Self::default();
+        history.append(&mut Names::default(), Table::embedded(name, bytes, &LAYOUT)?)?;
+        Ok(history)
+    }
+
+    fn append(&mut self, names: &mut Names, mut table: Table) -> Result<(), HistoryError> {
+        let mut last = None;
+        while table.next_row()? {
+            let household = table.either_id(HOUSEHOLD, METER)?;
+            let meter = table.either_id(METER, HOUSEHOLD)?;
+            // Files mostly hold one meter after the other.
+            let index = match last {
+                Some(index) if is(&self.meters[index as usize], household, meter) => index,
+                _ => names.index(&mut self.meters, household, meter),
+            };
+            last = Some(index);
+            self.rows.push(read_row(&table, index)?);
+        }
+        Ok(())
     }
 
     /// The meter that a row is of.
@@ -256,6 +266,10 @@ const fn quality_name(quality: Quality) -> &'static str {
     }
 }
 
+fn is(name: &MeterName, household: &str, meter: &str) -> bool {
+    *name.household == *household && *name.meter == *meter
+}
+
 /// Each name once in memory, each meter once in the list.
 #[derive(Default)]
 struct Names {
@@ -272,15 +286,11 @@ struct NameParts<'a> {
 
 impl Equivalent<MeterName> for NameParts<'_> {
     fn equivalent(&self, name: &MeterName) -> bool {
-        *self.household == *name.household && *self.meter == *name.meter
+        is(name, self.household, self.meter)
     }
 }
 
 impl Names {
-    fn is(&self, meters: &[MeterName], index: u32, household: &str, meter: &str) -> bool {
-        NameParts { household, meter }.equivalent(&meters[index as usize])
-    }
-
     fn index(&mut self, meters: &mut Vec<MeterName>, household: &str, meter: &str) -> u32 {
         if let Some(index) = self.meters.get(&NameParts { household, meter }) {
             return *index;

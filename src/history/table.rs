@@ -38,14 +38,26 @@ impl Table {
     /// Opens a file, plain or gzip (told by its first bytes), and checks its header.
     pub fn open(file: &Path, layout: &'static Layout) -> Result<Self, HistoryError> {
         let plain = File::open(file).map_err(|source| io_error(file, source))?;
-        let mut buffered = BufReader::with_capacity(1 << 16, plain);
-        let first = buffered.fill_buf().map_err(|source| io_error(file, source))?;
+        Self::from_source(file, BufReader::with_capacity(1 << 16, plain), layout)
+    }
+
+    /// A file that is part of the program; `name` stands for it in errors.
+    pub fn embedded(name: &str, bytes: &'static [u8], layout: &'static Layout) -> Result<Self, HistoryError> {
+        Self::from_source(Path::new(name), bytes, layout)
+    }
+
+    fn from_source<S: BufRead + 'static>(
+        file: &Path,
+        mut plain: S,
+        layout: &'static Layout,
+    ) -> Result<Self, HistoryError> {
+        let first = plain.fill_buf().map_err(|source| io_error(file, source))?;
         if first.is_empty() {
             return Err(HistoryError::Empty { file: file.to_owned() });
         }
         let source: Box<dyn Read> = match first.starts_with(&[0x1f, 0x8b]) {
-            true => Box::new(GzipSource(MultiGzDecoder::new(buffered))),
-            false => Box::new(buffered),
+            true => Box::new(GzipSource(MultiGzDecoder::new(plain))),
+            false => Box::new(plain),
         };
         let reader = ReaderBuilder::new()
             .trim(Trim::All)
