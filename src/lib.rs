@@ -3,6 +3,7 @@
 //!
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
+pub mod backtest;
 pub mod history;
 pub mod model;
 pub mod simulate;
