@@ -4,12 +4,15 @@
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
 pub mod alert;
+pub mod backtest;
 pub mod detect;
 pub mod engine;
+pub mod history;
 pub mod home;
 pub mod ingest;
 pub mod kafka;
 pub mod model;
 pub mod partition;
 pub mod settings;
+pub mod simulate;
 pub mod telemetry;

@@ -1,0 +1,350 @@
+//! How early emergencies and leaks were reported, and how often nothing was the matter.
+//!
+//! | term | definition |
+//! |---|---|
+//! | detected | the first `raised` after the start E of an emergency and within its time, or an `updated` there of an alert raised before: an alert that is merely open tells nobody anything new |
+//! | delay | `detected_at − E` (event time), `decided_at − E` (arrival); a miss counts as 72 h |
+//! | false alert | inactivity raised in a dry spell that ended by itself within 24 h, or while people used water |
+//! | absence alert | inactivity raised in a spell of 24 h or more measured dry |
+//! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
+//! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
+//! | flap | a second `raised` in one dry spell |
+//! | leak found | `raised` within a leak; false: outside leaks and outside runs of 24 h in which every hour has flow |
+//!
+//! Alerts before the home's 30th day and in dry spells touched by an emergency are neither false nor of absence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::timeline::{Stretch, Timeline};
+use crate::history::{History, Incident, Row};
+use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR};
+
+/// Days of a home that are not judged.
+const WARM_UP: u32 = 30 * DAY;
+/// Hours a miss counts for.
+const MISS_HOURS: f64 = 72.0;
+/// Hours of a home-month.
+const MONTH_HOURS: f64 = 730.5;
+/// Fleets drawn for an interval.
+const RESAMPLES: usize = 1_000;
+
+/// A record of the alerts topic, as far as it is judged. They come in the order in which they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedAlert {
+    /// The home.
+    pub household: Arc<str>,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// Where it is in its life.
+    pub state: AlertState,
+    /// Which alert it is a record of.
+    pub alert_id: Arc<str>,
+    /// The event time at which the rule was met.
+    pub detected_at: EventTime,
+    /// The stream's time at which it could be known.
+    pub decided_at: EventTime,
+}
+
+/// A figure with the interval that holds it in 90 of 100 fleets of such homes; `None` where there is nothing to
+/// divide by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Figure {
+    /// The figure itself.
+    pub value: Option<f64>,
+    /// The lower end of the interval.
+    pub low: Option<f64>,
+    /// The upper end of the interval.
+    pub high: Option<f64>,
+}
+
+/// How long it took, in hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Delay {
+    /// The mean.
+    pub mean_hours: Figure,
+    /// The median.
+    pub median_hours: Option<f64>,
+}
+
+/// What a run is worth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Score {
+    /// Homes judged.
+    pub homes: usize,
+    /// Home-months judged.
+    pub home_months: f64,
+    /// Emergencies in the truth.
+    pub emergencies: usize,
+    /// Those detected.
+    pub detected: usize,
+    /// From the start of the emergency to the event time of the detection; misses count.
+    pub delay: Delay,
+    /// From the start of the emergency to when the detection could be known; misses count.
+    pub arrival_delay: Delay,
+    /// False inactivity alerts.
+    pub false_alerts: usize,
+    /// The same by home-month.
+    pub false_per_home_month: Figure,
+    /// Inactivity alerts of people who were away.
+    pub absence_alerts: usize,
+    /// The same by home-month.
+    pub absence_per_home_month: Figure,
+    /// Inactivity alerts of which the readings do not tell what they were.
+    pub unclear_alerts: usize,
+    /// Inactivity alerts in a spell without one measured reading before them; must be 0.
+    pub alerts_without_readings: usize,
+    /// Second alerts in one dry spell; must be 0.
+    pub flaps: usize,
+    /// Leaks in the truth.
+    pub leaks: usize,
+    /// Those found.
+    pub leaks_found: usize,
+    /// From the start of those leaks that were found, in event time.
+    pub leak_delay: Delay,
+    /// Leak alerts where there was none.
+    pub false_leaks: usize,
+    /// The same by home-month.
+    pub false_leaks_per_home_month: Figure,
+}
+
+/// Judges alerts against what truly happened. `seed` draws the fleets of the intervals.
+pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], seed: u64) -> Score {
+    let mut homes = BTreeMap::<&str, Home>::new();
+    for row in &history.rows {
+        homes.entry(&history.name(row).household).or_default().rows.push(row);
+    }
+    for incident in truth {
+        homes.entry(&incident.household).or_default().truth.push(incident);
+    }
+    for alert in alerts {
+        homes.entry(&alert.household).or_default().alerts.push(alert);
+    }
+    let tallies: Vec<Tally> = homes.values().map(Home::tally).collect();
+    score(&tallies, seed)
+}
+
+/// All that is to be known of one home.
+#[derive(Default)]
+struct Home<'a> {
+    rows: Vec<&'a Row>,
+    truth: Vec<&'a Incident>,
+    alerts: Vec<&'a JudgedAlert>,
+}
+
+/// One home's share in the score.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    months: f64,
+    detected: usize,
+    delays: Vec<f64>,
+    arrival_delays: Vec<f64>,
+    false_alerts: usize,
+    absence_alerts: usize,
+    unclear_alerts: usize,
+    alerts_without_readings: usize,
+    flaps: usize,
+    leaks: usize,
+    leak_delays: Vec<f64>,
+    false_leaks: usize,
+}
+
+impl Home<'_> {
+    fn of_kind(&self, kind: &str) -> Vec<&Incident> {
+        self.truth
+            .iter()
+            .copied()
+            .filter(|incident| incident.kind == kind)
+            .collect()
+    }
+
+    fn raised(&self, kind: AlertKind) -> impl Iterator<Item = &JudgedAlert> {
+        let is_it = move |alert: &&JudgedAlert| alert.kind == kind && alert.state == AlertState::Raised;
+        self.alerts.iter().copied().filter(is_it)
+    }
+
+    fn tally(&self) -> Tally {
+        let (emergencies, leaks) = (self.of_kind("emergency"), self.of_kind("leak"));
+        let timeline = Timeline::new(&self.rows, &leaks);
+        let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
+        let mut tally = Tally {
+            months: judged_seconds(&timeline, judged_from, &emergencies) / f64::from(HOUR) / MONTH_HOURS,
+            leaks: leaks.len(),
+            ..Tally::default()
+        };
+        for emergency in &emergencies {
+            let detection = self.detection(emergency);
+            tally.detected += usize::from(detection.is_some());
+            let hours = |at: fn(&JudgedAlert) -> EventTime| {
+                detection.map_or(MISS_HOURS, |alert| hours_between(emergency.start, at(alert)))
+            };
+            tally.delays.push(hours(|alert| alert.detected_at));
+            tally.arrival_delays.push(hours(|alert| alert.decided_at));
+        }
+        self.tally_inactivity(&timeline, judged_from, &emergencies, &mut tally);
+        for leak in &leaks {
+            let within = self.raised(AlertKind::Leak).map(|alert| alert.detected_at);
+            let found = within.filter(|at| stretch(leak).was_seen_at(*at)).min();
+            tally.leak_delays.extend(found.map(|at| hours_between(leak.start, at)));
+        }
+        let is_false = |alert: &&JudgedAlert| {
+            let at = alert.detected_at;
+            at >= judged_from && !timeline.flowed_at(at) && !leaks.iter().any(|leak| stretch(leak).was_seen_at(at))
+        };
+        tally.false_leaks = self.raised(AlertKind::Leak).filter(is_false).count();
+        tally
+    }
+
+    /// The record by which somebody learnt of an emergency.
+    fn detection(&self, emergency: &Incident) -> Option<&JudgedAlert> {
+        let raised_before: BTreeSet<&str> = self
+            .raised(AlertKind::Inactivity)
+            .filter(|alert| alert.detected_at <= emergency.start)
+            .map(|alert| &*alert.alert_id)
+            .collect();
+        let tells = |alert: &&&JudgedAlert| {
+            let is_news = match alert.state {
+                AlertState::Raised => true,
+                AlertState::Updated => raised_before.contains(&*alert.alert_id),
+                AlertState::Resolved => false,
+            };
+            alert.kind == AlertKind::Inactivity && is_news && stretch(emergency).was_seen_at(alert.detected_at)
+        };
+        self.alerts
+            .iter()
+            .filter(tells)
+            .min_by_key(|alert| alert.detected_at)
+            .copied()
+    }
+
+    fn tally_inactivity(
+        &self,
+        timeline: &Timeline,
+        judged_from: EventTime,
+        emergencies: &[&Incident],
+        tally: &mut Tally,
+    ) {
+        let mut spells_told = BTreeSet::new();
+        for alert in self.raised(AlertKind::Inactivity) {
+            let at = alert.detected_at;
+            let spell = timeline.spell(at);
+            if let Some(spell) = spell {
+                tally.flaps += usize::from(!spells_told.insert(spell.start));
+                tally.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
+            }
+            let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
+            let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
+            if at < judged_from || emergencies.iter().any(touches) {
+                continue;
+            }
+            match end {
+                Some(end) if end.since(start) < DAY => tally.false_alerts += 1,
+                _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => tally.absence_alerts += 1,
+                _ => tally.unclear_alerts += 1,
+            }
+        }
+    }
+}
+
+fn stretch(incident: &Incident) -> Stretch {
+    Stretch {
+        start: incident.start,
+        end: incident.end,
+    }
+}
+
+fn hours_between(start: EventTime, end: EventTime) -> f64 {
+    f64::from(end.since(start)) / f64::from(HOUR)
+}
+
+fn judged_seconds(timeline: &Timeline, from: EventTime, emergencies: &[&Incident]) -> f64 {
+    let within = |emergency: &&Incident| timeline.measured(emergency.start.max(from), emergency.end.max(from));
+    let in_emergencies: u32 = emergencies.iter().map(within).sum();
+    f64::from(timeline.measured(from, EventTime::MAX).saturating_sub(in_emergencies))
+}
+
+fn score(tallies: &[Tally], seed: u64) -> Score {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let fleets: Vec<Vec<&Tally>> = (0..RESAMPLES)
+        .map(|_| {
+            tallies
+                .iter()
+                .map(|_| &tallies[random.random_range(0..tallies.len())])
+                .collect()
+        })
+        .collect();
+    let all: Vec<&Tally> = tallies.iter().collect();
+    let figure = |of: &dyn Fn(&[&Tally]) -> Option<f64>| {
+        let mut values: Vec<f64> = fleets.iter().filter_map(|fleet| of(fleet)).collect();
+        values.sort_by(f64::total_cmp);
+        // The value below which this share of the fleets is.
+        let quantile = |share: f64| {
+            values
+                .get((share * values.len().saturating_sub(1) as f64).round() as usize)
+                .copied()
+        };
+        Figure {
+            value: of(&all),
+            low: quantile(0.05),
+            high: quantile(0.95),
+        }
+    };
+    let count = |of: fn(&Tally) -> usize| all.iter().map(|tally| of(tally)).sum::<usize>();
+    let per_month = |of: fn(&Tally) -> usize| {
+        figure(&|homes| {
+            ratio(
+                homes.iter().map(|home| of(home) as f64).sum(),
+                homes.iter().map(|home| home.months).sum(),
+            )
+        })
+    };
+    let delay = |of: fn(&Tally) -> &Vec<f64>| Delay {
+        mean_hours: figure(&|homes| {
+            let hours = || homes.iter().flat_map(|home| of(home));
+            ratio(hours().sum(), hours().count() as f64)
+        }),
+        median_hours: median(all.iter().flat_map(|home| of(home)).copied().collect()),
+    };
+    Score {
+        homes: tallies.len(),
+        home_months: tallies.iter().map(|tally| tally.months).sum(),
+        emergencies: count(|tally| tally.delays.len()),
+        detected: count(|tally| tally.detected),
+        delay: delay(|tally| &tally.delays),
+        arrival_delay: delay(|tally| &tally.arrival_delays),
+        false_alerts: count(|tally| tally.false_alerts),
+        false_per_home_month: per_month(|tally| tally.false_alerts),
+        absence_alerts: count(|tally| tally.absence_alerts),
+        absence_per_home_month: per_month(|tally| tally.absence_alerts),
+        unclear_alerts: count(|tally| tally.unclear_alerts),
+        alerts_without_readings: count(|tally| tally.alerts_without_readings),
+        flaps: count(|tally| tally.flaps),
+        leaks: count(|tally| tally.leaks),
+        leaks_found: count(|tally| tally.leak_delays.len()),
+        leak_delay: delay(|tally| &tally.leak_delays),
+        false_leaks: count(|tally| tally.false_leaks),
+        false_leaks_per_home_month: per_month(|tally| tally.false_leaks),
+    }
+}
+
+fn ratio(count: f64, of: f64) -> Option<f64> {
+    (of > 0.0).then(|| count / of)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

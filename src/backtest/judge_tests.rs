@@ -1,0 +1,281 @@
+use super::*;
+use crate::history::MeterName;
+use crate::model::{Measure, Quality};
+
+const DAYS: u32 = 90;
+
+fn hour(day: u32, hour: u32) -> EventTime {
+    EventTime::from_hour((10 + day) * 24 + hour)
+}
+
+/// Hourly readings of a home over ninety days, by day and hour; `None` where there is no reading.
+fn home(history: &mut History, name: &str, litres: impl Fn(u32, u32) -> Option<f64>) {
+    let meter = history.meters.len() as u32;
+    history.meters.push(MeterName {
+        household: name.into(),
+        meter: name.into(),
+    });
+    for (day, at) in (0..DAYS).flat_map(|day| (0..24).map(move |hour| (day, hour))) {
+        if let Some(litres) = litres(day, at) {
+            history.rows.push(Row {
+                meter,
+                start: hour(day, at),
+                seconds: HOUR,
+                measure: Some(Measure::Volume(litres)),
+                quality: Quality::Measured,
+                received_at: None,
+            });
+        }
+    }
+}
+
+/// Ten litres at 6, 12 and 18 o'clock.
+fn ordinary(at: u32) -> f64 {
+    if [6, 12, 18].contains(&at) { 10.0 } else { 0.0 }
+}
+
+fn incident(kind: &str, start: EventTime, hours: u32) -> Incident {
+    Incident {
+        household: "h".into(),
+        kind: kind.to_owned(),
+        start,
+        end: start.plus(hours * HOUR),
+    }
+}
+
+fn alert(kind: AlertKind, state: AlertState, id: &str, detected_at: EventTime) -> JudgedAlert {
+    let (household, alert_id, decided_at) = ("h".into(), id.into(), detected_at.plus(2 * HOUR));
+    JudgedAlert {
+        household,
+        kind,
+        state,
+        alert_id,
+        detected_at,
+        decided_at,
+    }
+}
+
+fn raised(at: EventTime) -> JudgedAlert {
+    alert(AlertKind::Inactivity, AlertState::Raised, &at.to_string(), at)
+}
+
+/// The score of one home with these readings.
+fn judged(litres: impl Fn(u32, u32) -> Option<f64>, truth: &[Incident], alerts: &[JudgedAlert]) -> Score {
+    let mut history = History::default();
+    home(&mut history, "h", litres);
+    judge(&history, truth, alerts, 1)
+}
+
+/// An ordinary home in which nobody uses water for 72 hours after the use at noon of day 40.
+fn with_emergency(day: u32, at: u32) -> Option<f64> {
+    let is_dry = hour(day, at) >= hour(40, 13) && hour(day, at) < hour(43, 13);
+    Some(if is_dry { 0.0 } else { ordinary(at) })
+}
+
+#[test]
+fn an_emergency_is_detected_by_the_first_word_within_it() {
+    let truth = [incident("emergency", hour(40, 13), 72)];
+    let score = |alerts: &[JudgedAlert]| judged(with_emergency, &truth, alerts);
+    let found = score(&[raised(hour(41, 1)), raised(hour(42, 0))]);
+    assert_eq!((found.emergencies, found.detected), (1, 1));
+    assert_eq!(
+        (found.delay.mean_hours.value, found.delay.median_hours),
+        (Some(12.0), Some(12.0))
+    );
+    assert_eq!(found.arrival_delay.mean_hours.value, Some(14.0));
+    // Words within an emergency are neither false nor of absence, but two in one dry spell are a flap.
+    assert_eq!(
+        (
+            found.false_alerts,
+            found.absence_alerts,
+            found.unclear_alerts,
+            found.flaps
+        ),
+        (0, 0, 0, 1)
+    );
+    // The moment it begins is too early, its last one is not too late.
+    assert_eq!(score(&[raised(hour(40, 13))]).detected, 0);
+    assert_eq!(score(&[raised(hour(43, 13))]).delay.mean_hours.value, Some(72.0));
+    let missed = score(&[raised(hour(43, 14))]);
+    assert_eq!((missed.detected, missed.delay.mean_hours.value), (0, Some(72.0)));
+    assert_eq!(missed.arrival_delay.mean_hours.value, Some(72.0));
+    // Other alerts, and the end of one, tell nobody of it.
+    let other = alert(AlertKind::SilentMeter, AlertState::Raised, "s", hour(41, 0));
+    assert_eq!(
+        score(&[
+            other,
+            alert(AlertKind::Inactivity, AlertState::Resolved, "r", hour(41, 0))
+        ])
+        .detected,
+        0
+    );
+}
+
+#[test]
+fn an_alert_that_was_open_detects_by_news_only() {
+    let truth = [incident("emergency", hour(40, 13), 72)];
+    let open = alert(AlertKind::Inactivity, AlertState::Raised, "a", hour(40, 10));
+    let news = |id: &str| alert(AlertKind::Inactivity, AlertState::Updated, id, hour(41, 1));
+    assert_eq!(judged(with_emergency, &truth, std::slice::from_ref(&open)).detected, 0);
+    let score = judged(with_emergency, &truth, &[open.clone(), news("a")]);
+    assert_eq!((score.detected, score.delay.mean_hours.value), (1, Some(12.0)));
+    assert_eq!(judged(with_emergency, &truth, &[open, news("b")]).detected, 0);
+}
+
+#[test]
+fn alerts_are_false_of_absence_or_unclear() {
+    // Away on days 50 to 52; no readings on days 60 to 62.
+    let litres = |day: u32, at: u32| match day {
+        50..=52 => Some(0.0),
+        60..=62 => None,
+        _ => Some(ordinary(at)),
+    };
+    let score = |at: EventTime| judged(litres, &[], &[raised(at)]);
+    let counts = |score: &Score| (score.false_alerts, score.absence_alerts, score.unclear_alerts);
+    // From 19 to 6 o'clock is a dry spell of eleven hours; at noon people use water.
+    assert_eq!(counts(&score(hour(45, 4))), (1, 0, 0));
+    assert_eq!(counts(&score(hour(45, 6))), (1, 0, 0), "right before the use");
+    assert_eq!(counts(&score(hour(45, 13))), (1, 0, 0), "people used water");
+    assert_eq!(counts(&score(hour(50, 9))), (0, 1, 0));
+    // From 19 o'clock of day 59 to 6 o'clock of day 63, of which eleven hours were measured.
+    let unclear = score(hour(60, 9));
+    assert_eq!((counts(&unclear), unclear.alerts_without_readings), ((0, 0, 1), 0));
+    // Nothing is judged before day 30.
+    assert_eq!(counts(&score(hour(29, 4))), (0, 0, 0));
+    assert_eq!(counts(&score(hour(30, 4))), (1, 0, 0));
+    let blind = |day: u32, at: u32| {
+        if (day, at) >= (59, 19) && day < 63 {
+            None
+        } else {
+            litres(day, at)
+        }
+    };
+    assert_eq!(judged(blind, &[], &[raised(hour(60, 9))]).alerts_without_readings, 1);
+}
+
+#[test]
+fn two_alerts_in_two_spells_are_no_flap() {
+    let litres = |_: u32, at: u32| Some(ordinary(at));
+    assert_eq!(
+        judged(litres, &[], &[raised(hour(45, 4)), raised(hour(46, 4))]).flaps,
+        0
+    );
+    assert_eq!(
+        judged(litres, &[], &[raised(hour(45, 4)), raised(hour(45, 5))]).flaps,
+        1
+    );
+}
+
+#[test]
+fn home_months_are_delivered_hours_outside_emergencies() {
+    let months = |score: Score| (score.home_months * 730.5).round() as u32;
+    assert_eq!(months(judged(|_, at| Some(ordinary(at)), &[], &[])), 60 * 24);
+    assert_eq!(
+        months(judged(|day, at| (day != 50).then(|| ordinary(at)), &[], &[])),
+        59 * 24
+    );
+    let truth = [incident("emergency", hour(40, 13), 72)];
+    let score = judged(with_emergency, &truth, &[raised(hour(50, 4))]);
+    assert_eq!(score.false_per_home_month.value, Some(1.0 / score.home_months));
+    assert_eq!(months(score), 57 * 24);
+}
+
+#[test]
+fn a_leak_is_found_within_it_and_hides_nobody() {
+    // Five litres an hour from day 40 to 43; an emergency from noon of day 41 on.
+    let litres = |day: u32, at: u32| {
+        let leaks = if (40..44).contains(&day) { 5.0 } else { 0.0 };
+        let is_dry = hour(day, at) >= hour(41, 13) && hour(day, at) < hour(44, 13);
+        Some(leaks + if is_dry { 0.0 } else { ordinary(at) })
+    };
+    let truth = [
+        incident("leak", hour(40, 0), 96),
+        incident("emergency", hour(41, 13), 72),
+    ];
+    let leak = |at| alert(AlertKind::Leak, AlertState::Raised, "leak", at);
+    let score = judged(
+        litres,
+        &truth,
+        &[leak(hour(41, 0)), leak(hour(42, 0)), raised(hour(42, 1))],
+    );
+    assert_eq!(
+        (score.leaks, score.leaks_found, score.leak_delay.mean_hours.value),
+        (1, 1, Some(24.0))
+    );
+    assert_eq!(
+        (score.false_leaks, score.detected, score.delay.mean_hours.value),
+        (0, 1, Some(12.0))
+    );
+    assert_eq!(judged(litres, &truth, &[leak(hour(50, 0))]).false_leaks, 1);
+    assert_eq!(
+        judged(litres, &truth, &[leak(hour(20, 0))]).false_leaks,
+        0,
+        "not judged yet"
+    );
+    // Dry spells are seen through the leak: the one before the use at 6 o'clock of day 41 ended by itself.
+    assert_eq!(judged(litres, &truth, &[raised(hour(41, 5))]).false_alerts, 1);
+}
+
+#[test]
+fn flow_without_a_dry_hour_for_a_day_is_a_leak_of_its_own() {
+    let runs = |hours: u32| move |day: u32, at: u32| Some(if day == 50 && at < hours { 2.0 } else { 0.0 });
+    let leak = [alert(AlertKind::Leak, AlertState::Raised, "leak", hour(50, 20))];
+    assert_eq!(judged(runs(24), &[], &leak).false_leaks, 0);
+    assert_eq!(judged(runs(23), &[], &leak).false_leaks, 1);
+}
+
+#[test]
+fn a_register_tells_use_by_its_steps() {
+    let mut history = History::default();
+    home(&mut history, "h", |_, at| Some(ordinary(at)));
+    let by_volume = judge(&history, &[], &[raised(hour(45, 4)), raised(hour(45, 13))], 1);
+    let mut index = 500.0;
+    for row in &mut history.rows {
+        if let Some(Measure::Volume(litres)) = row.measure {
+            index += litres;
+        }
+        row.measure = Some(Measure::Register(index));
+    }
+    assert_eq!(
+        judge(&history, &[], &[raised(hour(45, 4)), raised(hour(45, 13))], 1),
+        by_volume
+    );
+    assert_eq!(by_volume.false_alerts, 2);
+}
+
+#[test]
+fn intervals_come_from_resampling_homes() {
+    let (mut history, mut alerts) = (History::default(), Vec::new());
+    for number in 0..20 {
+        let name = format!("h{number}");
+        home(&mut history, &name, |_, at| Some(ordinary(at)));
+        // Half of the homes raise two false alerts, the others none.
+        for day in 40..if number % 2 == 0 { 42 } else { 40 } {
+            alerts.push(JudgedAlert {
+                household: name.as_str().into(),
+                ..raised(hour(day, 4))
+            });
+        }
+    }
+    let score = judge(&history, &[], &alerts, 1);
+    let Figure {
+        value: Some(value),
+        low: Some(low),
+        high: Some(high),
+    } = score.false_per_home_month
+    else {
+        panic!("no interval: {:?}", score.false_per_home_month);
+    };
+    let months = 60.0 * 24.0 / 730.5;
+    assert!((value - 1.0 / months).abs() < 1e-9);
+    // The mean of twenty draws of 0 or 2 has a standard deviation of 0.22; 1.645 of it on either side make 90 %.
+    assert!(
+        (low * months - 0.63).abs() < 0.11 && (high * months - 1.37).abs() < 0.11,
+        "{low} to {high}"
+    );
+    assert_eq!(judge(&history, &[], &alerts, 1), score);
+    assert_eq!(score.delay, Delay::default());
+    let json = serde_json::to_value(&score).unwrap();
+    assert_eq!((&json["homes"], &json["false_alerts"]), (&20.into(), &20.into()));
+    assert!(json["delay"]["mean_hours"]["value"].is_null());
+}

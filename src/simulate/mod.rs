@@ -1,0 +1,16 @@
+//! Homes that do not exist, and incidents that did not happen: for demonstrations, load and the judging of detectors.
+//!
+//! Everything here is a pure function of its arguments and a seed. Simulated people have lasting habits, but they are
+//! more regular than real ones: thresholds tuned on them look better than they are.
+
+mod district;
+mod home;
+mod inject;
+mod routine;
+mod sample;
+#[cfg(test)]
+mod tests;
+
+pub use district::{District, Simulation, WARM_UP_DAYS};
+pub use inject::{EMERGENCY_SECONDS, emergency, leak, meter_stops};
+pub use sample::{Sample, sample};
