@@ -4,7 +4,9 @@
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
 pub mod alert;
+pub mod app;
 pub mod backtest;
+pub mod cli;
 pub mod detect;
 pub mod engine;
 pub mod history;

@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use self::arena::{MAX_METERS_NAMED, Slot};
+use jiff::tz::TimeZone;
+
 use crate::alert::{Case, alert_id, decide};
 use crate::detect::{HomeView, KINDS, OpenAlert};
 use crate::home::{MeterReading, Placement, TimelineState};
@@ -43,6 +45,7 @@ pub struct Partition {
     deadlines: BinaryHeap<Reverse<(EventTime, u32)>>,
     clock: EventTime,
     next_offset: i64,
+    applied: u64,
 }
 
 impl Partition {
@@ -55,7 +58,13 @@ impl Partition {
             deadlines: BinaryHeap::new(),
             clock: EventTime::ZERO,
             next_offset: 0,
+            applied: 0,
         }
+    }
+
+    /// Records applied since the partition was made.
+    pub fn applied(&self) -> u64 {
+        self.applied
     }
 
     /// The stream's time: the latest arrival, or the latest moment that [`Partition::advance`] was told.
@@ -76,6 +85,11 @@ impl Partition {
     /// The homes.
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// The time zone of the home in slot `index`.
+    pub fn time_zone(&self, index: u32) -> &TimeZone {
+        self.arena.names().around(self.arena.slot(index), &self.rules).time_zone
     }
 
     /// Open alerts of one kind.
@@ -103,6 +117,7 @@ impl Partition {
             }
         }
         effects.next_offset = self.next_offset;
+        self.applied += effects.records;
         effects
     }
 

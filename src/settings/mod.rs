@@ -25,6 +25,7 @@ mod problems;
 mod source;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ use serde_path_to_error::Segment;
 pub use check::{Expect, Pattern};
 pub use problems::{Place, Problem, Problems};
 pub use source::{ENVIRONMENT_PREFIX, SettingsFile, Sources};
+pub use typed::{HomeDefaults, LogSettings, MetricsSettings, Settings, Validated};
 
 use check::Checked;
 

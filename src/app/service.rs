@@ -1,0 +1,161 @@
+//! The service: metrics page, Kafka, and the engine's turns, until somebody says stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, bail};
+
+use super::observer::Telemetry;
+use crate::engine::Engine;
+use crate::kafka::{KafkaCommits, KafkaRestorer, KafkaSource, Outbox, TopicsError, join, wait_for_topics};
+use crate::model::EventTime;
+use crate::settings::Validated;
+use crate::telemetry::{Health, Metrics, serve};
+
+/// An engine loop that has not turned for this long is not alive.
+const STALLED: Duration = Duration::from_secs(60);
+/// How long an orderly end may take.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// The wall clock, in whole seconds.
+pub fn wall_clock() -> EventTime {
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_epoch.as_secs())
+        .ok()
+        .and_then(EventTime::from_unix)
+        .unwrap_or(EventTime::MAX)
+}
+
+/// The engine as it runs on Kafka.
+pub type KafkaEngine = Engine<KafkaSource, KafkaRestorer, KafkaCommits, Telemetry>;
+
+/// A deployment that runs.
+#[derive(Clone)]
+pub struct Service {
+    validated: Validated,
+    metrics: Metrics,
+    health: Health,
+    stop: Arc<AtomicBool>,
+}
+
+impl Service {
+    /// A service under these settings. It does nothing yet.
+    pub fn new(validated: Validated) -> Self {
+        let health = Health::new(Instant::now(), STALLED);
+        health.set_not_ready("starting");
+        Self {
+            validated,
+            metrics: Metrics::new(),
+            health,
+            stop: Arc::default(),
+        }
+    }
+
+    /// Asks it to end in good order.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Opens the metrics page; answers where it is. A port of 0 takes a free one.
+    ///
+    /// # Errors
+    /// If the address cannot be had.
+    pub async fn open_page(&self) -> anyhow::Result<std::net::SocketAddr> {
+        let listen = self.validated.listen;
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("the metrics page cannot listen on {listen} (setting metrics.listen)"))?;
+        let address = listener.local_addr()?;
+        let (metrics, health) = (self.metrics.clone(), self.health.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serve(listener, metrics, health, std::future::pending()).await {
+                tracing::error!(%error, "the metrics page has ended");
+            }
+        });
+        Ok(address)
+    }
+
+    /// Runs until [`Service::stop`], or until `turned`, called after each turn, answers true. Blocks its thread.
+    ///
+    /// # Errors
+    /// What waiting does not mend: topics missing or of the wrong shape, no permission, a member that is fenced.
+    pub fn run(&self, mut turned: impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
+        let settings = &self.validated.settings;
+        if !self.wait_for_kafka()? {
+            return Ok(());
+        }
+        let outbox = Outbox::default();
+        let member = join(&settings.kafka, &outbox, &self.metrics)?;
+        let source = KafkaSource::new(&settings.kafka, Arc::clone(&member))?;
+        let restorer = KafkaRestorer::new(&settings.kafka, Arc::clone(&self.validated.rules));
+        let commits = KafkaCommits::new(&settings.kafka, &settings.source, member, outbox, self.metrics.clone())?;
+        let (rules, engine) = (Arc::clone(&self.validated.rules), settings.engine.clone());
+        let mut engine = Engine::new(
+            rules,
+            engine,
+            source,
+            restorer,
+            commits,
+            Telemetry::new(self.metrics.clone()),
+        );
+        tracing::info!(
+            group = settings.kafka.group_id,
+            topic = settings.kafka.topics.readings,
+            "joining the group"
+        );
+        let outcome = self.turns(&mut engine, &mut turned);
+        self.health.set_not_ready("stopping");
+        let partitions: Vec<i32> = engine.live().map(|(partition, _)| partition).collect();
+        let is_whole = engine.commits_mut().finish(&partitions, FAREWELL);
+        if is_whole {
+            tracing::info!("everything read is published and committed");
+        } else {
+            tracing::warn!("ending with records in flight: they are read and published again at the next start");
+        }
+        outcome
+    }
+
+    fn turns(&self, engine: &mut KafkaEngine, turned: &mut impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
+        while !self.is_stopped() {
+            self.health.heartbeat(Instant::now());
+            engine.turn(wall_clock())?;
+            match engine.readiness() {
+                (_, 0) => self.health.set_not_ready("waiting for partitions of the group"),
+                (true, _) => self.health.set_ready(),
+                (false, owned) => {
+                    let live = engine.live().count();
+                    self.health
+                        .set_not_ready(format!("restoring: {live} of {owned} partitions are live"));
+                }
+            }
+            if turned(engine) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a broker and looks at the topics; false when it was told to stop meanwhile.
+    fn wait_for_kafka(&self) -> anyhow::Result<bool> {
+        let kafka = &self.validated.settings.kafka;
+        self.health
+            .set_not_ready(format!("connecting to Kafka at {}", kafka.bootstrap_servers));
+        let waited = wait_for_topics(kafka, |error| {
+            self.health.heartbeat(Instant::now());
+            tracing::warn!("{error}; trying again");
+            !self.is_stopped()
+        });
+        match waited {
+            Ok(_) => Ok(true),
+            Err(TopicsError::Unreachable { .. }) if self.is_stopped() => Ok(false),
+            Err(error) => bail!(error),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The command line: what can be asked for, and the help that teaches it.
+
+// A shell: files, the environment and the terminal are its trade.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod backtest;
+mod feed;
+mod service;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::settings::{Settings, SettingsFile, Sources, Validated};
+
+/// Watches smart-meter water use as it streams through Kafka, and raises an alert when somebody who lives alone has
+/// stopped using water, when water runs that nobody uses, and when a meter falls silent.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 110,
+    arg_required_else_help = true,
+    after_help = "\
+Begin with:
+  tapwatch demo                                   real homes through the whole pipeline, nothing to install
+  tapwatch backtest --readings FILE --out DIR     what would have been said of these readings
+  tapwatch topics --create && tapwatch run        the service
+
+Settings come from --config FILE (TOML), from the environment (TAPWATCH__KAFKA__GROUP_ID=night) and from
+--set kafka.group_id=night; the later wins. `tapwatch config show` prints all of them."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Settings file (TOML).
+    #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// One setting, such as kafka.bootstrap_servers=10.0.0.7:9092; may be given again.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service: readings in from Kafka, alerts out.
+    ///
+    /// Ends in good order on SIGTERM or SIGINT: what was read is published and committed first. A second signal ends
+    /// it at once; nothing is lost, the next start reads again from the committed offset.
+    #[command(after_help = "\
+Examples:
+  tapwatch run --set kafka.bootstrap_servers=10.0.0.7:9092
+  tapwatch run --config /etc/tapwatch/tapwatch.toml
+  curl -s 127.0.0.1:9464/health/ready")]
+    Run,
+    /// See it work: a broker inside the process, real homes with labelled incidents, the very pipeline of `run`.
+    #[command(after_help = "\
+Examples:
+  tapwatch demo                      six real homes, a hundred days in about a minute
+  tapwatch demo --homes 2000         a simulated district
+  tapwatch demo --stay               go on until Ctrl-C, to look at the metrics page or the topics")]
+    Demo(service::DemoArgs),
+    /// Make homes that do not exist: readings with routines, absences and labelled incidents, from a seed.
+    #[command(after_help = "\
+Examples:
+  tapwatch simulate --homes 500 --days 90 --out district
+  tapwatch simulate --homes 500 --days 90 --to-topic --speed 3600      an hour of the stream in every second")]
+    Simulate(feed::SimulateArgs),
+    /// Put readings from files into the readings topic, at a chosen speed.
+    #[command(after_help = "\
+Examples:
+  tapwatch replay --readings readings.csv.gz --homes homes.csv
+  tapwatch replay --readings readings.csv --speed 3600                 an hour of the stream in every second")]
+    Replay(feed::ReplayArgs),
+    /// Run the rules over files of readings, without a broker: alerts.jsonl, dead-letters.jsonl and summary.json.
+    #[command(after_help = "\
+Readings are CSV, plain or gzip: household_id and/or meter_id, timestamp (start of the interval, RFC 3339),
+interval_seconds, volume_litres or register_litres, and if there are any quality (measured, estimated, faulty,
+missing) and received_at. Homes: household_id,time_zone,zone,programme. Truth: household_id,kind,start,end.
+
+Examples:
+  tapwatch backtest --readings readings.csv.gz --homes homes.csv --truth truth.csv --out out
+  tapwatch backtest --readings a.csv b.csv --lambda 800 --out out      fewer false alerts, a little later
+  jq -r '.data.text.en' out/alerts.jsonl")]
+    Backtest(backtest::BacktestArgs),
+    /// Teach the pooled table of the learned rule from files of readings.
+    #[command(after_help = "\
+Example:
+  tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X 2025, own data' --out prior.json")]
+    Train(backtest::TrainArgs),
+    /// Look at the topics, or make those that are missing.
+    #[command(after_help = "\
+Examples:
+  tapwatch topics                                  what is there, and whether it is right
+  tapwatch topics --create --set kafka.partitions=12 --set kafka.replication=3")]
+    Topics {
+        /// Make the topics that are missing.
+        #[arg(long)]
+        create: bool,
+    },
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say everything that is wrong with the settings, each with the line to put it right.
+    Check,
+    /// Print all settings as they are in force.
+    Show,
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// With a message for the person who asked.
+pub fn main(cli: Cli) -> anyhow::Result<()> {
+    let validated = cli.common.settings()?;
+    match cli.command {
+        Command::Run => service::run(validated),
+        Command::Demo(args) => service::demo(args, validated),
+        Command::Simulate(args) => feed::simulate(args, &validated),
+        Command::Replay(args) => feed::replay(args, &validated),
+        Command::Backtest(args) => backtest::backtest(args, validated),
+        Command::Train(args) => backtest::train(args, &validated),
+        Command::Topics { create } => service::topics(create, &validated),
+        Command::Config(ConfigCommand::Check) => {
+            println!("the settings are right");
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show) => {
+            print!("{}", toml::to_string(&validated.settings)?);
+            Ok(())
+        }
+    }
+}
+
+impl Common {
+    fn settings(&self) -> anyhow::Result<Validated> {
+        let file = match &self.config {
+            Some(path) => Some(SettingsFile::read(path).map_err(|problem| anyhow::anyhow!("{problem}"))?),
+            None => None,
+        };
+        let environment =
+            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let sources = Sources {
+            file,
+            environment: environment.collect(),
+            flags: self.set.clone(),
+        };
+        Ok(Settings::read(&sources)?)
+    }
+}
+
+/// A bar on a terminal, and silence in a pipe.
+fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}");
+    let bar = indicatif::ProgressBar::new(length).with_message(what);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

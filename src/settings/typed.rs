@@ -1,0 +1,372 @@
+//! The settings of a deployment: their raw form, and the typed value that the engine runs on.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Expect, Origins, Pattern, Problem, Problems, Sources, load};
+use crate::detect::DetectorSettings;
+use crate::engine::EngineSettings;
+use crate::home::HomeSettings;
+use crate::ingest::IngestSettings;
+use crate::kafka::KafkaSettings;
+use crate::partition::{Programme, Rules};
+use crate::telemetry::LogFormat;
+
+/// All settings, as a file states them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Named in every alert as the `source` of its CloudEvent.
+    pub source: String,
+    /// Logs.
+    pub log: LogSettings,
+    /// The page for Prometheus, and health.
+    pub metrics: MetricsSettings,
+    /// Kafka.
+    pub kafka: KafkaSettings,
+    /// The instance.
+    pub engine: EngineSettings,
+    /// What is accepted as a reading.
+    pub ingest: IngestSettings,
+    /// What is kept of a home.
+    pub home: HomeSettings,
+    /// What holds for a home that is not on the homes topic.
+    pub defaults: HomeDefaults,
+    /// Rules by name of programme.
+    pub programmes: BTreeMap<String, DetectorSettings>,
+}
+
+/// Settings of the logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `human` or `json`.
+    pub format: LogFormat,
+    /// What is logged, in the form of `RUST_LOG`. At `info` no home is named.
+    pub filter: String,
+}
+
+/// Settings of the metrics page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSettings {
+    /// Where the page listens.
+    pub listen: String,
+}
+
+/// What holds for a home of which the homes topic says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HomeDefaults {
+    /// IANA name of the time zone.
+    pub time_zone: String,
+    /// Grid cell or street block; empty for none.
+    pub zone: String,
+    /// Name of the programme.
+    pub programme: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: "/tapwatch".into(),
+            log: LogSettings::default(),
+            metrics: MetricsSettings::default(),
+            kafka: KafkaSettings::default(),
+            engine: EngineSettings::default(),
+            ingest: IngestSettings::default(),
+            home: HomeSettings::default(),
+            defaults: HomeDefaults::default(),
+            programmes: BTreeMap::from([("default".to_owned(), DetectorSettings::default())]),
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Human,
+            filter: "info".into(),
+        }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9464".into(),
+        }
+    }
+}
+
+impl Default for HomeDefaults {
+    fn default() -> Self {
+        Self {
+            time_zone: "UTC".into(),
+            zone: String::new(),
+            programme: "default".into(),
+        }
+    }
+}
+
+/// Settings that have been found right: raw, and as the core takes them.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// As they were stated.
+    pub settings: Settings,
+    /// What the core runs on.
+    pub rules: Arc<Rules>,
+    /// Where the metrics page listens.
+    pub listen: SocketAddr,
+}
+
+impl Settings {
+    /// Reads settings from all sources and validates them.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the place to put it right.
+    pub fn read(sources: &Sources) -> Result<Validated, Problems> {
+        let (settings, origins) = load::<Self>(sources, &Self::patterns())?;
+        settings.validate(&origins)
+    }
+
+    fn patterns() -> Vec<Pattern> {
+        let programme = serde_json::to_value(DetectorSettings::default()).unwrap_or_else(|_| json!({}));
+        vec![
+            Pattern::new("kafka.properties", Expect::Text),
+            Pattern::new("programmes.*", Expect::Like(programme)),
+            Pattern::new("programmes.*.inactivity.rules[]", Expect::Any),
+        ]
+    }
+
+    /// Checks what settings mean and how they go together.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn validate(self, origins: &Origins) -> Result<Validated, Problems> {
+        let mut problems: Vec<Problem> = Vec::new();
+        let mut problem = |key: String, message: String| problems.push(origins.problem(&key, message));
+        for (key, message) in self.kafka.mistakes() {
+            problem(format!("kafka.{key}"), message);
+        }
+        for (name, programme) in &self.programmes {
+            for mistake in programme.mistakes() {
+                problem(format!("programmes.{name}.{}", mistake.key), mistake.message);
+            }
+        }
+        let time_zone = TimeZone::get(&self.defaults.time_zone);
+        if time_zone.is_err() {
+            let message = format!("{:?} is no time zone of the IANA database", self.defaults.time_zone);
+            problem("defaults.time_zone".into(), message);
+        }
+        if !self.programmes.contains_key(&self.defaults.programme) {
+            let known: Vec<&str> = self.programmes.keys().map(String::as_str).collect();
+            let message = format!(
+                "no programme {:?}; there are {}",
+                self.defaults.programme,
+                known.join(", ")
+            );
+            problem("defaults.programme".into(), message);
+        }
+        let listen = self.metrics.listen.parse::<SocketAddr>();
+        if listen.is_err() {
+            let message = format!("{:?} is no address such as 127.0.0.1:9464", self.metrics.listen);
+            problem("metrics.listen".into(), message);
+        }
+        if self.source.is_empty() || self.source.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            problem(
+                "source".into(),
+                format!("{:?} is no URI reference such as /tapwatch/district-7", self.source),
+            );
+        }
+        for (key, value, least, most) in self.ranges() {
+            if !(least..=most).contains(&value) {
+                problem(key.into(), format!("{value} is not between {least} and {most}"));
+            }
+        }
+        if self.home.max_jump_seconds <= self.home.allowed_lateness_seconds {
+            let message = format!(
+                "{} s is not more than home.allowed_lateness_seconds ({} s): an ordinary gap would look like a jump",
+                self.home.max_jump_seconds, self.home.allowed_lateness_seconds
+            );
+            problem("home.max_jump_seconds".into(), message);
+        }
+        match (listen, time_zone, problems.is_empty()) {
+            (Ok(listen), Ok(time_zone), true) => {
+                let rules = Arc::new(self.rules(time_zone));
+                Ok(Validated {
+                    settings: self,
+                    rules,
+                    listen,
+                })
+            }
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    /// Settings that are numbers between two others.
+    fn ranges(&self) -> [(&'static str, f64, f64, f64); 11] {
+        let seconds = f64::from;
+        let count = |n: usize| n as f64;
+        [
+            (
+                "ingest.max_payload_bytes",
+                count(self.ingest.max_payload_bytes),
+                64.0,
+                16_777_216.0,
+            ),
+            (
+                "ingest.max_interval_seconds",
+                seconds(self.ingest.max_interval_seconds),
+                60.0,
+                315_360_000.0,
+            ),
+            (
+                "ingest.max_flow_litres_per_hour",
+                self.ingest.max_flow_litres_per_hour,
+                1.0,
+                1e9,
+            ),
+            (
+                "ingest.max_future_seconds",
+                seconds(self.ingest.max_future_seconds),
+                0.0,
+                604_800.0,
+            ),
+            (
+                "home.allowed_lateness_seconds",
+                seconds(self.home.allowed_lateness_seconds),
+                0.0,
+                2_592_000.0,
+            ),
+            (
+                "home.max_jump_seconds",
+                seconds(self.home.max_jump_seconds),
+                3_600.0,
+                315_360_000.0,
+            ),
+            (
+                "home.max_flow_litres_per_hour",
+                self.home.max_flow_litres_per_hour,
+                1.0,
+                1e9,
+            ),
+            (
+                "engine.restores_at_once",
+                count(self.engine.restores_at_once),
+                1.0,
+                64.0,
+            ),
+            ("engine.max_in_flight", count(self.engine.max_in_flight), 1.0, 1e7),
+            (
+                "engine.idle_grace_seconds",
+                seconds(self.engine.idle_grace_seconds),
+                0.0,
+                86_400.0,
+            ),
+            (
+                "engine.idle_max_behind_seconds",
+                seconds(self.engine.idle_max_behind_seconds),
+                60.0,
+                3.2e8,
+            ),
+        ]
+    }
+
+    fn rules(&self, time_zone: TimeZone) -> Rules {
+        let is_default = |name: &&String| **name == self.defaults.programme;
+        let others = self.programmes.keys().filter(|name| !is_default(name));
+        let names = self.programmes.keys().filter(is_default).chain(others);
+        let programme = |name: &String| Programme {
+            name: name.as_str().into(),
+            detectors: self.programmes[name].clone(),
+        };
+        Rules {
+            ingest: self.ingest.clone(),
+            home: self.home.clone(),
+            programmes: names.map(programme).collect(),
+            time_zone,
+            zone: (!self.defaults.zone.is_empty()).then(|| self.defaults.zone.as_str().into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SettingsFile;
+
+    fn read(text: &str) -> Result<Validated, String> {
+        let file = SettingsFile {
+            path: "tapwatch.toml".into(),
+            text: text.into(),
+        };
+        let sources = Sources {
+            file: Some(file),
+            ..Sources::default()
+        };
+        Settings::read(&sources).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_right_and_survive_a_round_trip() {
+        let defaults = read("").expect("the defaults");
+        let text = toml::to_string(&defaults.settings).expect("a file");
+        assert_eq!(
+            read(&text).expect("the defaults, written out").settings,
+            defaults.settings
+        );
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_with_its_line() {
+        let text = r#"
+[kafka]
+group_id = ""
+[kafka.properties]
+"sasl.mechanism" = "PLAIN"
+[home]
+max_jump_seconds = 3600
+[defaults]
+time_zone = "Mars/Olympus"
+programme = "night"
+[programmes.day.inactivity]
+rules = [{ name = "a", when = { no_use = { hours = 0.0 } } }, { name = "a", until_learned = true, when = { bands = { bands = ["05-09"] } } }]
+"#;
+        let said = read(text).expect_err("many mistakes");
+        for part in [
+            "tapwatch.toml:3: kafka.group_id",
+            "tapwatch.toml:7: home.max_jump_seconds",
+            "tapwatch.toml:9: defaults.time_zone",
+            "tapwatch.toml:10: defaults.programme",
+            "tapwatch.toml:12: programmes.day.inactivity.rules",
+            "given to two rules",
+            "no rule of the programme is learned",
+        ] {
+            assert!(said.contains(part), "{part} is not in:\n{said}");
+        }
+    }
+
+    #[test]
+    fn rules_of_all_kinds_are_read() {
+        let text = r#"
+[programmes.k-water.inactivity]
+rules = [
+  { name = "24h", severity = "critical", when = { no_use = { hours = 24 } } },
+  { name = "bands", when = { bands = { bands = ["05-09", "17-21"], all = true } } },
+  { name = "litres", when = { few_litres = { below = 10, hours = 12 } } },
+  { name = "learned", when = { learned = { lambda = 800 } } },
+]
+"#;
+        let validated = read(text).expect("right");
+        assert_eq!(validated.rules.programmes[0].name.as_ref(), "default");
+        assert_eq!(validated.rules.programmes[1].detectors.inactivity.rules.len(), 4);
+        let wrong = read(&text.replace("05-09", "5 to 9")).expect_err("no band");
+        assert!(wrong.contains("no band of whole hours"), "{wrong}");
+    }
+}
