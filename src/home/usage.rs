@@ -159,21 +159,22 @@ impl Usage {
         }
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,
-            Flow::UsedSomewhere(_) => {
-                self.last_sign = interval.end;
+            Flow::UsedSomewhere(litres) => {
+                if self.floor.is_use(litres, interval.seconds()) {
+                    self.last_sign = interval.end;
+                }
                 self.known_since = interval.end;
             }
             Flow::Measured(litres) => {
                 self.floor.observe(litres);
-                if self.floor.is_use(litres, interval.seconds()) {
+                let used = self.floor.is_use(litres, interval.seconds());
+                let placeable = !used || interval.seconds() <= PLACEABLE_SECONDS;
+                self.pass(interval, placeable.then_some((litres, used)));
+                // The floor may have risen with the hour that this completed.
+                if used && self.floor.is_use(litres, interval.seconds()) {
                     self.last_sign = interval.end;
-                    // The hours it covers are marked below only where it is short enough to be placed.
-                    if interval.seconds() > PLACEABLE_SECONDS {
-                        return self.pass(interval, None);
-                    }
-                    return self.pass(interval, Some((litres, true)));
                 }
-                return self.pass(interval, Some((litres, false)));
+                return;
             }
         }
         self.pass(interval, None);
@@ -223,10 +224,9 @@ impl Usage {
     /// The floor rose: what looked like use in the hours since may have been the leak alone.
     fn read_signs_again(&mut self, next: u32) {
         for hour in (next.saturating_sub(WINDOW_HOURS)..next).rev() {
-            let Some(litres) = self.window.litres(hour, next) else {
-                continue;
-            };
-            if self.floor.is_use(litres, HOUR) {
+            // An hour that is not wholly measured may hold a use that the window does not: it is not read again.
+            let leak_alone = |litres| !self.floor.is_use(litres, HOUR);
+            if !self.window.litres(hour, next).is_some_and(leak_alone) {
                 return;
             }
             self.routine.clear_use(hour);
