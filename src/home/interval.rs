@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::MeterIndex;
-use crate::model::{EventTime, Measure, Quality};
+use crate::model::{EventTime, HOUR, MINUTE, Measure, Quality};
+
+/// An interval up to this long says in which hour its water flowed (an hour, and some minutes of jitter); a longer one
+/// with use does not, and its other hours must not look dry.
+const PLACEABLE_SECONDS: u32 = HOUR + 5 * MINUTE;
 
 /// A reading in compact form, with its meter's place in the home instead of names.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,5 +79,10 @@ impl Interval {
     /// Length in seconds.
     pub fn seconds(&self) -> u32 {
         self.end.since(self.start)
+    }
+
+    /// Whether it is short enough to say in which hour its water flowed.
+    pub(super) fn is_placeable(&self) -> bool {
+        self.seconds() <= PLACEABLE_SECONDS
     }
 }

@@ -123,7 +123,11 @@ impl Meters {
         if reading.meter == 0 && self.several.is_none() {
             return self.first.apply(reading, max_flow, &mut event, &mut emit);
         }
-        let emitted = self.first.frontier;
+        let emitted = if self.first.frontier > EventTime::ZERO {
+            self.first.frontier
+        } else {
+            reading.start
+        };
         let several = self.several.get_or_insert_with(|| {
             let first = Lane {
                 presence: Presence::Expected,
@@ -151,6 +155,13 @@ impl Meters {
         };
         let (lane, emitted) = (&mut several.lanes[index], several.emitted);
         meter.apply(reading, max_flow, &mut event, &mut |mut interval: Interval| {
+            if let Flow::Measured(litres) = interval.flow
+                && litres > 0.0
+                && !interval.is_placeable()
+            {
+                // Shared out over the other meters' shorter intervals it would look like a use in each of them.
+                interval.flow = Flow::UsedSomewhere(litres);
+            }
             interval.start = interval.start.max(emitted);
             if interval.end > interval.start {
                 lane.waiting.push_back(interval);

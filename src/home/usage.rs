@@ -32,8 +32,6 @@ impl Default for HomeSettings {
     }
 }
 
-/// An interval up to this long says in which hour its water flowed; a longer one with use does not.
-const PLACEABLE_SECONDS: u32 = 2 * HOUR;
 /// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
 const HOUR_SLACK: u32 = 2 * MINUTE;
 
@@ -168,7 +166,7 @@ impl Usage {
             Flow::Measured(litres) => {
                 self.floor.observe(litres);
                 let used = self.floor.is_use(litres, interval.seconds());
-                let placeable = !used || interval.seconds() <= PLACEABLE_SECONDS;
+                let placeable = !used || interval.is_placeable();
                 self.pass(interval, placeable.then_some((litres, used)));
                 // The floor may have risen with the hour that this completed.
                 if used && self.floor.is_use(litres, interval.seconds()) {
@@ -183,7 +181,7 @@ impl Usage {
     /// Moves the frontier over an interval, with its litres and whether they are a sign of life where it is measured.
     fn pass(&mut self, interval: &Interval, measured: Option<(f32, bool)>) {
         let main_hour = interval.start.plus(interval.seconds() / 2).hour();
-        let long = interval.seconds() > PLACEABLE_SECONDS;
+        let long = !interval.is_placeable();
         let mut start = interval.start;
         while start < interval.end {
             let hour = start.hour();
