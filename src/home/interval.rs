@@ -8,6 +8,8 @@ use crate::model::{EventTime, HOUR, MINUTE, Measure, Quality};
 /// An interval up to this long says in which hour its water flowed (an hour, and some minutes of jitter); a longer one
 /// with use does not, and its other hours must not look dry.
 const PLACEABLE_SECONDS: u32 = HOUR + 5 * MINUTE;
+/// The greatest jitter, in seconds; for short intervals a tenth of them.
+const JITTER_SECONDS: u32 = 60;
 
 /// A reading in compact form, with its meter's place in the home instead of names.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,11 @@ impl MeterReading {
     /// End of the interval (exclusive).
     pub fn end(&self) -> EventTime {
         self.start.plus(self.seconds)
+    }
+
+    /// How far its start may lie from the end before it and still follow it, in seconds: meters' clocks jitter.
+    pub(super) fn jitter(&self) -> u32 {
+        JITTER_SECONDS.min(self.seconds / 10)
     }
 }
 

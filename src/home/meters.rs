@@ -275,17 +275,18 @@ impl Meter {
         let end = reading.end();
         let begun = self.frontier > EventTime::ZERO;
         let frontier = if begun { self.frontier } else { reading.start };
+        let is_gap = reading.start > frontier.plus(reading.jitter());
         match measure {
             CompactMeasure::Volume(litres) => {
                 self.frontier = end;
-                if reading.start > frontier {
+                if is_gap {
                     emit(Interval {
                         start: frontier,
                         end: reading.start,
                         flow: Flow::Unknown,
                     });
                 }
-                let start = reading.start.max(frontier);
+                let start = if is_gap { reading.start } else { frontier };
                 if litres < 0.0 {
                     event(if litres >= -50.0 {
                         MeterEvent::ReverseFlow
@@ -325,7 +326,7 @@ impl Meter {
                         let flow = match litres as f32 {
                             // Not moved across a gap: the gap was dry.
                             litres if litres <= 0.0 => Flow::Measured(0.0),
-                            litres if reading.start > frontier => Flow::UsedSomewhere(litres),
+                            litres if is_gap => Flow::UsedSomewhere(litres),
                             litres => Flow::Measured(litres),
                         };
                         emit(Interval {

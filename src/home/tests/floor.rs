@@ -44,13 +44,14 @@ fn with_too_little_known_the_floor_does_not_rise() {
 fn use_in_an_hour_that_is_not_over_stays_a_sign_of_life_when_the_floor_rises() {
     // Intervals of half past to half past: the one that completes the leak's first day holds a shower.
     let mut home = Home::default();
-    for hour in 0..24 {
-        home.offer(reading(0, hour * HOUR + 1_800, HOUR, Measure::Volume(5.0)));
+    for hour in 0..25 {
+        let litres = if hour == 0 { 0.0 } else { 5.0 };
+        home.offer(reading(0, hour * HOUR + 1_800, HOUR, Measure::Volume(litres)));
     }
     assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
-    home.offer(reading(0, 24 * HOUR + 1_800, HOUR, Measure::Volume(100.0)));
+    home.offer(reading(0, 25 * HOUR + 1_800, HOUR, Measure::Volume(100.0)));
     assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
-    assert_eq!(home.usage().last_sign(), Some(at(25).plus(1_800)));
+    assert_eq!(home.usage().last_sign(), Some(at(26).plus(1_800)));
 }
 
 #[test]
