@@ -325,8 +325,10 @@ impl Slot {
             self.jump = EventTime::ZERO;
             return Ok(());
         }
-        let confirms =
-            self.jump > EventTime::ZERO && reading.start >= self.jump && reading.start.since(self.jump) <= DAY;
+        // The same record again is no second reading; the next one of a slow meter is.
+        let confirms = self.jump > EventTime::ZERO
+            && reading.start > self.jump
+            && reading.start.since(self.jump) <= DAY.saturating_add(reading.seconds);
         if confirms {
             self.jump = EventTime::ZERO;
             return Ok(());

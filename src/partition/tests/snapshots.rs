@@ -105,7 +105,9 @@ fn a_home_that_fell_silent_before_the_restart_is_noticed_after_it() {
     let new = partition.snapshot(1).expect("a snapshot");
     for kept in [[&old, &new], [&new, &old]] {
         let mut restored = Partition::new(rules());
-        kept.map(|bytes| restored.restore(bytes).expect("its own bytes"));
+        for bytes in kept {
+            restored.restore(bytes).expect("its own bytes");
+        }
         assert_eq!(told(&restored.advance(at(62))), ["old silent_meter Raised at 27 h"]);
     }
 }
