@@ -140,9 +140,13 @@ impl Partition {
                 limit: MAX_METERS_NAMED,
             })?;
         let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality);
+        // From here on the record leaves a trace, even if it is kept out.
+        effects.change(index);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
-        slot.arrived = slot.arrived.max(arrived.arrival);
         self.move_clock(arrived.arrival, effects);
+        // After the clock: what was due before this record was known before it.
+        let slot = self.arena.slot_mut(index);
+        slot.arrived = slot.arrived.max(arrived.arrival);
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);
@@ -177,7 +181,6 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
-            effects.change(index);
             self.reconcile(index, timestamp, effects);
             self.schedule(index);
         }
