@@ -71,6 +71,14 @@ impl<S: TimelineState> Ordered<S> {
         &mut self.state
     }
 
+    /// Changes what does not follow from readings, also in the copy that late readings start from.
+    pub fn change(&mut self, change: impl Fn(&mut S)) {
+        change(&mut self.state);
+        if let Some(pending) = &mut self.pending {
+            change(&mut pending.settled);
+        }
+    }
+
     /// Readings kept behind a hole.
     pub fn pending(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.readings.len())

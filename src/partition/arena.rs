@@ -130,7 +130,7 @@ impl Slot {
     pub fn set_profile(&mut self, profile: Profile) {
         if profile.programme != self.profile.programme {
             // Other rules: what was met under the old ones says nothing. The usage stays.
-            self.home.state_mut().detectors = DetectorStates::default();
+            self.home.change(|state| state.detectors = DetectorStates::default());
         }
         self.profile = profile;
     }

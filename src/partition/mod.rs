@@ -119,6 +119,7 @@ impl Partition {
         let profile = self.arena.profile(record, &self.rules)?;
         let slot = self.arena.find_or_insert(household).0;
         self.arena.slot_mut(slot).set_profile(profile);
+        self.schedule(slot, self.clock);
         Ok(())
     }
 
@@ -182,7 +183,7 @@ impl Partition {
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
             self.reconcile(index, timestamp, effects);
-            self.schedule(index);
+            self.schedule(index, self.clock);
         }
         Ok(())
     }
@@ -209,19 +210,20 @@ impl Partition {
             if effects.alerts.len() > alerts {
                 effects.change(index);
             }
-            self.schedule(index);
+            self.schedule(index, self.clock);
         }
     }
 
-    /// Puts the home's next deadline on the heap, unless one is there; one that was too early is looked at again.
-    fn schedule(&mut self, index: u32) {
+    /// Puts the home's next deadline from `now` on the heap, unless one is there; one that was too early is looked at
+    /// again.
+    fn schedule(&mut self, index: u32, now: EventTime) {
         let (slot, names) = self.arena.slot_and_names(index);
         if slot.scheduled {
             return;
         }
         let around = names.around(slot, &self.rules);
         let state = slot.home.state();
-        let view = state.view(&around, self.clock);
+        let view = state.view(&around, now);
         if let Some(deadline) = state.detectors.next_deadline(&around.programme.detectors, &view) {
             slot.scheduled = true;
             self.deadlines.push(Reverse((deadline, index)));

@@ -20,11 +20,8 @@ fn a_home_heard_at_the_deadline_is_not_silent_and_one_later_is() {
     };
     assert_eq!(silent(at(27)), [] as [&str; 0]);
     assert_eq!(
-        silent(at(27).plus(1)),
-        [
-            "h1 silent_meter Raised at 27 h",
-            "h1 silent_meter Resolved at 27.000277777777779 h"
-        ]
+        silent(at(27).plus(1_800)),
+        ["h1 silent_meter Raised at 27 h", "h1 silent_meter Resolved at 27.5 h"]
     );
 }
 
@@ -87,5 +84,5 @@ fn a_home_whose_readings_are_all_estimates_is_silent() {
         .map(|place| with("h1", place, r#""volume_litres":4,"quality":"estimated""#))
         .collect();
     let effects = apply(&mut partition, &estimates);
-    assert_eq!(told(&effects), ["h1 silent_meter Raised at 28 h"]);
+    assert_eq!(told(&effects), ["h1 silent_meter Raised at 27 h"]);
 }
