@@ -22,7 +22,8 @@ fn a_leak_is_told_with_its_size_and_its_end() {
         Wed 13:00 leak Resolved (Medium, no-dry-hour-24h) since Tue 04:00: flow_stopped
             The flow has stopped; it had run since 2024-03-05 04:00, 33 h.
             持续流水已停止，自2024-03-05 04:00起共33小时。
-    "#]].assert_eq(&home.told);
+    "#]]
+    .assert_eq(&home.told);
 }
 
 #[test]
@@ -40,7 +41,8 @@ fn a_leak_that_pauses_stays_one_and_is_over_after_three_dry_hours() {
     expect![[r#"
         Wed 04:00 leak Raised (Low, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
         Fri 21:00 leak Resolved (Low, no-dry-hour-24h) since Tue 04:00: flow_stopped
-    "#]].assert_eq(&home.told);
+    "#]]
+    .assert_eq(&home.told);
 }
 
 #[test]
@@ -54,7 +56,8 @@ fn a_leak_that_grows_is_told_again_and_one_that_shrinks_is_not() {
         Wed 04:00 leak Raised (Low, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
         Thu 10:00 leak Updated (Medium, no-dry-hour-24h) since Tue 04:00: leak_grew
         Fri 16:00 leak Updated (High, no-dry-hour-24h) since Tue 04:00: leak_grew
-    "#]].assert_eq(&home.told);
+    "#]]
+    .assert_eq(&home.told);
 }
 
 #[test]
