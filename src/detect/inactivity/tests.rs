@@ -371,6 +371,9 @@ fn mistakes_are_named() {
     };
     expect!["rules: a rule holds until_learned, but no rule of the programme is learned"]
         .assert_eq(&mistakes(vec![waiting]));
+    let learned = |name, lambda| one(name, Condition::Learned { lambda });
+    expect!["rules: 2 rules are learned; one is allowed, because one threshold is kept for a spell"]
+        .assert_eq(&mistakes(vec![learned("ask", 20.0), learned("visit", 400.0)]));
     let many = (0..17)
         .map(|n| one(&n.to_string(), Condition::NoUse { hours: 1.0 }))
         .collect();
