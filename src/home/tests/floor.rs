@@ -25,6 +25,16 @@ fn a_leak_raises_the_floor_after_a_day_and_its_end_lowers_it_at_once() {
 }
 
 #[test]
+fn a_gap_does_not_raise_the_floor() {
+    let mut home = Home::default();
+    home.hours(0, [0.0; 4]);
+    home.hours(4, [5.0; 20]);
+    // In the gap the dry hours leave the day that is looked at; after it, too little of the day is known.
+    home.hours(33, [6.0]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+}
+
+#[test]
 fn a_day_of_use_is_no_leak() {
     let mut home = Home::default();
     home.hours(0, (0..200).map(|hour| if hour % 24 == 3 { 0.0 } else { 9.0 }));
