@@ -197,14 +197,14 @@ impl Routine {
                     }
                 } else {
                     hour += 1;
-                    if self.bit(now) {
-                        if let Some(start) = started.replace(now + 1).filter(|start| now > *start) {
-                            return Some(Spell {
-                                start,
-                                hours: now - start,
-                                end: SpellEnd::Use,
-                            });
-                        }
+                    if self.bit(now)
+                        && let Some(start) = started.replace(now + 1).filter(|start| now > *start)
+                    {
+                        return Some(Spell {
+                            start,
+                            hours: now - start,
+                            end: SpellEnd::Use,
+                        });
                     }
                 }
             }

@@ -174,7 +174,7 @@ impl Partition {
             (Placement::TooLate, _) => ReadingState::TooLate,
             (Placement::Late, _) => ReadingState::Late,
             (_, Some(Measure::Register(_))) => ReadingState::Register,
-            (_, Some(Measure::Volume(litres))) if litres == 0.0 => ReadingState::Zero,
+            (_, Some(Measure::Volume(0.0))) => ReadingState::Zero,
             _ => ReadingState::Use,
         });
         if placement == Placement::AfterGap {

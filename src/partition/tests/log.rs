@@ -16,36 +16,46 @@ pub fn logs() -> impl Strategy<Value = Vec<Record>> {
         1 => Just(6),   // rubbish
         1 => Just(7),   // a long silence
     ];
-    let home = (prop::collection::vec(step, 1..70), 0u32..5, any::<bool>());
+    let home = (
+        prop::collection::vec(step, 1..70),
+        0u32..5,
+        any::<bool>(),
+        any::<bool>(),
+    );
     prop::collection::vec(home, 1..5).prop_map(|homes| {
         let mut log: Vec<(u32, Record)> = Vec::new();
-        for (number, (steps, first, leaks)) in homes.into_iter().enumerate() {
+        for (number, (steps, first, leaks, two)) in homes.into_iter().enumerate() {
             let id = format!("h{number}");
             let mut place = first;
             for step in steps {
                 let leak = if leaks { 4.0 } else { 0.0 };
-                let made = hour(&id, place, leak + if step == 1 { 20.0 } else { 0.0 });
-                let end = 2 * (place + 1);
-                match step {
-                    2 => {}
-                    3 => log.push((
-                        end + 9,
-                        Record {
-                            timestamp: Some(at(place + 5)),
-                            ..made
-                        },
-                    )),
-                    4 => log.extend([(end, made.clone()), (end + 1, made)]),
-                    5 => log.push((end, with(&id, place, r#""volume_litres":3,"quality":"estimated""#))),
-                    6 => log.push((
-                        end,
-                        Record {
-                            value: made.value[..20].to_vec(),
-                            ..made
-                        },
-                    )),
-                    7 => place += 30,
-                    _ => log.push((end, made)),
+                if step == 7 {
+                    place += 30;
+                }
+                let meters: &[&str] = if two { &["hot", "cold"] } else { &[&id] };
+                for meter in meters {
+                    let made = meter_hour(&id, meter, place, leak + if step == 1 { 20.0 } else { 0.0 });
+                    let end = 2 * (place + 1);
+                    match step {
+                        2 => {}
+                        3 => log.push((
+                            end + 9,
+                            Record {
+                                timestamp: Some(at(place + 5)),
+                                ..made
+                            },
+                        )),
+                        4 => log.extend([(end, made.clone()), (end + 1, made)]),
+                        5 => log.push((end, with(&id, place, r#""volume_litres":3,"quality":"estimated""#))),
+                        6 => log.push((
+                            end,
+                            Record {
+                                value: made.value[..20].to_vec(),
+                                ..made
+                            },
+                        )),
+                        _ => log.push((end, made)),
+                    }
                 }
                 place += 1;
             }
