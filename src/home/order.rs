@@ -88,6 +88,8 @@ impl<S: TimelineState> Ordered<S> {
     pub fn offer(&mut self, mut reading: MeterReading, allowed_lateness: u32, mut apply: impl Apply<S>) -> Placement {
         let Some(frontier) = self.state.frontier(reading.meter) else {
             self.append(reading, &mut apply);
+            // It may have begun before what lies behind the hole.
+            self.build_anew(&mut apply);
             return Placement::InOrder;
         };
         let (end, jitter) = (reading.end(), reading.jitter());
@@ -159,11 +161,17 @@ impl<S: TimelineState> Ordered<S> {
             .readings
             .partition_point(|other| order(other) <= order(&reading));
         pending.readings.insert(at, reading);
+        self.build_anew(apply);
+        Placement::Late
+    }
+
+    /// The state from the copy before the hole and what came since, in order.
+    fn build_anew(&mut self, apply: &mut impl Apply<S>) {
+        let Some(pending) = &self.pending else { return };
         self.state = pending.settled.clone();
         for reading in &pending.readings {
             apply(&mut self.state, reading, false);
         }
-        Placement::Late
     }
 
     /// Moves the settled state forward as far as no hole, or none within the allowed lateness, stands before it.

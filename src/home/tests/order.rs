@@ -95,6 +95,22 @@ fn a_late_reading_whose_clock_jitters_fills_its_hole_whole() {
     assert_eq!(home.ordered.pending(), 0);
 }
 
+#[test]
+fn a_meter_that_joins_while_a_hole_is_open_joins_in_its_place() {
+    let of = |meter, hour: u32| reading(meter, hour * HOUR, HOUR, Measure::Volume(f64::from(hour)));
+    let run = |arrivals: &[(MeterIndex, u32)]| {
+        let mut home = Home::default();
+        home.hours(0, [1.0; 3]);
+        for (meter, hour) in arrivals {
+            home.offer(of(*meter, *hour));
+        }
+        home
+    };
+    let late = run(&[(0, 5), (1, 4), (1, 5), (0, 6), (1, 6)]);
+    let straight = run(&[(1, 4), (0, 5), (1, 5), (0, 6), (1, 6)]);
+    assert_eq!(late.usage(), straight.usage());
+}
+
 /// What one home's meters measure in turn.
 #[derive(Clone, Debug)]
 struct Story {
