@@ -48,7 +48,7 @@ fn an_episode_is_raised_updated_and_resolved_once() {
 fn ids_are_stable_and_apart() {
     let since = EventTime::from_seconds(1_700_000_000);
     let id = alert_id("h1", AlertKind::Inactivity, since);
-    assert_eq!(id, "PLACE");
+    assert_eq!(id, "90f41edc-4bd0-514f-8f4d-a944ca1ebd39");
     assert_ne!(id, alert_id("h2", AlertKind::Inactivity, since));
     assert_ne!(id, alert_id("h1", AlertKind::Leak, since));
     assert_ne!(id, alert_id("h1", AlertKind::Inactivity, since.plus(1)));

@@ -11,7 +11,7 @@ pub mod silent_meter;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use contract::{Detector, HomeView, Mistake, OpenAlert};
 

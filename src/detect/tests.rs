@@ -1,1 +1,280 @@
-//! Tests.
+//! The promises of [`Detector`], held against every line of the registry, and a home whose detectors tell their story.
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::inactivity::{Band, Condition, InactivitySettings, Rule};
+use super::*;
+use crate::alert::{Case, decide};
+use crate::home::{Flow, HomeSettings, MeterReading, Usage};
+use crate::model::{HOUR, Measure, Quality, Severity};
+
+/// One home under all detectors, fed in order.
+#[derive(Clone)]
+pub struct Watched {
+    pub settings: DetectorSettings,
+    pub zone: TimeZone,
+    pub usage: Usage,
+    pub states: DetectorStates,
+    pub cases: Vec<Option<Case>>,
+    /// The next interval starts here.
+    pub next: EventTime,
+    pub heard_at: Option<EventTime>,
+    /// What was said: a line a record.
+    pub told: String,
+    /// Whether the words are told too.
+    pub with_words: bool,
+}
+
+impl Watched {
+    /// A home in `zone` whose first reading starts at `start` (RFC 3339).
+    pub fn new(settings: DetectorSettings, zone: &str, start: &str) -> Self {
+        Self {
+            settings,
+            zone: TimeZone::get(zone).expect("a time zone"),
+            usage: Usage::default(),
+            states: DetectorStates::default(),
+            cases: vec![None; KINDS.len()],
+            next: start.parse().expect("a time"),
+            heard_at: None,
+            told: String::new(),
+            with_words: false,
+        }
+    }
+
+    /// The next readings, of an hour each.
+    pub fn hours(&mut self, litres: impl IntoIterator<Item = f64>) {
+        litres.into_iter().for_each(|litres| self.read(HOUR, litres));
+    }
+
+    pub fn read(&mut self, seconds: u32, litres: f64) {
+        self.measure(seconds, Measure::Volume(litres), |_, _, _| {});
+    }
+
+    /// Time of which no reading comes.
+    pub fn lose(&mut self, hours: u32) {
+        self.next = self.next.plus(hours * HOUR);
+    }
+
+    /// One reading; `look` sees the detectors before and after each stretch of time.
+    pub fn measure(
+        &mut self,
+        seconds: u32,
+        measure: Measure,
+        mut look: impl FnMut(&Interval, [&DetectorStates; 2], &HomeView<'_>),
+    ) {
+        let reading = MeterReading::new(0, self.next, seconds, Some(measure), Quality::Measured);
+        self.next = self.next.plus(seconds);
+        let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
+        self.usage.apply(
+            &reading,
+            &HomeSettings::default(),
+            |_| {},
+            |usage, interval| {
+                let view = HomeView {
+                    usage,
+                    time_zone: &self.zone,
+                    heard_at,
+                    now,
+                };
+                let before = states.clone();
+                states.on_interval(settings, &view, interval);
+                look(interval, [&before, states], &view);
+            },
+        );
+        self.heard_at = Some(self.next);
+        self.speak(self.next);
+    }
+
+    pub fn view(&self, now: EventTime) -> HomeView<'_> {
+        HomeView {
+            usage: &self.usage,
+            time_zone: &self.zone,
+            heard_at: self.heard_at,
+            now,
+        }
+    }
+
+    /// Writes down what there is to say at `now`.
+    pub fn speak(&mut self, now: EventTime) {
+        let findings = self.states.findings(&self.settings, &self.view(now));
+        for (place, finding) in findings.into_iter().enumerate() {
+            for transition in decide(self.cases[place].as_ref(), finding.as_ref()) {
+                let case = transition.case;
+                let alert = about(KINDS[place], &case);
+                let said = self
+                    .states
+                    .explain(&self.settings, &self.view(now), &alert, transition.state);
+                let local = |time: EventTime| self.zone.to_datetime(time.to_jiff()).strftime("%a %H:%M").to_string();
+                self.told += &format!(
+                    "{} {} {:?} ({:?}, {}) since {}: {}\n",
+                    local(now),
+                    KINDS[place].name(),
+                    transition.state,
+                    case.severity,
+                    case.rule,
+                    local(case.since),
+                    said.reason
+                );
+                if self.with_words {
+                    self.told += &format!("    {}\n    {}\n", said.text.en, said.text.zh);
+                }
+                self.cases[place] = Some(case);
+            }
+        }
+    }
+
+    pub fn is_open(&self, kind: AlertKind) -> bool {
+        let place = KINDS.iter().position(|known| *known == kind).expect("a kind");
+        self.cases[place].as_ref().is_some_and(|case| case.open)
+    }
+}
+
+fn about(kind: AlertKind, case: &Case) -> OpenAlert<'_> {
+    OpenAlert {
+        kind,
+        rule: &case.rule,
+        since: case.since,
+        detected_at: case.detected_at,
+        severity: case.severity,
+    }
+}
+
+pub fn rule(name: &str, severity: Severity, when: Condition) -> Rule {
+    Rule {
+        name: name.into(),
+        severity,
+        until_learned: false,
+        when,
+    }
+}
+
+/// Detectors with their defaults, and these rules of inactivity.
+pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
+    DetectorSettings {
+        inactivity: InactivitySettings {
+            rules,
+            ..InactivitySettings::default()
+        },
+        ..DetectorSettings::default()
+    }
+}
+
+/// Settings under which every detector has something to say of a short story.
+fn talkative() -> DetectorSettings {
+    let bands = vec![Band { from: 6, to: 9 }, Band { from: 22, to: 2 }];
+    let mut settings = with_rules(vec![
+        rule("learned", Severity::High, Condition::Learned { lambda: 30.0 }),
+        rule("few", Severity::Low, Condition::FewLitres { below: 20.0, hours: 12 }),
+        rule("bands", Severity::Medium, Condition::Bands { bands, all: false }),
+        rule("no-use", Severity::Critical, Condition::NoUse { hours: 5.5 }),
+    ]);
+    settings.inactivity.learn_hours = 24;
+    settings.leak.hours = 8;
+    settings.silent_meter.after_hours = 3;
+    settings
+}
+
+#[test]
+fn kinds_are_apart_and_defaults_are_right() {
+    let names: std::collections::BTreeSet<_> = KINDS.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), KINDS.len());
+    assert_eq!(DetectorSettings::default().mistakes(), []);
+    assert_eq!(talkative().mistakes(), []);
+}
+
+/// What happens next to a home: hours, litres an hour, or nothing known.
+fn steps() -> impl Strategy<Value = Vec<(u32, Option<f64>)>> {
+    let step = prop_oneof![
+        4 => (1u32..9).prop_map(|hours| (hours, Some(0.0))),
+        3 => (1u32..4, 1.0f64..60.0).prop_map(|(hours, litres)| (hours, Some(litres))),
+        1 => (4u32..30).prop_map(|hours| (hours, Some(3.0))),
+        2 => (1u32..9).prop_map(|hours| (hours, None)),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+fn homes() -> impl Strategy<Value = (u32, Vec<(u32, Option<f64>)>)> {
+    (prop_oneof![Just(900u32), Just(HOUR)], steps())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_detector_keeps_its_promises((seconds, steps) in homes(), zone in prop_oneof![Just("Asia/Shanghai"), Just("Europe/Madrid")]) {
+        // A week in which the clocks of Madrid change.
+        let mut home = Watched::new(talkative(), zone, "2024-03-28T00:00:00Z");
+        let settings = talkative();
+        let mut twin = home.clone();
+        for (hours, litres) in steps {
+            let Some(litres) = litres else {
+                home.lose(hours);
+                twin.lose(hours);
+                continue;
+            };
+            for _ in 0..hours * HOUR / seconds {
+                let measure = Measure::Volume(litres * f64::from(seconds) / f64::from(HOUR));
+                let mut broken = None;
+                home.measure(seconds, measure, |interval, [before, after], view| {
+                    let (was, is) = (before.findings(&settings, view), after.findings(&settings, view));
+                    // 1: asked again it says the same.
+                    if is != after.findings(&settings, view) {
+                        broken = Some(format!("1: {is:?}"));
+                    }
+                    // 2: a gap neither begins nor ends anything.
+                    if interval.flow == Flow::Unknown && was != is {
+                        broken = Some(format!("2: {was:?} became {is:?}"));
+                    }
+                    // 3: it began before it was met, and was met before it is told.
+                    for finding in is.iter().flatten() {
+                        if !(finding.since <= finding.detected_at && finding.detected_at <= view.now.max(view.usage.frontier())) {
+                            broken = Some(format!("3: {finding:?} at {}", view.now));
+                        }
+                    }
+                });
+                prop_assert_eq!(broken, None);
+
+                // 4: equal intervals, equal states; bytes go on as the original.
+                let bytes = postcard::to_allocvec(&twin.states).expect("bytes");
+                twin.states = postcard::from_bytes(&bytes).expect("its own bytes");
+                twin.measure(seconds, measure, |_, _, _| {});
+                prop_assert_eq!(&twin.states, &home.states);
+
+                // 5: time alone changes nothing before the deadline.
+                let now = home.next;
+                let deadline = home.states.next_deadline(&settings, &home.view(now));
+                for later in [now, now.plus(1), now.plus(2 * HOUR), now.plus(9 * HOUR)] {
+                    if deadline.is_none_or(|deadline| later <= deadline) {
+                        let mut after = home.states.clone();
+                        after.on_time(&settings, &home.view(later));
+                        prop_assert_eq!(&after, &home.states, "5: at {} with {:?}", later, deadline);
+                        let findings = after.findings(&settings, &home.view(later));
+                        prop_assert_eq!(findings, home.states.findings(&settings, &home.view(now)));
+                    }
+                }
+
+                // 6: every record is explained.
+                for (kind, case) in KINDS.iter().zip(&home.cases) {
+                    let Some(case) = case else { continue };
+                    for state in [AlertState::Raised, AlertState::Updated, AlertState::Resolved] {
+                        let said = home.states.explain(&settings, &home.view(now), &about(*kind, case), state);
+                        let words = !said.reason.is_empty() && !said.text.en.is_empty() && !said.text.zh.is_ascii();
+                        prop_assert!(words && !said.evidence.is_empty(), "6: {kind:?} {state:?}: {said:?}");
+                        prop_assert!(said.evidence.values().all(|value| !value.is_object()));
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(home.told, twin.told);
+    }
+}
+
+#[test]
+fn the_promises_are_tried_on_findings_of_every_kind() {
+    let mut home = Watched::new(talkative(), "Asia/Shanghai", "2024-03-28T00:00:00Z");
+    home.hours([5.0; 9]);
+    home.hours([0.0; 9]);
+    home.speak(home.next.plus(4 * HOUR));
+    assert!(home.cases.iter().all(Option::is_some), "{}", home.told);
+}

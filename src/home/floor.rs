@@ -62,14 +62,15 @@ impl Floor {
 
     /// Takes hour `next - 1` into account; answers whether the floor rose.
     pub(super) fn hour_completed(&mut self, window: &Window, next: u32) -> bool {
+        if window.litres(next - 1, next).is_none() {
+            // A gap moves nothing.
+            return false;
+        }
         let mut known = 0;
         let mut least = f32::INFINITY;
         for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(|hour| window.litres(hour, next)) {
             known += 1;
             least = least.min(litres);
-        }
-        if known == 0 {
-            return false;
         }
         let rose = known >= ENOUGH_HOURS && least > self.litres_per_hour;
         if rose || least < self.litres_per_hour {

@@ -3,7 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::MeterIndex;
-use crate::model::{EventTime, Measure, Quality};
+use crate::model::{EventTime, HOUR, MINUTE, Measure, Quality};
+
+/// An interval up to this long says in which hour its water flowed (an hour, and some minutes of jitter); a longer one
+/// with use does not, and its other hours must not look dry.
+const PLACEABLE_SECONDS: u32 = HOUR + 5 * MINUTE;
+/// The greatest jitter, in seconds; for short intervals a tenth of them.
+const JITTER_SECONDS: u32 = 60;
 
 /// A reading in compact form, with its meter's place in the home instead of names.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +53,11 @@ impl MeterReading {
     pub fn end(&self) -> EventTime {
         self.start.plus(self.seconds)
     }
+
+    /// How far its start may lie from the end before it and still follow it, in seconds: meters' clocks jitter.
+    pub(super) fn jitter(&self) -> u32 {
+        JITTER_SECONDS.min(self.seconds / 10)
+    }
 }
 
 /// What is known of a stretch of time.
@@ -75,5 +86,10 @@ impl Interval {
     /// Length in seconds.
     pub fn seconds(&self) -> u32 {
         self.end.since(self.start)
+    }
+
+    /// Whether it is short enough to say in which hour its water flowed.
+    pub(super) fn is_placeable(&self) -> bool {
+        self.seconds() <= PLACEABLE_SECONDS
     }
 }

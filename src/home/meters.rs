@@ -123,7 +123,11 @@ impl Meters {
         if reading.meter == 0 && self.several.is_none() {
             return self.first.apply(reading, max_flow, &mut event, &mut emit);
         }
-        let emitted = self.first.frontier;
+        let emitted = if self.first.frontier > EventTime::ZERO {
+            self.first.frontier
+        } else {
+            reading.start
+        };
         let several = self.several.get_or_insert_with(|| {
             let first = Lane {
                 presence: Presence::Expected,
@@ -151,6 +155,13 @@ impl Meters {
         };
         let (lane, emitted) = (&mut several.lanes[index], several.emitted);
         meter.apply(reading, max_flow, &mut event, &mut |mut interval: Interval| {
+            if let Flow::Measured(litres) = interval.flow
+                && litres > 0.0
+                && !interval.is_placeable()
+            {
+                // Shared out over the other meters' shorter intervals it would look like a use in each of them.
+                interval.flow = Flow::UsedSomewhere(litres);
+            }
             interval.start = interval.start.max(emitted);
             if interval.end > interval.start {
                 lane.waiting.push_back(interval);
@@ -264,17 +275,18 @@ impl Meter {
         let end = reading.end();
         let begun = self.frontier > EventTime::ZERO;
         let frontier = if begun { self.frontier } else { reading.start };
+        let is_gap = reading.start > frontier.plus(reading.jitter());
         match measure {
             CompactMeasure::Volume(litres) => {
                 self.frontier = end;
-                if reading.start > frontier {
+                if is_gap {
                     emit(Interval {
                         start: frontier,
                         end: reading.start,
                         flow: Flow::Unknown,
                     });
                 }
-                let start = reading.start.max(frontier);
+                let start = if is_gap { reading.start } else { frontier };
                 if litres < 0.0 {
                     event(if litres >= -50.0 {
                         MeterEvent::ReverseFlow
@@ -314,7 +326,7 @@ impl Meter {
                         let flow = match litres as f32 {
                             // Not moved across a gap: the gap was dry.
                             litres if litres <= 0.0 => Flow::Measured(0.0),
-                            litres if reading.start > frontier => Flow::UsedSomewhere(litres),
+                            litres if is_gap => Flow::UsedSomewhere(litres),
                             litres => Flow::Measured(litres),
                         };
                         emit(Interval {

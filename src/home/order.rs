@@ -13,8 +13,6 @@ use crate::model::EventTime;
 
 /// Readings kept behind a hole at most; beyond it the oldest hole is given up early.
 const MAX_PENDING: usize = 8_192;
-/// A start this close to the end before it (in seconds, and a tenth of the interval) follows it: meters' clocks jitter.
-const JITTER_SECONDS: u32 = 60;
 
 /// A state that readings are applied to in order.
 pub trait TimelineState: Clone {
@@ -73,6 +71,14 @@ impl<S: TimelineState> Ordered<S> {
         &mut self.state
     }
 
+    /// Changes what does not follow from readings, also in the copy that late readings start from.
+    pub fn change(&mut self, change: impl Fn(&mut S)) {
+        change(&mut self.state);
+        if let Some(pending) = &mut self.pending {
+            change(&mut pending.settled);
+        }
+    }
+
     /// Readings kept behind a hole.
     pub fn pending(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.readings.len())
@@ -82,15 +88,16 @@ impl<S: TimelineState> Ordered<S> {
     pub fn offer(&mut self, mut reading: MeterReading, allowed_lateness: u32, mut apply: impl Apply<S>) -> Placement {
         let Some(frontier) = self.state.frontier(reading.meter) else {
             self.append(reading, &mut apply);
+            // It may have begun before what lies behind the hole.
+            self.build_anew(&mut apply);
             return Placement::InOrder;
         };
-        let jitter = JITTER_SECONDS.min(reading.seconds / 10);
-        let distance = reading.start.since(frontier).max(frontier.since(reading.start));
-        let straddles = reading.start < frontier && reading.end() > frontier.plus(jitter);
-        if (distance <= jitter && reading.end() > frontier) || (straddles && reading.can_be_cut()) {
+        let (end, jitter) = (reading.end(), reading.jitter());
+        if reading.start < frontier && end > frontier.plus(jitter) && reading.can_be_cut() {
             reading = starting_at(reading, frontier);
         }
-        let placement = if reading.start == frontier {
+        let follows = reading.start.since(frontier).max(frontier.since(reading.start)) <= jitter && end > frontier;
+        let placement = if follows {
             self.append(reading, &mut apply);
             Placement::InOrder
         } else if reading.start > frontier {
@@ -103,7 +110,7 @@ impl<S: TimelineState> Ordered<S> {
             self.append(reading, &mut apply);
             Placement::AfterGap
         } else {
-            self.insert(reading, frontier, jitter, &mut apply)
+            self.insert(reading, frontier, &mut apply)
         };
         self.settle(allowed_lateness, &mut apply);
         placement
@@ -121,13 +128,8 @@ impl<S: TimelineState> Ordered<S> {
     }
 
     /// Puts a reading into a hole, if there is one for it.
-    fn insert(
-        &mut self,
-        mut reading: MeterReading,
-        frontier: EventTime,
-        jitter: u32,
-        apply: &mut impl Apply<S>,
-    ) -> Placement {
+    fn insert(&mut self, mut reading: MeterReading, frontier: EventTime, apply: &mut impl Apply<S>) -> Placement {
+        let jitter = reading.jitter();
         let Some(pending) = &mut self.pending else {
             return behind_everything(&self.state, &reading, frontier);
         };
@@ -139,12 +141,14 @@ impl<S: TimelineState> Ordered<S> {
             if settled.since(reading.start) > jitter && !reading.can_be_cut() {
                 return Placement::Overlapping;
             }
-            reading = starting_at(reading, settled);
+            if reading.can_be_cut() {
+                reading = starting_at(reading, settled);
+            }
         }
         let same_meter = |other: &&MeterReading| other.meter == reading.meter;
         for other in pending.readings.iter().filter(same_meter) {
             let overlap = reading.end().min(other.end()).since(reading.start.max(other.start));
-            if overlap > jitter.min(other.seconds / 10) {
+            if overlap > jitter.min(other.jitter()) {
                 let same = overlap + 2 * jitter >= reading.seconds.max(other.seconds);
                 return if same {
                     Placement::Duplicate
@@ -157,11 +161,17 @@ impl<S: TimelineState> Ordered<S> {
             .readings
             .partition_point(|other| order(other) <= order(&reading));
         pending.readings.insert(at, reading);
+        self.build_anew(apply);
+        Placement::Late
+    }
+
+    /// The state from the copy before the hole and what came since, in order.
+    fn build_anew(&mut self, apply: &mut impl Apply<S>) {
+        let Some(pending) = &self.pending else { return };
         self.state = pending.settled.clone();
         for reading in &pending.readings {
             apply(&mut self.state, reading, false);
         }
-        Placement::Late
     }
 
     /// Moves the settled state forward as far as no hole, or none within the allowed lateness, stands before it.
@@ -171,7 +181,9 @@ impl<S: TimelineState> Ordered<S> {
         let surplus = pending.readings.len().saturating_sub(MAX_PENDING);
         let ready = |(index, reading): (usize, &MeterReading), settled: &S| {
             let frontier = settled.frontier(reading.meter);
-            index < surplus || reading.start <= watermark || frontier.is_none_or(|frontier| reading.start <= frontier)
+            index < surplus
+                || reading.start <= watermark
+                || frontier.is_none_or(|frontier| reading.start <= frontier.plus(reading.jitter()))
         };
         let mut count = 0;
         while let Some(reading) = pending
@@ -211,7 +223,7 @@ fn starting_at(reading: MeterReading, start: EventTime) -> MeterReading {
 }
 
 fn behind_everything(state: &impl TimelineState, reading: &MeterReading, frontier: EventTime) -> Placement {
-    if reading.end() > frontier.plus(JITTER_SECONDS.min(reading.seconds / 10)) {
+    if reading.end() > frontier.plus(reading.jitter()) {
         Placement::Overlapping
     } else if state.knows(reading.start, reading.end()) {
         Placement::Duplicate

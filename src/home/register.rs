@@ -46,7 +46,9 @@ pub struct Register {
     litres: Litres,
     at: EventTime,
     /// An index that cannot follow from the last one, if that is what came last.
-    suspect: f64,
+    suspect: Litres,
+    /// When it was read; zero while none is suspect.
+    suspect_at: EventTime,
 }
 
 /// What a step says of the time since the last believed index.
@@ -69,17 +71,22 @@ impl Register {
         Self {
             litres,
             at,
-            suspect: f64::NAN,
+            suspect: 0.0,
+            suspect_at: EventTime::ZERO,
         }
     }
 
     /// Whether the last value did not fit and awaits the next one.
     pub fn is_suspect(&self) -> bool {
-        !self.suspect.is_nan()
+        self.suspect_at > EventTime::ZERO
     }
 
     /// Takes the index `litres` read at `at`; `max_flow` in litres an hour bounds what is plain use.
     pub fn step(&mut self, litres: Litres, at: EventTime, max_flow: Litres) -> Step {
+        if self.is_suspect() && at <= self.suspect_at {
+            // The same record again is no second witness.
+            return Step::Nothing(None);
+        }
         let hours = f64::from(at.since(self.at).max(HOUR)) / f64::from(HOUR);
         let most = max_flow * hours;
         let plausible = |from: Litres| (0.0..=most).contains(&(litres - from));
@@ -115,7 +122,7 @@ impl Register {
             return Step::Nothing(Some(MeterEvent::ReverseFlow));
         }
         let event = (self.is_suspect()).then_some(MeterEvent::BadRead);
-        self.suspect = litres;
+        (self.suspect, self.suspect_at) = (litres, at);
         Step::Nothing(event)
     }
 }

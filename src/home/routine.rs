@@ -106,9 +106,11 @@ impl Routine {
             .windows(2)
             .enumerate()
             .min_by_key(|(_, pair)| run_start(pair[1]) - run_end(pair[0]));
+        let oldest = self.first_hour();
         if let Some((index, pair)) = nearest {
-            let (start, end) = (run_start(pair[0]), run_end(pair[1]));
-            self.unknown[index] = start << LENGTH_BITS | (end - start).min(LONGEST_RUN);
+            // From the oldest hour kept on, because a run cannot say a length far beyond the sixty days.
+            let (start, end) = (run_start(pair[0]).max(oldest), run_end(pair[1]));
+            self.unknown[index] = start << LENGTH_BITS | (end - start);
             self.unknown.remove(index + 1);
         }
     }
@@ -195,14 +197,14 @@ impl Routine {
                     }
                 } else {
                     hour += 1;
-                    if self.bit(now) {
-                        if let Some(start) = started.replace(now + 1).filter(|start| now > *start) {
-                            return Some(Spell {
-                                start,
-                                hours: now - start,
-                                end: SpellEnd::Use,
-                            });
-                        }
+                    if self.bit(now)
+                        && let Some(start) = started.replace(now + 1).filter(|start| now > *start)
+                    {
+                        return Some(Spell {
+                            start,
+                            hours: now - start,
+                            end: SpellEnd::Use,
+                        });
                     }
                 }
             }

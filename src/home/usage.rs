@@ -32,8 +32,6 @@ impl Default for HomeSettings {
     }
 }
 
-/// An interval up to this long says in which hour its water flowed; a longer one with use does not.
-const PLACEABLE_SECONDS: u32 = 2 * HOUR;
 /// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
 const HOUR_SLACK: u32 = 2 * MINUTE;
 
@@ -159,21 +157,22 @@ impl Usage {
         }
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,
-            Flow::UsedSomewhere(_) => {
-                self.last_sign = interval.end;
+            Flow::UsedSomewhere(litres) => {
+                if self.floor.is_use(litres, interval.seconds()) {
+                    self.last_sign = interval.end;
+                }
                 self.known_since = interval.end;
             }
             Flow::Measured(litres) => {
                 self.floor.observe(litres);
-                if self.floor.is_use(litres, interval.seconds()) {
+                let used = self.floor.is_use(litres, interval.seconds());
+                let placeable = !used || interval.is_placeable();
+                self.pass(interval, placeable.then_some((litres, used)));
+                // The floor may have risen with the hour that this completed.
+                if used && self.floor.is_use(litres, interval.seconds()) {
                     self.last_sign = interval.end;
-                    // The hours it covers are marked below only where it is short enough to be placed.
-                    if interval.seconds() > PLACEABLE_SECONDS {
-                        return self.pass(interval, None);
-                    }
-                    return self.pass(interval, Some((litres, true)));
                 }
-                return self.pass(interval, Some((litres, false)));
+                return;
             }
         }
         self.pass(interval, None);
@@ -182,7 +181,7 @@ impl Usage {
     /// Moves the frontier over an interval, with its litres and whether they are a sign of life where it is measured.
     fn pass(&mut self, interval: &Interval, measured: Option<(f32, bool)>) {
         let main_hour = interval.start.plus(interval.seconds() / 2).hour();
-        let long = interval.seconds() > PLACEABLE_SECONDS;
+        let long = !interval.is_placeable();
         let mut start = interval.start;
         while start < interval.end {
             let hour = start.hour();
@@ -223,10 +222,9 @@ impl Usage {
     /// The floor rose: what looked like use in the hours since may have been the leak alone.
     fn read_signs_again(&mut self, next: u32) {
         for hour in (next.saturating_sub(WINDOW_HOURS)..next).rev() {
-            let Some(litres) = self.window.litres(hour, next) else {
-                continue;
-            };
-            if self.floor.is_use(litres, HOUR) {
+            // An hour that is not wholly measured may hold a use that the window does not: it is not read again.
+            let leak_alone = |litres| !self.floor.is_use(litres, HOUR);
+            if !self.window.litres(hour, next).is_some_and(leak_alone) {
                 return;
             }
             self.routine.clear_use(hour);

@@ -139,6 +139,7 @@ impl Partition {
         let profile = self.arena.profile(record, &self.rules)?;
         let slot = self.arena.find_or_insert(household).0;
         self.arena.slot_mut(slot).set_profile(profile);
+        self.schedule(slot, self.clock);
         Ok(())
     }
 
@@ -160,9 +161,13 @@ impl Partition {
                 limit: MAX_METERS_NAMED,
             })?;
         let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality);
+        // From here on the record leaves a trace, even if it is kept out.
+        effects.change(index);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
-        slot.arrived = slot.arrived.max(arrived.arrival);
         self.move_clock(arrived.arrival, effects);
+        // After the clock: what was due before this record was known before it.
+        let slot = self.arena.slot_mut(index);
+        slot.arrived = slot.arrived.max(arrived.arrival);
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);
@@ -189,7 +194,7 @@ impl Partition {
             (Placement::TooLate, _) => ReadingState::TooLate,
             (Placement::Late, _) => ReadingState::Late,
             (_, Some(Measure::Register(_))) => ReadingState::Register,
-            (_, Some(Measure::Volume(litres))) if litres == 0.0 => ReadingState::Zero,
+            (_, Some(Measure::Volume(0.0))) => ReadingState::Zero,
             _ => ReadingState::Use,
         });
         if placement == Placement::AfterGap {
@@ -197,9 +202,8 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
-            effects.change(index);
             self.reconcile(index, timestamp, effects);
-            self.schedule(index);
+            self.schedule(index, self.clock);
         }
         Ok(())
     }
@@ -226,19 +230,20 @@ impl Partition {
             if effects.alerts.len() > alerts {
                 effects.change(index);
             }
-            self.schedule(index);
+            self.schedule(index, self.clock);
         }
     }
 
-    /// Puts the home's next deadline on the heap, unless one is there; one that was too early is looked at again.
-    fn schedule(&mut self, index: u32) {
+    /// Puts the home's next deadline from `now` on the heap, unless one is there; one that was too early is looked at
+    /// again.
+    fn schedule(&mut self, index: u32, now: EventTime) {
         let (slot, names) = self.arena.slot_and_names(index);
         if slot.scheduled {
             return;
         }
         let around = names.around(slot, &self.rules);
         let state = slot.home.state();
-        let view = state.view(&around, self.clock);
+        let view = state.view(&around, now);
         if let Some(deadline) = state.detectors.next_deadline(&around.programme.detectors, &view) {
             slot.scheduled = true;
             self.deadlines.push(Reverse((deadline, index)));
@@ -345,8 +350,10 @@ impl Slot {
             self.jump = EventTime::ZERO;
             return Ok(());
         }
-        let confirms =
-            self.jump > EventTime::ZERO && reading.start >= self.jump && reading.start.since(self.jump) <= DAY;
+        // The same record again is no second reading; the next one of a slow meter is.
+        let confirms = self.jump > EventTime::ZERO
+            && reading.start > self.jump
+            && reading.start.since(self.jump) <= DAY.saturating_add(reading.seconds);
         if confirms {
             self.jump = EventTime::ZERO;
             return Ok(());

@@ -69,6 +69,9 @@ impl Partition {
         let profile = self.arena.profile(Some(&record), &self.rules);
         let profile = profile.map_err(|error| SnapshotError::Values(error.to_string()))?;
         let (index, _) = self.arena.find_or_insert(&record.household_id);
+        for kind in KINDS {
+            self.cases.remove(&(index, *kind));
+        }
         let mut open = 0;
         for (kind, case) in snapshot.cases {
             let bit = KINDS.iter().position(|known| *known == kind);
@@ -80,8 +83,9 @@ impl Partition {
         slot.home = snapshot.home;
         slot.meters = snapshot.meters.map(Box::new);
         (slot.heard, slot.arrived, slot.jump, slot.open) = (snapshot.heard, snapshot.arrived, snapshot.jump, open);
-        self.clock = self.clock.max(snapshot.heard);
-        self.schedule(index);
+        self.clock = self.clock.max(snapshot.heard).max(snapshot.arrived);
+        // From where the home stood: a deadline that other homes' clocks have passed must still be looked at.
+        self.schedule(index, snapshot.heard);
         Ok(index)
     }
 }

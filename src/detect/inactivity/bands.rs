@@ -38,7 +38,8 @@ impl Band {
                 None => known = false,
             }
         }
-        known.then_some(true)
+        // A band within the hour that the clocks leave out has no hours, and so no dry ones.
+        (known && first < last).then_some(true)
     }
 }
 

@@ -17,11 +17,14 @@ pub(super) fn explain(
     alert: &OpenAlert<'_>,
     record: AlertState,
 ) -> Explanation {
+    let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
+    if let Some(Condition::FewLitres { below, hours }) = rule.map(|rule| &rule.when) {
+        return few_litres(*below, *hours, home, alert, record);
+    }
     if record == AlertState::Resolved {
         return resolved(home, alert);
     }
     let usage = home.usage;
-    let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
     let dry = usage.frontier().since(alert.since);
     let since = local_time(alert.since, usage.frontier(), home.time_zone);
     let mut evidence = Map::new();
@@ -34,7 +37,7 @@ pub(super) fn explain(
         zh: format!("自{since}起{}无用水。", span_zh(dry)),
     };
     if let Some(rule) = rule {
-        add_rule(rule, state, home, &mut evidence, &mut text);
+        add_rule(rule, state, &mut evidence, &mut text);
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     let floor = usage.floor().litres_per_hour();
@@ -54,14 +57,41 @@ fn hours(seconds: u32) -> Value {
     json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
 }
 
-/// What the rule asks for, and how the home stands to it.
-fn add_rule(
-    rule: &Rule,
-    state: &InactivityState,
-    home: &HomeView<'_>,
-    evidence: &mut Map<String, Value>,
-    text: &mut BothLanguages,
-) {
+/// A home that uses little is not dry: the words are of litres, not of dry hours.
+fn few_litres(below: f32, hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, record: AlertState) -> Explanation {
+    let usage = home.usage;
+    let litres = usage.litres_above_floor(hours, usage.next_hour());
+    let mut evidence = Map::new();
+    evidence.insert("rule_litres".into(), json!(below));
+    evidence.insert("rule_hours".into(), json!(hours));
+    evidence.insert("few_litres_since".into(), json!(alert.since));
+    evidence.insert("litres_in_window".into(), json!(litres));
+    evidence.insert("last_use_ended_at".into(), json!(usage.last_sign()));
+    evidence.insert("measured_until".into(), json!(usage.frontier()));
+    let used = figure(litres.unwrap_or(0.0));
+    let (reason, en, zh) = match (record, litres) {
+        (AlertState::Resolved, Some(litres)) if litres >= below => (
+            "use_returned",
+            format!("Enough water is used again: {used} L in the last {hours} h; the programme expects {below} L."),
+            format!("用水已恢复：近{hours}小时用水{used}升，达到{below}升。"),
+        ),
+        (AlertState::Resolved, _) => (
+            "corrected_by_late_readings",
+            "Late readings show that the rule was not met.".into(),
+            "补到的读数表明告警条件不成立。".into(),
+        ),
+        _ => (
+            "few_litres",
+            format!("Only {used} L in the last {hours} h; the programme expects {below} L."),
+            format!("近{hours}小时仅用水{used}升，低于{below}升。"),
+        ),
+    };
+    let text = BothLanguages { en, zh };
+    Explanation { reason, evidence, text }
+}
+
+/// What the rule asks for.
+fn add_rule(rule: &Rule, state: &InactivityState, evidence: &mut Map<String, Value>, text: &mut BothLanguages) {
     match &rule.when {
         Condition::NoUse { hours } => {
             evidence.insert("rule_hours".into(), json!(hours));
@@ -70,26 +100,15 @@ fn add_rule(
             evidence.insert("rule_hours".into(), json!(state.threshold_hours));
             evidence.insert("lambda_hours".into(), json!(lambda));
         }
-        Condition::FewLitres { below, hours } => {
-            let litres = home
-                .usage
-                .litres_above_floor(*hours, home.usage.next_hour())
-                .unwrap_or(0.0);
-            evidence.insert("rule_litres".into(), json!(below));
-            evidence.insert("rule_hours".into(), json!(hours));
-            evidence.insert("litres_in_window".into(), json!(litres));
-            *text = BothLanguages {
-                en: format!(
-                    "Only {} L in the last {hours} h; the programme expects {below} L.",
-                    figure(litres)
-                ),
-                zh: format!("近{hours}小时仅用水{}升，低于{below}升。", figure(litres)),
-            };
-        }
+        // It has words of its own: see `few_litres`.
+        Condition::FewLitres { .. } => {}
         Condition::Bands { bands, .. } => {
             let names: Vec<String> = bands.iter().map(ToString::to_string).collect();
-            text.en += &format!(" None in the hours {} of the day.", names.join(", "));
-            text.zh += &format!("在每日{}时段无用水。", names.join("、"));
+            text.en += &format!(
+                " The programme expects use in the hours {} of the day.",
+                names.join(", ")
+            );
+            text.zh += &format!("该计划要求每日{}时段有用水。", names.join("、"));
             evidence.insert("rule_bands".into(), json!(names));
         }
     }

@@ -139,7 +139,7 @@ impl<'a> LocalHours<'a> {
         if hour >= self.until {
             let time = EventTime::from_hour(hour).to_jiff();
             self.offset = self.zone.to_offset(time).seconds();
-            // Asked again after six hours, or at the next change of the clocks if that comes first.
+            // Asked again after thirty days, or at the next change of the clocks if that comes first.
             let change = self
                 .zone
                 .following(time)

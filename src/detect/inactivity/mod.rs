@@ -71,6 +71,8 @@ impl Detector for Inactivity {
         home: &HomeView<'_>,
         interval: &Interval,
     ) {
+        judge_full_hours(settings, state, home);
+        // After the hours that ended: a sign of life in what came since them ends what they began.
         if home.usage.last_sign().is_some_and(|sign| sign > interval.start) {
             for (index, rule) in settings.rules.iter().enumerate() {
                 if !matches!(rule.when, Condition::FewLitres { .. }) {
@@ -78,7 +80,6 @@ impl Detector for Inactivity {
                 }
             }
         }
-        judge_full_hours(settings, state, home);
         judge_spell(settings, state, home, interval);
     }
 

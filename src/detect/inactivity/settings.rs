@@ -196,11 +196,14 @@ impl InactivitySettings {
                 ));
             }
         }
-        let learned = self
-            .rules
-            .iter()
-            .any(|rule| matches!(rule.when, Condition::Learned { .. }));
-        if !learned && self.rules.iter().any(|rule| rule.until_learned) {
+        let is_learned = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
+        let learned = self.rules.iter().filter(is_learned).count();
+        if learned > 1 {
+            let message =
+                format!("{learned} rules are learned; one is allowed, because one threshold is kept for a spell");
+            mistakes.push(Mistake::new("rules", message));
+        }
+        if learned == 0 && self.rules.iter().any(|rule| rule.until_learned) {
             mistakes.push(Mistake::new(
                 "rules",
                 "a rule holds until_learned, but no rule of the programme is learned",

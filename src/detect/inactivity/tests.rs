@@ -1,1 +1,387 @@
-//! Tests.
+use expect_test::expect;
+use jiff::tz::TimeZone;
+use ndarray::Array2;
+use proptest::prelude::*;
+
+use super::learned::{ABSENCE_HOURS, Counts, FIRST_HOURS, LocalHours, Prior, stopping_hours, survival};
+use super::*;
+use crate::detect::DetectorSettings;
+use crate::detect::tests::{Watched, rule, with_rules};
+use crate::home::SpellEnd;
+use crate::model::{Measure, Severity};
+
+const SHANGHAI: &str = "Asia/Shanghai";
+const MADRID: &str = "Europe/Madrid";
+
+fn no_use(hours: f64) -> DetectorSettings {
+    with_rules(vec![rule("no-use", Severity::High, Condition::NoUse { hours })])
+}
+
+fn bands(names: &[&str], all: bool) -> DetectorSettings {
+    let band = |name: &&str| serde_json::from_value(serde_json::json!(name)).expect("a band");
+    let bands = names.iter().map(band).collect();
+    with_rules(vec![rule("bands", Severity::High, Condition::Bands { bands, all })])
+}
+
+/// A day from local midnight: use in these hours.
+fn day(used: &[usize]) -> impl Iterator<Item = f64> {
+    (0..24).map(|hour| if used.contains(&hour) { 10.0 } else { 0.0 })
+}
+
+#[test]
+fn no_use_for_twelve_hours_then_a_day_then_water_again() {
+    let settings = with_rules(vec![
+        rule("no-use-12h", Severity::High, Condition::NoUse { hours: 12.0 }),
+        rule("no-use-24h", Severity::Critical, Condition::NoUse { hours: 24.0 }),
+    ]);
+    let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
+    home.with_words = true;
+    for _ in 0..6 {
+        home.hours(day(&[7, 12, 19, 21]));
+    }
+    home.hours(day(&[7]).chain(day(&[9])));
+    expect![[r#"
+        Sun 20:00 inactivity Raised (High, no-use-12h) since Sun 08:00: no_sign_of_life
+            No water since 08:00, 12 h. At this hour 100 % of this home's dry spells have ended (6 of 6). The longest within a day was 9 h in 7 days.
+            自08:00起12小时无用水。此时段该户100%的无用水时段此刻已结束（6次中的6次）。近7天一日内最长为9小时。
+        Mon 08:00 inactivity Updated (Critical, no-use-24h) since Sun 08:00: still_no_sign_of_life
+            No water since 2024-03-10 08:00, 24 h. At this hour 100 % of this home's dry spells have ended (6 of 6). The longest within a day was 9 h in 7 days.
+            自2024-03-10 08:00起24小时无用水。此时段该户100%的无用水时段此刻已结束（6次中的6次）。近7天一日内最长为9小时。
+        Mon 10:00 inactivity Resolved (Critical, no-use-24h) since Sun 08:00: use_returned
+            Water is used again, by 10:00; it was dry since 2024-03-10 08:00, 26 h.
+            10:00前已恢复用水；此前自2024-03-10 08:00起26小时无用水。
+        Mon 22:00 inactivity Raised (High, no-use-12h) since Mon 10:00: no_sign_of_life
+            No water since 10:00, 12 h. The longest within a day was 9 h in 8 days.
+            自10:00起12小时无用水。近8天一日内最长为9小时。
+    "#]].assert_eq(&home.told);
+}
+
+#[test]
+fn a_rule_is_met_within_the_interval_in_which_its_hours_end() {
+    let mut home = Watched::new(no_use(2.5), SHANGHAI, "2024-03-03T16:00:00Z");
+    home.hours([5.0, 0.0, 0.0]);
+    assert!(!home.is_open(AlertKind::Inactivity));
+    home.hours([0.0]);
+    let case = home.cases[0].as_ref().expect("a case");
+    assert_eq!(case.detected_at.since(case.since), 9_000);
+}
+
+#[test]
+fn few_litres_in_a_day() {
+    let settings = with_rules(vec![rule(
+        "few",
+        Severity::Medium,
+        Condition::FewLitres { below: 15.0, hours: 24 },
+    )]);
+    let mut home = Watched::new(settings, MADRID, "2024-03-03T23:00:00Z");
+    home.with_words = true;
+    home.hours(day(&[8, 20]).chain(day(&[8])).chain(day(&[6, 7])));
+    expect![[r#"
+        Tue 21:00 inactivity Raised (Medium, few) since Mon 21:00: few_litres
+            Only 10 L in the last 24 h; the programme expects 15 L.
+            近24小时仅用水10升，低于15升。
+        Wed 07:00 inactivity Resolved (Medium, few) since Mon 21:00: use_returned
+            Enough water is used again: 20 L in the last 24 h; the programme expects 15 L.
+            用水已恢复：近24小时用水20升，达到15升。
+    "#]]
+    .assert_eq(&home.told);
+}
+
+#[test]
+fn any_dry_band_or_only_all_of_them() {
+    let mut any = Watched::new(bands(&["05-09", "18-22"], false), MADRID, "2024-03-03T23:00:00Z");
+    any.with_words = true;
+    any.hours(day(&[7, 19]).chain(day(&[12, 19])));
+    expect![[r#"
+        Tue 09:00 inactivity Raised (High, bands) since Mon 20:00: no_sign_of_life
+            No water since 20:00, 13 h. The programme expects use in the hours 05-09, 18-22 of the day. The longest within a day was 11 h in 1 days.
+            自20:00起13小时无用水。该计划要求每日05-09、18-22时段有用水。近1天一日内最长为11小时。
+        Tue 13:00 inactivity Resolved (High, bands) since Mon 20:00: use_returned
+            Water is used again, by 13:00; it was dry since 20:00, 17 h.
+            13:00前已恢复用水；此前自20:00起17小时无用水。
+    "#]].assert_eq(&any.told);
+
+    let mut all = Watched::new(bands(&["05-09", "18-22"], true), MADRID, "2024-03-03T23:00:00Z");
+    all.hours(
+        day(&[7, 19])
+            .chain(day(&[12, 19]))
+            .chain(day(&[6, 12]))
+            .chain(day(&[12])),
+    );
+    expect![[r#"
+        Thu 09:00 inactivity Raised (High, bands) since Wed 13:00: no_sign_of_life
+        Thu 13:00 inactivity Resolved (High, bands) since Wed 13:00: use_returned
+        Thu 22:00 inactivity Raised (High, bands) since Thu 13:00: no_sign_of_life
+    "#]]
+    .assert_eq(&all.told);
+}
+
+#[test]
+fn bands_keep_to_the_clock_when_it_changes() {
+    // Spring: the hour from 2 to 3 does not exist. Autumn: it comes twice. Use is always just before the band.
+    for (start, dry_hours) in [("2024-03-29T23:00:00Z", [4, 3, 4]), ("2024-10-25T22:00:00Z", [4, 5, 4])] {
+        let mut home = Watched::new(bands(&["01-05"], false), MADRID, start);
+        for hours in dry_hours {
+            home.hours([9.0]);
+            home.hours(vec![0.0; hours]);
+            assert!(home.is_open(AlertKind::Inactivity), "{start}: {}", home.told);
+            home.hours([9.0; 19]);
+            assert!(!home.is_open(AlertKind::Inactivity));
+        }
+        assert!(
+            home.told
+                .lines()
+                .filter(|line| line.contains("Raised"))
+                .all(|line| line.contains(" 05:00 ")),
+            "{}",
+            home.told
+        );
+    }
+}
+
+#[test]
+fn a_band_past_midnight_and_one_that_does_not_exist_that_day() {
+    let mut home = Watched::new(bands(&["23-02"], false), MADRID, "2024-03-30T20:00:00Z");
+    home.hours([9.0, 9.0, 0.0, 0.0, 0.0]);
+    expect![[r#"
+        Sun 03:00 inactivity Raised (High, bands) since Sat 23:00: no_sign_of_life
+    "#]]
+    .assert_eq(&home.told);
+    let mut home = Watched::new(bands(&["02-03"], false), MADRID, "2024-03-30T20:00:00Z");
+    home.hours([0.0; 12]);
+    assert_eq!(home.told, "", "no hour, no dry hour");
+}
+
+#[test]
+fn a_gap_neither_raises_nor_clears() {
+    let mut home = Watched::new(no_use(6.0), SHANGHAI, "2024-03-03T16:00:00Z");
+    home.hours([5.0, 0.0, 0.0, 0.0, 0.0]);
+    home.lose(9);
+    home.hours([0.0; 5]);
+    assert_eq!(home.told, "", "the dry hours count from the end of the gap");
+    home.hours([0.0]);
+    home.lose(30);
+    home.hours([0.0]);
+    assert_eq!(
+        home.told.lines().filter(|line| line.contains("inactivity")).count(),
+        1,
+        "{}",
+        home.told
+    );
+    assert!(home.is_open(AlertKind::Inactivity));
+    home.hours([5.0]);
+    assert!(!home.is_open(AlertKind::Inactivity));
+}
+
+#[test]
+fn a_register_proves_a_gap_dry_or_used() {
+    let run = |last: f64| {
+        let mut home = Watched::new(no_use(6.0), SHANGHAI, "2024-03-03T16:00:00Z");
+        for litres in [900.0, 905.0, 905.0] {
+            home.measure(HOUR, Measure::Register(litres), |_, _, _| {});
+        }
+        home.lose(9);
+        home.measure(HOUR, Measure::Register(last), |_, _, _| {});
+        home.is_open(AlertKind::Inactivity)
+    };
+    assert!(run(905.0));
+    assert!(!run(906.0));
+}
+
+#[test]
+fn an_emergency_is_seen_through_a_leak() {
+    let mut home = Watched::new(no_use(12.0), SHANGHAI, "2024-03-03T16:00:00Z");
+    home.with_words = true;
+    for _ in 0..3 {
+        home.hours(day(&[7, 12, 19, 21]).map(|litres| litres + 5.0));
+    }
+    assert!(!home.is_open(AlertKind::Inactivity));
+    home.hours([5.0; 12]);
+    let told: String = home
+        .told
+        .split_inclusive('\n')
+        .skip_while(|line| !line.contains("inactivity"))
+        .collect();
+    expect![[r#"
+        Thu 10:00 inactivity Raised (High, no-use) since Wed 22:00: no_sign_of_life
+            No water since 22:00, 12 h. The longest within a day was 9 h in 3 days. A leak of about 5 L/h runs; it is not counted as use.
+            自22:00起12小时无用水。近3天一日内最长为9小时。存在约5升/小时的漏水，不计为用水。
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn use_in_an_interval_that_passes_the_end_of_a_band_is_a_sign_of_life() {
+    let mut home = Watched::new(bands(&["05-09"], false), SHANGHAI, "2024-03-03T20:30:00Z");
+    // 04:30 to 08:30 local time is dry; between 08:30 and 09:30 there is use.
+    home.hours([0.0, 0.0, 0.0, 0.0, 20.0]);
+    assert!(!home.is_open(AlertKind::Inactivity), "{}", home.told);
+}
+
+#[test]
+fn a_rule_may_hold_only_until_the_learned_ones_speak() {
+    let mut settings = with_rules(vec![
+        // So patient that it never speaks within this story.
+        rule("learned", Severity::High, Condition::Learned { lambda: 1e6 }),
+        Rule {
+            until_learned: true,
+            ..rule("no-use-6h", Severity::High, Condition::NoUse { hours: 6.0 })
+        },
+    ]);
+    settings.inactivity.learn_hours = 48;
+    let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
+    for _ in 0..4 {
+        home.hours(day(&[0, 4, 8, 12, 23]));
+    }
+    let raised: Vec<_> = home.told.lines().filter(|line| line.contains("Raised")).collect();
+    assert_eq!(raised.len(), 2, "one on each of the first two days: {}", home.told);
+}
+
+#[test]
+fn the_learned_rule_knows_this_homes_hours() {
+    let learned = |lambda| {
+        let settings = with_rules(vec![rule("learned", Severity::High, Condition::Learned { lambda })]);
+        let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
+        for _ in 0..30 {
+            // Water every two hours by day; the night is dry for ten.
+            home.hours(day(&[8, 10, 12, 14, 16, 18, 20]));
+        }
+        let before = home.told.clone();
+        let start = home.next;
+        home.hours(day(&[8, 10, 12]));
+        home.hours(day(&[]));
+        let case = home.cases[0].clone().expect("a case");
+        let _ = start;
+        (before, case.detected_at.since(case.since) / HOUR)
+    };
+    let (eager, patient) = (learned(20.0), learned(2_000.0));
+    assert_eq!(patient.0, "", "no alert in thirty ordinary days");
+    assert!((2..24).contains(&eager.1), "{eager:?}");
+    assert!(eager.1 <= patient.1 && patient.1 <= 24, "{eager:?} {patient:?}");
+}
+
+#[test]
+fn spells_are_counted_as_hazards() {
+    let mut counts = Counts::default();
+    counts.add(2, SpellEnd::Use, 1.0);
+    counts.add(1, SpellEnd::Unseen, 0.5);
+    counts.add(ABSENCE_HOURS, SpellEnd::Use, 1.0);
+    assert_eq!(
+        (
+            counts.at_risk[0],
+            counts.at_risk[1],
+            counts.at_risk[2],
+            counts.at_risk[3]
+        ),
+        (1.5, 1.0, 1.0, 0.0)
+    );
+    assert_eq!(counts.ended.iter().sum::<f64>(), 1.0);
+    assert_eq!(counts.ended[2], 1.0);
+    // A home of its own weighs against the pooled table: eight spells stand behind that.
+    let prior = Prior {
+        provenance: String::new(),
+        hazards: Array2::from_elem((24, ABSENCE_HOURS), 0.5),
+    };
+    let chances = survival(&counts, &prior, 7);
+    assert_eq!(chances[0], 1.0);
+    assert!((chances[1] - (1.0 - 4.0 / 9.5)).abs() < 1e-12, "{chances:?}");
+    assert!(chances.windows(2).all(|pair| pair[1] <= pair[0]));
+}
+
+#[test]
+fn the_shipped_table_can_be_read() {
+    assert!(Prior::shipped().is_some());
+    let short = r#"{"provenance":"","hazards":[[0.5]]}"#;
+    assert!(serde_json::from_str::<Prior>(short).is_err());
+}
+
+#[test]
+fn local_hours_follow_the_clock() {
+    for zone in [SHANGHAI, MADRID, "Asia/Kolkata", "Australia/Lord_Howe"] {
+        let zone = TimeZone::get(zone).expect("a time zone");
+        let mut hours = LocalHours::new(&zone);
+        for hour in 474_000..474_000 + 24 * 400 {
+            let naive = zone.to_datetime(EventTime::from_hour(hour).to_jiff()).hour();
+            assert_eq!(hours.at(hour), usize::try_from(naive).expect("an hour"), "{hour}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn stopping_is_the_least_cost(hazards in prop::collection::vec(0.0f64..1.0, ABSENCE_HOURS), lambda in 1.0f64..5_000.0) {
+        let mut chances = [1.0; ABSENCE_HOURS + 1];
+        for (hour, hazard) in hazards.iter().enumerate() {
+            chances[hour + 1] = chances[hour] * (1.0 - hazard);
+        }
+        // The chance that the spell ends in hour h, summed over the hours from T to the day's end.
+        let cost = |from: usize| from as f64 + lambda * (from..ABSENCE_HOURS).map(|h| chances[h] * hazards[h]).sum::<f64>();
+        let found = stopping_hours(&chances, lambda);
+        prop_assert!((FIRST_HOURS..=ABSENCE_HOURS).contains(&found));
+        for other in FIRST_HOURS..=ABSENCE_HOURS {
+            prop_assert!(cost(found) <= cost(other) + 1e-6, "{found}: {}, {other}: {}", cost(found), cost(other));
+        }
+        prop_assert!(stopping_hours(&chances, lambda * 2.0) >= found, "more patience does not stop earlier");
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let mistakes = |rules: Vec<Rule>| {
+        let settings = InactivitySettings {
+            rules,
+            ..InactivitySettings::default()
+        };
+        settings
+            .mistakes()
+            .into_iter()
+            .map(|mistake| format!("{}: {}", mistake.key, mistake.message))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let one = |name: &str, when| rule(name, Severity::High, when);
+    let bad = mistakes(vec![
+        one("a", Condition::NoUse { hours: 0.0 }),
+        one("b", Condition::NoUse { hours: f64::NAN }),
+        one("c", Condition::FewLitres { below: 0.0, hours: 24 }),
+        one("d", Condition::FewLitres { below: 1.0, hours: 37 }),
+        one(
+            "e",
+            Condition::Bands {
+                bands: Vec::new(),
+                all: false,
+            },
+        ),
+        one("f", Condition::Learned { lambda: 0.0 }),
+        one("", Condition::NoUse { hours: 1.0 }),
+        one("a", Condition::NoUse { hours: 1.0 }),
+    ]);
+    expect![[r#"
+        rules[0]: a: no_use.hours = 0 is not between 0.5 and 240
+        rules[1]: b: no_use.hours = NaN is not between 0.5 and 240
+        rules[2]: c: few_litres.below = 0 is not between 0 and 100000 litres
+        rules[3]: d: few_litres.hours = 37 is not between 1 and 36, the hours kept
+        rules[4]: e: bands.bands has 0 bands; 1 to 8 are allowed
+        rules[5]: f: learned.lambda = 0 is not between 1 and 1000000 hours
+        rules[6]: : the name is empty or longer than 64 bytes
+        rules[7]: the name "a" is given to two rules"#]]
+    .assert_eq(&bad);
+    let waiting = Rule {
+        until_learned: true,
+        ..one("a", Condition::NoUse { hours: 1.0 })
+    };
+    expect!["rules: a rule holds until_learned, but no rule of the programme is learned"]
+        .assert_eq(&mistakes(vec![waiting]));
+    let learned = |name, lambda| one(name, Condition::Learned { lambda });
+    expect!["rules: 2 rules are learned; one is allowed, because one threshold is kept for a spell"]
+        .assert_eq(&mistakes(vec![learned("ask", 20.0), learned("visit", 400.0)]));
+    let many = (0..17)
+        .map(|n| one(&n.to_string(), Condition::NoUse { hours: 1.0 }))
+        .collect();
+    expect!["rules: 17 rules; at most 16 are allowed"].assert_eq(&mistakes(many));
+    for band in ["5", "05-25", "24-02", "-1-3", "05:30-09"] {
+        assert!(
+            serde_json::from_value::<Band>(serde_json::json!(band)).is_err(),
+            "{band}"
+        );
+    }
+}

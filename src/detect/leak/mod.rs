@@ -51,8 +51,6 @@ pub struct LeakState {
     detected_at: EventTime,
     /// When the open leak began.
     since: EventTime,
-    /// The largest severity reached, so that an update is sent on growth only.
-    severe: u8,
 }
 
 impl LeakState {
@@ -86,21 +84,17 @@ impl Detector for Leak {
             state.next_hour += 1;
             take_hour(settings, state, hour, home.usage.litres(hour));
         }
-        if state.open() {
-            let floor = home.usage.floor().litres_per_hour();
-            let severe = u8::from(floor >= MEDIUM_LITRES_PER_HOUR) + u8::from(floor >= HIGH_LITRES_PER_HOUR);
-            state.severe = state.severe.max(severe);
-        }
     }
 
-    fn finding(settings: &LeakSettings, state: &LeakState, _: &HomeView<'_>) -> Option<Finding> {
+    fn finding(settings: &LeakSettings, state: &LeakState, home: &HomeView<'_>) -> Option<Finding> {
+        // By what flows now: an alert that is open only grows (`alert::decide`).
         (settings.enabled && state.open()).then(|| Finding {
             since: state.since,
             detected_at: state.detected_at,
-            severity: match state.severe {
-                0 => Severity::Low,
-                1 => Severity::Medium,
-                _ => Severity::High,
+            severity: match home.usage.floor().litres_per_hour() {
+                floor if floor >= HIGH_LITRES_PER_HOUR => Severity::High,
+                floor if floor >= MEDIUM_LITRES_PER_HOUR => Severity::Medium,
+                _ => Severity::Low,
             },
             rule: Arc::from(format!("no-dry-hour-{}h", settings.hours)),
         })
@@ -176,7 +170,6 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, hour: u32, litres: 
         state.dry = state.dry.saturating_add(1);
         if u32::from(state.dry) >= settings.clear_after_dry_hours {
             state.detected_at = EventTime::ZERO;
-            state.severe = 0;
         }
         return;
     }

@@ -1,1 +1,123 @@
-//! Tests.
+use expect_test::expect;
+
+use super::*;
+use crate::detect::tests::{Watched, with_rules};
+
+fn home() -> Watched {
+    let mut home = Watched::new(with_rules(Vec::new()), "Asia/Shanghai", "2024-03-04T16:00:00Z");
+    home.hours([0.0, 30.0, 0.0, 0.0]);
+    home
+}
+
+#[test]
+fn a_leak_is_told_with_its_size_and_its_end() {
+    let mut home = home();
+    home.with_words = true;
+    home.hours([6.0; 30]);
+    home.hours([0.0; 3]);
+    expect![[r#"
+        Wed 04:00 leak Raised (Medium, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
+            Water has not stopped since 2024-03-05 04:00, 24 h. At least 6 L/h flow all the time, about 144 L so far.
+            自2024-03-05 04:00起24小时水流未曾停止，持续流量至少6升/小时，至今约144升。
+        Wed 13:00 leak Resolved (Medium, no-dry-hour-24h) since Tue 04:00: flow_stopped
+            The flow has stopped; it had run since 2024-03-05 04:00, 33 h.
+            持续流水已停止，自2024-03-05 04:00起共33小时。
+    "#]]
+    .assert_eq(&home.told);
+}
+
+#[test]
+fn a_leak_that_pauses_stays_one_and_is_over_after_three_dry_hours() {
+    let mut home = home();
+    home.hours([2.0; 24]);
+    for _ in 0..2 {
+        home.hours([0.0, 0.0]);
+        home.hours([2.0; 24]);
+        assert!(home.is_open(AlertKind::Leak));
+    }
+    home.hours([0.0, 0.0]);
+    home.hours([2.0; 10]);
+    home.hours([0.0]);
+    expect![[r#"
+        Wed 04:00 leak Raised (Low, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
+        Fri 21:00 leak Resolved (Low, no-dry-hour-24h) since Tue 04:00: flow_stopped
+    "#]]
+    .assert_eq(&home.told);
+}
+
+#[test]
+fn a_leak_that_grows_is_told_again_and_one_that_shrinks_is_not() {
+    let mut home = home();
+    home.hours([2.0; 30]);
+    home.hours([8.0; 30]);
+    home.hours([50.0; 30]);
+    home.hours([8.0; 30]);
+    expect![[r#"
+        Wed 04:00 leak Raised (Low, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
+        Thu 10:00 leak Updated (Medium, no-dry-hour-24h) since Tue 04:00: leak_grew
+        Fri 16:00 leak Updated (High, no-dry-hour-24h) since Tue 04:00: leak_grew
+    "#]]
+    .assert_eq(&home.told);
+}
+
+#[test]
+fn a_few_lost_hours_are_skipped_and_many_begin_the_run_anew() {
+    let run = |lost: u32| {
+        let mut home = home();
+        home.hours([2.0; 12]);
+        home.lose(lost);
+        home.hours([2.0; 11]);
+        let before = home.is_open(AlertKind::Leak);
+        home.hours([2.0]);
+        (before, home.is_open(AlertKind::Leak))
+    };
+    assert_eq!(run(6), (false, true), "twelve and twelve measured hours");
+    assert_eq!(run(7), (false, false));
+    assert_eq!(run(200), (false, false));
+}
+
+#[test]
+fn a_gap_does_not_end_a_leak() {
+    let mut home = home();
+    home.hours([2.0; 24]);
+    home.lose(300);
+    home.hours([2.0, 0.0, 2.0, 0.0]);
+    assert!(home.is_open(AlertKind::Leak));
+    home.hours([0.0]);
+    assert!(!home.is_open(AlertKind::Leak));
+}
+
+#[test]
+fn flow_below_what_counts_is_no_leak() {
+    let mut home = home();
+    home.settings.leak.at_least_litres_per_hour = 3.0;
+    home.hours([2.9; 60]);
+    assert!(!home.is_open(AlertKind::Leak));
+    home.hours([3.1; 24]);
+    assert!(home.is_open(AlertKind::Leak));
+    home.settings.leak.enabled = false;
+    home.hours([3.1]);
+    assert!(!home.is_open(AlertKind::Leak));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let settings = LeakSettings {
+        enabled: true,
+        hours: 1,
+        at_least_litres_per_hour: -1.0,
+        skip_unknown_hours: 241,
+        clear_after_dry_hours: 0,
+    };
+    let keys: Vec<_> = settings.mistakes().into_iter().map(|mistake| mistake.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "hours",
+            "at_least_litres_per_hour",
+            "clear_after_dry_hours",
+            "skip_unknown_hours"
+        ]
+    );
+    assert_eq!(LeakSettings::default().mistakes(), []);
+}

@@ -1,0 +1,102 @@
+use super::*;
+
+#[test]
+fn a_leak_raises_the_floor_after_a_day_and_its_end_lowers_it_at_once() {
+    let mut home = Home::default();
+    home.hours(0, [0.0, 12.0, 0.0]);
+    home.hours(3, [5.0; 23]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+    assert_eq!(home.dry_hours(), None, "until then the leak looks like use");
+    home.hours(26, [5.0]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
+    // The signs are read again: the last use was the 12 L of hour 1.
+    assert_eq!(home.usage().dry_since(), Some(at(2)));
+    assert!((3..27).all(|hour| home.used(hour) == Some(false)));
+    assert_eq!(home.used(1), Some(true));
+    home.hours(27, [5.0, 5.2, 30.0, 5.0]);
+    assert_eq!(
+        home.usage().last_sign(),
+        Some(at(30)),
+        "use above the leak is a sign of life"
+    );
+    home.hours(31, [0.0, 0.3]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+    assert_eq!(home.usage().last_sign(), Some(at(33)));
+}
+
+#[test]
+fn a_gap_does_not_raise_the_floor() {
+    let mut home = Home::default();
+    home.hours(0, [0.0; 4]);
+    home.hours(4, [5.0; 20]);
+    // In the gap the dry hours leave the day that is looked at; after it, too little of the day is known.
+    home.hours(33, [6.0]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+}
+
+#[test]
+fn a_day_of_use_is_no_leak() {
+    let mut home = Home::default();
+    home.hours(0, (0..200).map(|hour| if hour % 24 == 3 { 0.0 } else { 9.0 }));
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+}
+
+#[test]
+fn with_too_little_known_the_floor_does_not_rise() {
+    let mut home = Home::default();
+    for hour in (0..96).filter(|hour| hour % 3 != 0) {
+        home.offer(volume(hour, 5.0));
+    }
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+}
+
+#[test]
+fn use_in_an_hour_that_is_not_over_stays_a_sign_of_life_when_the_floor_rises() {
+    // Intervals of half past to half past: the one that completes the leak's first day holds a shower.
+    let mut home = Home::default();
+    for hour in 0..25 {
+        let litres = if hour == 0 { 0.0 } else { 5.0 };
+        home.offer(reading(0, hour * HOUR + 1_800, HOUR, Measure::Volume(litres)));
+    }
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+    home.offer(reading(0, 25 * HOUR + 1_800, HOUR, Measure::Volume(100.0)));
+    assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
+    assert_eq!(home.usage().last_sign(), Some(at(26).plus(1_800)));
+}
+
+#[test]
+fn use_that_has_no_hour_stays_a_sign_of_life_when_the_floor_rises() {
+    // One catch-up reading of four hours among hours of a leak.
+    let mut home = Home::default();
+    home.hours(0, [0.0; 10]);
+    home.offer(reading(0, 10 * HOUR, 4 * HOUR, Measure::Volume(200.0)));
+    home.hours(14, [5.0; 21]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
+    assert_eq!(home.usage().dry_since(), Some(at(14)));
+}
+
+#[test]
+fn use_in_an_hour_with_a_hole_stays_a_sign_of_life_when_the_floor_rises() {
+    let mut home = Home::default();
+    home.hours(0, [0.0; 10]);
+    home.offer(reading(0, 10 * HOUR + 900, 2_700, Measure::Volume(100.0)));
+    home.hours(11, [5.0; 24]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
+    assert_eq!(home.usage().dry_since(), Some(at(11)));
+}
+
+#[test]
+fn a_register_that_moved_by_the_leak_alone_is_no_sign_of_life() {
+    let mut home = Home::default();
+    let mut litres = 1_000.0;
+    for hour in 0..30 {
+        home.offer(register(hour, litres));
+        litres += 5.0;
+    }
+    let sign = home.usage().last_sign();
+    home.offer(register(33, litres + 15.0));
+    assert_eq!(home.usage().last_sign(), sign, "three hours of the leak");
+    assert_eq!(home.dry_hours(), None, "and no proof that nobody used water besides");
+    home.offer(register(37, litres + 100.0));
+    assert_eq!(home.usage().last_sign(), Some(at(38)));
+}
