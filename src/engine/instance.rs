@@ -394,9 +394,11 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         }
         self.held_back = hold;
         self.observer.observe(&Observation::BackPressure(hold));
-        for (partition, owned) in &self.owned {
-            if let Life::Live { state, .. } = &owned.life {
+        for (partition, owned) in &mut self.owned {
+            if let Life::Live { state, at_end, .. } = &mut owned.life {
                 if hold {
+                    // What comes behind the pause is not seen: until it is, the end is not known to be reached.
+                    *at_end = false;
                     self.source.pause(*partition);
                 } else {
                     self.source.resume(*partition, Some(state.next_offset()));
