@@ -69,6 +69,8 @@ enum Life {
 struct Owned {
     epoch: u64,
     life: Life,
+    /// How often its restore has failed.
+    failures: u32,
 }
 
 /// One instance of tapwatch in its group.
@@ -169,6 +171,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                         Owned {
                             epoch: *next_epoch,
                             life: Life::Waiting,
+                            failures: 0,
                         },
                     );
                     *next_epoch += 1;
@@ -278,6 +281,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                         });
                         if let Some(owned) = self.owned.get_mut(&partition) {
                             owned.life = Life::Waiting;
+                            owned.failures = owned.failures.saturating_add(1);
                         }
                     }
                 }
@@ -301,11 +305,11 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             .filter(|owned| matches!(owned.life, Life::Restoring))
             .count();
         let free = self.settings.restores_at_once.max(1).saturating_sub(restoring);
-        let waiting = self
-            .owned
-            .iter_mut()
-            .filter(|(_, owned)| matches!(owned.life, Life::Waiting));
-        for (partition, owned) in waiting.take(free) {
+        let is_waiting = |owned: &Owned| matches!(owned.life, Life::Waiting);
+        let mut waiting: Vec<_> = self.owned.iter_mut().filter(|(_, owned)| is_waiting(owned)).collect();
+        // One that cannot be restored must not keep the others from it.
+        waiting.sort_by_key(|(_, owned)| owned.failures);
+        for (partition, owned) in waiting.into_iter().take(free) {
             owned.life = Life::Restoring;
             self.restorer.start(*partition, owned.epoch);
             changed = true;
