@@ -115,8 +115,46 @@ fn time_stands_still_for_a_partition_that_is_held_back() {
     (0..16).for_each(|_| story.append(1, garbage()));
     story.turns(1);
     assert_eq!(notes.all().last(), Some(&Seen::BackPressure(true)));
-    story.append(0, reading(&home(0, 0), 36, 1, 1.0));
+    story.append(0, reading(&home(0, 0), 34, 1, 1.0));
     story.wall = wall_for(&story, 37);
     story.run();
     assert!(silent(&story, 0).is_empty(), "{:?}", silent(&story, 0));
+}
+
+/// The wall clock leaves no trace in the log: what it did must not show in what a successor makes of the log.
+#[test]
+fn a_reading_that_comes_after_the_wall_clock_counts_as_heard_when_the_log_says() {
+    let mut story = ten_hours();
+    story.join();
+    story.wall = wall_for(&story, 12);
+    story.run();
+    story.append(0, reading(&home(0, 0), 10, 1, 1.0));
+    story.run();
+    story.wall = wall_for(&story, 40);
+    story.run();
+    story.crash(0);
+    story.join();
+    story.run();
+    story.append(0, reading(&home(0, 0), 40, 1, 1.0));
+    story.run();
+    let (told, _) = story.published(0);
+    let since = told.iter().map(|alert| alert.since).collect::<Vec<_>>();
+    assert_eq!(since, [hour(11), hour(11)]);
+    assert_eq!(told[0].alert_id, told[1].alert_id, "what is resolved is what was raised");
+    assert_eq!(told, story.oracle(0).0);
+}
+
+/// Readings of two days come at once, with the wall clock far ahead of the log: one end to the silence, no flapping.
+#[test]
+fn readings_that_come_after_a_long_silence_of_the_whole_partition_end_it_once() {
+    let mut story = ten_hours();
+    story.join();
+    story.wall = wall_for(&story, 60);
+    story.run();
+    (10..60).for_each(|at| story.append(0, reading(&home(0, 0), at, 1, 1.0)));
+    story.run();
+    assert_eq!(silent(&story, 0), [(home(0, 0), AlertState::Raised), (home(0, 0), AlertState::Resolved)]);
+    story.wall = wall_for(&story, 87);
+    story.run();
+    assert_eq!(silent(&story, 0).len(), 3, "it falls silent again");
 }
