@@ -42,6 +42,9 @@ pub struct Partition {
     /// When homes may have something to say without a reading; at most one entry a home.
     deadlines: BinaryHeap<Reverse<(EventTime, u32)>>,
     clock: EventTime,
+    /// The latest arrival alone. What is kept of homes depends on it and not on the clock, which [`Partition::advance`]
+    /// moves at moments that no log has and no replay repeats.
+    log_clock: EventTime,
     next_offset: i64,
 }
 
@@ -54,6 +57,7 @@ impl Partition {
             cases: BTreeMap::new(),
             deadlines: BinaryHeap::new(),
             clock: EventTime::ZERO,
+            log_clock: EventTime::ZERO,
             next_offset: 0,
         }
     }
@@ -148,12 +152,13 @@ impl Partition {
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
         slot.arrived = slot.arrived.max(arrived.arrival);
         self.move_clock(arrived.arrival, effects);
+        self.log_clock = self.log_clock.max(arrived.arrival);
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);
             return Ok(());
         }
-        let (clock, rules) = (self.clock, &*self.rules);
+        let (clock, rules) = (self.log_clock, &*self.rules);
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let counts = &mut effects.counts;
@@ -183,8 +188,8 @@ impl Partition {
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
             effects.change(index);
-            self.reconcile(index, timestamp, effects);
-            self.schedule(index);
+            self.reconcile(index, timestamp, clock, effects);
+            self.schedule(index, clock);
         }
         Ok(())
     }
@@ -207,35 +212,35 @@ impl Partition {
             let around = names.around(slot, &self.rules);
             slot.home.state_mut().on_time(&around, now);
             let alerts = effects.alerts.len();
-            self.reconcile(index, None, effects);
+            self.reconcile(index, None, now, effects);
             if effects.alerts.len() > alerts {
                 effects.change(index);
             }
-            self.schedule(index);
+            self.schedule(index, now);
         }
     }
 
     /// Puts the home's next deadline on the heap, unless one is there; one that was too early is looked at again.
-    fn schedule(&mut self, index: u32) {
+    fn schedule(&mut self, index: u32, now: EventTime) {
         let (slot, names) = self.arena.slot_and_names(index);
         if slot.scheduled {
             return;
         }
         let around = names.around(slot, &self.rules);
         let state = slot.home.state();
-        let view = state.view(&around, self.clock);
+        let view = state.view(&around, now);
         if let Some(deadline) = state.detectors.next_deadline(&around.programme.detectors, &view) {
             slot.scheduled = true;
             self.deadlines.push(Reverse((deadline, index)));
         }
     }
 
-    /// Compares what the detectors say with what was said, and writes the difference.
-    fn reconcile(&mut self, index: u32, timestamp: Option<EventTime>, effects: &mut Effects) {
+    /// Compares what the detectors say at `now` with what was said, and writes the difference.
+    fn reconcile(&mut self, index: u32, timestamp: Option<EventTime>, now: EventTime, effects: &mut Effects) {
         let slot = self.arena.slot(index);
         let around = self.arena.names().around(slot, &self.rules);
         let state = slot.home.state();
-        let view = state.view(&around, self.clock);
+        let view = state.view(&around, now);
         let findings = state.detectors.findings(&around.programme.detectors, &view);
         let mut open = slot.open;
         for (bit, (kind, finding)) in KINDS.iter().zip(findings).enumerate() {

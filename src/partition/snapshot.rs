@@ -80,8 +80,9 @@ impl Partition {
         slot.home = snapshot.home;
         slot.meters = snapshot.meters.map(Box::new);
         (slot.heard, slot.arrived, slot.jump, slot.open) = (snapshot.heard, snapshot.arrived, snapshot.jump, open);
-        self.clock = self.clock.max(snapshot.heard);
-        self.schedule(index);
+        self.log_clock = self.log_clock.max(snapshot.heard);
+        self.clock = self.clock.max(self.log_clock);
+        self.schedule(index, self.log_clock);
         Ok(index)
     }
 }
