@@ -150,9 +150,11 @@ impl Partition {
             })?;
         let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
-        slot.arrived = slot.arrived.max(arrived.arrival);
+        // Deadlines that passed before this reading are not decided by it, whoever moves the clock.
         self.move_clock(arrived.arrival, effects);
         self.log_clock = self.log_clock.max(arrived.arrival);
+        let slot = self.arena.slot_mut(index);
+        slot.arrived = slot.arrived.max(arrived.arrival);
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);

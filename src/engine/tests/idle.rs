@@ -140,7 +140,10 @@ fn a_reading_that_comes_after_the_wall_clock_counts_as_heard_when_the_log_says()
     let (told, _) = story.published(0);
     let since = told.iter().map(|alert| alert.since).collect::<Vec<_>>();
     assert_eq!(since, [hour(11), hour(11)]);
-    assert_eq!(told[0].alert_id, told[1].alert_id, "what is resolved is what was raised");
+    assert_eq!(
+        told[0].alert_id, told[1].alert_id,
+        "what is resolved is what was raised"
+    );
     assert_eq!(told, story.oracle(0).0);
 }
 
@@ -153,7 +156,10 @@ fn readings_that_come_after_a_long_silence_of_the_whole_partition_end_it_once() 
     story.run();
     (10..60).for_each(|at| story.append(0, reading(&home(0, 0), at, 1, 1.0)));
     story.run();
-    assert_eq!(silent(&story, 0), [(home(0, 0), AlertState::Raised), (home(0, 0), AlertState::Resolved)]);
+    assert_eq!(
+        silent(&story, 0),
+        [(home(0, 0), AlertState::Raised), (home(0, 0), AlertState::Resolved)]
+    );
     story.wall = wall_for(&story, 87);
     story.run();
     assert_eq!(silent(&story, 0).len(), 3, "it falls silent again");
