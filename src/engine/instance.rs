@@ -12,7 +12,7 @@ use super::ports::{
     SourceError, Step,
 };
 use crate::model::{DAY, EventTime, HomeRecord, MINUTE, RawRecord};
-use crate::partition::{Effects, Partition, Rules};
+use crate::partition::{Arena, Effects, Partition, Rules};
 
 /// Settings of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,8 @@ enum Life {
 struct Owned {
     epoch: u64,
     life: Life,
+    /// How often its restore has failed.
+    failures: u32,
 }
 
 /// One instance of tapwatch in its group.
@@ -169,6 +171,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                         Owned {
                             epoch: *next_epoch,
                             life: Life::Waiting,
+                            failures: 0,
                         },
                     );
                     *next_epoch += 1;
@@ -204,7 +207,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 *at_end = false;
                 observer.observe(&Observation::BatchBegins);
                 let effects = apply(state, records);
-                note_new_homes(home_partitions, partition, &effects, observer);
+                note_new_homes(home_partitions, partition, &effects.new_homes, observer);
                 read.push((partition, state.next_offset()));
                 observer.observe(&Observation::Applied {
                     partition,
@@ -227,7 +230,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             }
             GroupEvent::Home(partition, record) => {
                 if let Some(owned) = owned.get_mut(&partition) {
-                    take_home(owned, partition, record, observer);
+                    take_home(owned, partition, record, home_partitions, observer);
                 }
             }
         })?;
@@ -278,6 +281,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                         });
                         if let Some(owned) = self.owned.get_mut(&partition) {
                             owned.life = Life::Waiting;
+                            owned.failures = owned.failures.saturating_add(1);
                         }
                     }
                 }
@@ -301,11 +305,11 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             .filter(|owned| matches!(owned.life, Life::Restoring))
             .count();
         let free = self.settings.restores_at_once.max(1).saturating_sub(restoring);
-        let waiting = self
-            .owned
-            .iter_mut()
-            .filter(|(_, owned)| matches!(owned.life, Life::Waiting));
-        for (partition, owned) in waiting.take(free) {
+        let is_waiting = |owned: &Owned| matches!(owned.life, Life::Waiting);
+        let mut waiting: Vec<_> = self.owned.iter_mut().filter(|(_, owned)| is_waiting(owned)).collect();
+        // One that cannot be restored must not keep the others from it.
+        waiting.sort_by_key(|(_, owned)| owned.failures);
+        for (partition, owned) in waiting.into_iter().take(free) {
             owned.life = Life::Restoring;
             self.restorer.start(*partition, owned.epoch);
             changed = true;
@@ -324,12 +328,9 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         let Some(owned) = self.owned.get_mut(&partition) else {
             return;
         };
-        let ids = (0..state.arena().len() as u32).map(|slot| crate::partition::Arena::hash(state.arena().id(slot)));
-        let effects = Effects {
-            new_homes: ids.collect(),
-            ..Effects::default()
-        };
-        note_new_homes(&mut self.home_partitions, partition, &effects, &mut self.observer);
+        let ids = (0..state.arena().len() as u32).map(|slot| Arena::hash(state.arena().id(slot)));
+        let homes: Vec<u64> = ids.collect();
+        note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
             state: &state,
@@ -394,9 +395,11 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         }
         self.held_back = hold;
         self.observer.observe(&Observation::BackPressure(hold));
-        for (partition, owned) in &self.owned {
-            if let Life::Live { state, .. } = &owned.life {
+        for (partition, owned) in &mut self.owned {
+            if let Life::Live { state, at_end, .. } = &mut owned.life {
                 if hold {
+                    // What comes behind the pause is not seen: until it is, the end is not known to be reached.
+                    *at_end = false;
                     self.source.pause(*partition);
                 } else {
                     self.source.resume(*partition, Some(state.next_offset()));
@@ -439,11 +442,10 @@ fn step(partition: i32, epoch: u64, state: &Partition, effects: Effects) -> Step
 fn note_new_homes(
     home_partitions: &mut HashMap<u64, i32>,
     partition: i32,
-    effects: &Effects,
+    new_homes: &[u64],
     observer: &mut impl Observer,
 ) {
-    let elsewhere = effects
-        .new_homes
+    let elsewhere = new_homes
         .iter()
         .filter(|home| *home_partitions.entry(**home).or_insert(partition) != partition);
     let homes = elsewhere.count();
@@ -452,14 +454,25 @@ fn note_new_homes(
     }
 }
 
-fn take_home(owned: &mut Owned, partition: i32, record: LogRecord<'_>, observer: &mut impl Observer) {
+fn take_home(
+    owned: &mut Owned,
+    partition: i32,
+    record: LogRecord<'_>,
+    home_partitions: &mut HashMap<u64, i32>,
+    observer: &mut impl Observer,
+) {
     let Life::Live { state, .. } = &mut owned.life else {
         return;
     };
     let taken = home_record(record).and_then(|(household, record)| {
+        let is_new = state.arena().find(&household).is_none();
         state
             .set_home(&household, record.as_ref())
-            .map_err(|error| format!("a record of the homes topic: {error}"))
+            .map_err(|error| format!("a record of the homes topic: {error}"))?;
+        if is_new {
+            note_new_homes(home_partitions, partition, &[Arena::hash(&household)], observer);
+        }
+        Ok(())
     });
     if let Err(reason) = taken {
         observer.observe(&Observation::BadHome {

@@ -37,6 +37,8 @@ struct Lane {
     next_number: u64,
     open: VecDeque<Entry>,
     ready: Option<Committable>,
+    /// The latest that was taken to be committed.
+    taken: Option<Committable>,
 }
 
 /// Steps in flight, by partition.
@@ -106,12 +108,18 @@ impl Ledger {
 
     /// Takes the offsets that may be committed and were not taken before, each partition's latest.
     pub fn take_committable(&mut self) -> Vec<Committable> {
-        self.lanes.values_mut().filter_map(|lane| lane.ready.take()).collect()
+        let take = |lane: &mut Lane| {
+            lane.taken = lane.ready.or(lane.taken);
+            lane.ready.take()
+        };
+        self.lanes.values_mut().filter_map(take).collect()
     }
 
-    /// Puts back an offset whose commit failed, unless a later one is ready.
+    /// Puts back an offset whose commit failed, unless a later one is ready or on its way, or its assignment is over:
+    /// a commit must never go back.
     pub fn put_back(&mut self, offset: Committable) {
-        if let Some(lane) = self.lanes.get_mut(&offset.partition) {
+        let lane = self.lanes.get_mut(&offset.partition);
+        if let Some(lane) = lane.filter(|lane| lane.taken == Some(offset)) {
             lane.ready.get_or_insert(offset);
         }
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::ledger::{Ledger, Ticket};
 use super::ports::{
-    CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, RestoreEvent, Restorer, Source, SourceError, Step,
+    CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observer, RestoreEvent, Restorer, Source, SourceError,
+    Step,
 };
 use super::{Engine, home_record};
 use crate::model::{Alert, DeadLetter, EventTime, RawRecord};
@@ -167,6 +168,11 @@ impl MemoryLog {
 
     /// A new instance in the group; partitions are shared out anew.
     pub fn join(&self, settings: super::EngineSettings) -> (u32, MemoryEngine) {
+        self.join_observed(settings, ())
+    }
+
+    /// The same, with somebody to tell.
+    pub fn join_observed<O: Observer>(&self, settings: super::EngineSettings, observer: O) -> (u32, MemoryEngine<O>) {
         let id = {
             let mut cluster = self.cluster.borrow_mut();
             let id = cluster.next_member;
@@ -190,7 +196,7 @@ impl MemoryLog {
             jobs: Vec::new(),
         };
         let commits = MemoryCommits { cluster, id, ledger };
-        (id, Engine::new(rules, settings, source, restorer, commits, ()))
+        (id, Engine::new(rules, settings, source, restorer, commits, observer))
     }
 
     /// An instance leaves, or crashes: what it had not written is lost with it.

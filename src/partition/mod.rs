@@ -44,6 +44,9 @@ pub struct Partition {
     /// When homes may have something to say without a reading; at most one entry a home.
     deadlines: BinaryHeap<Reverse<(EventTime, u32)>>,
     clock: EventTime,
+    /// The latest arrival alone. What is kept of homes depends on it and not on the clock, which [`Partition::advance`]
+    /// moves at moments that no log has and no replay repeats.
+    log_clock: EventTime,
     next_offset: i64,
     applied: u64,
 }
@@ -57,6 +60,7 @@ impl Partition {
             cases: BTreeMap::new(),
             deadlines: BinaryHeap::new(),
             clock: EventTime::ZERO,
+            log_clock: EventTime::ZERO,
             next_offset: 0,
             applied: 0,
         }
@@ -164,8 +168,9 @@ impl Partition {
         // From here on the record leaves a trace, even if it is kept out.
         effects.change(index);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
+        // Deadlines that passed before this reading are not decided by it, whoever moves the clock.
         self.move_clock(arrived.arrival, effects);
-        // After the clock: what was due before this record was known before it.
+        self.log_clock = self.log_clock.max(arrived.arrival);
         let slot = self.arena.slot_mut(index);
         slot.arrived = slot.arrived.max(arrived.arrival);
 
@@ -173,7 +178,7 @@ impl Partition {
             effects.counts.reading(state);
             return Ok(());
         }
-        let (clock, rules) = (self.clock, &*self.rules);
+        let (clock, rules) = (self.log_clock, &*self.rules);
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let counts = &mut effects.counts;
@@ -202,8 +207,8 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
-            self.reconcile(index, timestamp, effects);
-            self.schedule(index, self.clock);
+            self.reconcile(index, timestamp, clock, effects);
+            self.schedule(index, clock);
         }
         Ok(())
     }
@@ -226,11 +231,11 @@ impl Partition {
             let around = names.around(slot, &self.rules);
             slot.home.state_mut().on_time(&around, now);
             let alerts = effects.alerts.len();
-            self.reconcile(index, None, effects);
+            self.reconcile(index, None, now, effects);
             if effects.alerts.len() > alerts {
                 effects.change(index);
             }
-            self.schedule(index, self.clock);
+            self.schedule(index, now);
         }
     }
 
@@ -250,12 +255,12 @@ impl Partition {
         }
     }
 
-    /// Compares what the detectors say with what was said, and writes the difference.
-    fn reconcile(&mut self, index: u32, timestamp: Option<EventTime>, effects: &mut Effects) {
+    /// Compares what the detectors say at `now` with what was said, and writes the difference.
+    fn reconcile(&mut self, index: u32, timestamp: Option<EventTime>, now: EventTime, effects: &mut Effects) {
         let slot = self.arena.slot(index);
         let around = self.arena.names().around(slot, &self.rules);
         let state = slot.home.state();
-        let view = state.view(&around, self.clock);
+        let view = state.view(&around, now);
         let findings = state.detectors.findings(&around.programme.detectors, &view);
         let mut open = slot.open;
         for (bit, (kind, finding)) in KINDS.iter().zip(findings).enumerate() {

@@ -83,7 +83,8 @@ impl Partition {
         slot.home = snapshot.home;
         slot.meters = snapshot.meters.map(Box::new);
         (slot.heard, slot.arrived, slot.jump, slot.open) = (snapshot.heard, snapshot.arrived, snapshot.jump, open);
-        self.clock = self.clock.max(snapshot.heard).max(snapshot.arrived);
+        self.log_clock = self.log_clock.max(snapshot.heard).max(snapshot.arrived);
+        self.clock = self.clock.max(self.log_clock);
         // From where the home stood: a deadline that other homes' clocks have passed must still be looked at.
         self.schedule(index, snapshot.heard);
         Ok(index)
