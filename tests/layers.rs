@@ -265,7 +265,7 @@ fn layer(module: &str) -> Option<usize> {
 }
 
 /// The path from the crate's root, if this one leads there.
-fn from_root<'a>(path: &'a [String], depth: usize) -> Option<&'a [String]> {
+fn from_root(path: &[String], depth: usize) -> Option<&[String]> {
     let climbs = path.iter().take_while(|part| *part == "super").count();
     match path.first()?.as_str() {
         "crate" | "tapwatch" => Some(&path[1..]),
@@ -300,6 +300,7 @@ fn check(file: &Path, source: &str) -> Vec<Breach> {
     let Some(own) = layer(&module) else {
         return vec![breach(1, format!("module `{module}` has no place in LAYERS"))];
     };
+    let is_pure = PURE.contains(&module.as_str());
     let mut breaches = Vec::new();
     for Reference { line, path } in references(source) {
         if let Some(rest) = from_root(&path, depth) {
@@ -322,11 +323,11 @@ fn check(file: &Path, source: &str) -> Vec<Breach> {
                     }
                 }
             }
-        } else if PURE.contains(&module.as_str()) {
-            if let Some(part) = WORLD.iter().find(|part| reaches(&path, part)) {
-                let what = format!("{module} must not name {part} (`{}`)", path.join("::"));
-                breaches.push(breach(line, what));
-            }
+        } else if let Some(part) = WORLD.iter().find(|part| is_pure && reaches(&path, part)) {
+            breaches.push(breach(
+                line,
+                format!("{module} must not name {part} (`{}`)", path.join("::")),
+            ));
         }
     }
     breaches

@@ -281,6 +281,28 @@ fn topics_and_headers_are_those_of_the_asyncapi_document() {
         let line = format!("address: {}\n", topic.as_str().unwrap_or_default());
         assert!(ASYNCAPI.contains(&line), "no {line}");
     }
+    // The names of reasons and of a dead letter's headers, as the program has them.
+    let reasons = include_str!("../src/ingest/reject.rs")
+        .lines()
+        .filter_map(|line| line.split_once("=> \""));
+    let reasons: Vec<&str> = reasons.map(|(_, name)| name.trim_end_matches("\",")).collect();
+    let headers = include_str!("../src/kafka/commits.rs")
+        .split('"')
+        .filter(|text| text.starts_with("tapwatch_"));
+    let headers: Vec<&str> = headers.collect();
+    assert!(reasons.len() > 10 && headers.len() > 5, "{reasons:?} {headers:?}");
+    for reason in reasons {
+        assert!(
+            ASYNCAPI.contains(&format!("              - {reason}\n")),
+            "no reason {reason}"
+        );
+    }
+    for header in headers {
+        assert!(
+            ASYNCAPI.contains(&format!("          {header}:\n")),
+            "no header {header}"
+        );
+    }
     let event = CloudEvent::new(story().remove(0).alert, "/tapwatch/test");
     for (name, _) in event.headers() {
         assert!(ASYNCAPI.contains(&format!("\n          {name}:\n")), "no header {name}");
