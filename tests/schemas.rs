@@ -1,0 +1,310 @@
+//! The schemas under `docs/schemas` against what the program reads and writes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use tapwatch::alert::CloudEvent;
+use tapwatch::model::{EventTime, HOUR, HomeRecord, RawRecord};
+use tapwatch::partition::{Decided, Effects, Partition, Rules};
+use tapwatch::simulate::sample;
+
+const READING: &str = include_str!("../docs/schemas/reading.schema.json");
+const HOME: &str = include_str!("../docs/schemas/home.schema.json");
+const ALERT: &str = include_str!("../docs/schemas/alert.schema.json");
+const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
+
+fn schema(text: &str) -> Validator {
+    let schema: Value = serde_json::from_str(text).expect("the schema is JSON");
+    assert!(jsonschema::meta::is_valid(&schema), "not a JSON Schema");
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .expect("the schema is sound");
+    for example in schema["examples"].as_array().into_iter().flatten() {
+        assert_valid(&validator, example);
+    }
+    validator
+}
+
+fn assert_valid(schema: &Validator, value: &Value) {
+    let errors: Vec<String> = schema.iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{value:#}\n{}", errors.join("\n"));
+}
+
+/// A partition and the next hour of one home's readings.
+struct Story {
+    partition: Partition,
+    start: EventTime,
+    hour: u32,
+    alerts: Vec<Decided>,
+}
+
+impl Story {
+    fn begin() -> Self {
+        Self {
+            partition: Partition::new(Arc::new(Rules::default())),
+            start: "2026-03-01T00:00:00Z".parse().expect("a time"),
+            hour: 0,
+            alerts: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> EventTime {
+        self.start.plus(self.hour * HOUR)
+    }
+
+    /// Hours of so many litres each.
+    fn hours(&mut self, litres: impl IntoIterator<Item = f64>) {
+        for volume in litres {
+            let payload = json!({"household_id": "h-1", "timestamp": self.now().to_string(),
+                "interval_seconds": HOUR, "volume_litres": volume});
+            let effects = apply(&mut self.partition, "h-1", payload.to_string().as_bytes());
+            assert!(effects.dead_letters.is_empty(), "{:?}", effects.dead_letters);
+            self.alerts.extend(effects.alerts);
+            self.hour += 1;
+        }
+    }
+}
+
+fn apply(partition: &mut Partition, key: &str, value: &[u8]) -> Effects {
+    let offset = partition.next_offset();
+    partition.apply([RawRecord {
+        offset,
+        timestamp: None,
+        key: Some(key.as_bytes()),
+        value: Some(value),
+    }])
+}
+
+/// Two ordinary days, thirty dry hours, a leak of thirty hours, silence, and readings again.
+fn story() -> Vec<Decided> {
+    let mut story = Story::begin();
+    story.hours((0..48).map(|hour| if (7..22).contains(&(hour % 24)) { 10.0 } else { 0.0 }));
+    story.hours([0.0; 30]);
+    story.hours([20.0]);
+    story.hours([3.0; 30]);
+    story.hours([0.0; 6]);
+    story.hour += 40;
+    let silence = story.partition.advance(story.now());
+    story.alerts.extend(silence.alerts);
+    story.hours([10.0]);
+    story.alerts
+}
+
+#[test]
+fn alerts_are_as_their_schema_says() {
+    let schema = schema(ALERT);
+    let alerts = story();
+    let mut told = BTreeSet::new();
+    for decided in &alerts {
+        let event = serde_json::to_value(CloudEvent::new(decided.alert.clone(), "/tapwatch/test")).expect("JSON");
+        assert_valid(&schema, &event["data"]);
+        let word = |field: &str| event["data"][field].as_str().unwrap_or_default().to_owned();
+        told.insert(format!("{} {}", word("kind"), word("state")));
+    }
+    for expected in [
+        "inactivity raised",
+        "inactivity updated",
+        "inactivity resolved",
+        "leak raised",
+        "leak resolved",
+        "silent_meter raised",
+        "silent_meter resolved",
+    ] {
+        assert!(told.contains(expected), "the story has no {expected}: {told:?}");
+    }
+
+    let right = serde_json::to_value(&alerts[0].alert).expect("JSON");
+    let with = |field: &str, value: Value| {
+        let mut alert = right.clone();
+        alert[field] = value;
+        alert
+    };
+    assert_valid(&schema, &with("a_field_of_the_future", json!(1)));
+    for kind in ["area_outage", "well_today", "burst"] {
+        assert_valid(&schema, &with("kind", json!(kind)));
+    }
+    for wrong in [
+        with("kind", json!("earthquake")),
+        with("state", json!("open")),
+        with("revision", json!(0)),
+        with("since", json!("yesterday")),
+        with("since", json!("2026-03-01T00:00:00+01:00")),
+        with("alert_id", json!("42")),
+        with("evidence", json!([])),
+        with("text", json!({"en": "Only English."})),
+        with("reason", Value::Null),
+    ] {
+        assert!(!schema.is_valid(&wrong), "accepted: {wrong:#}");
+    }
+    let fields = right.as_object().expect("an object");
+    for field in fields
+        .keys()
+        .filter(|field| !["zone", "programme"].contains(&field.as_str()))
+    {
+        let mut without = fields.clone();
+        without.remove(field);
+        assert!(!schema.is_valid(&Value::Object(without)), "accepted without {field}");
+    }
+}
+
+#[test]
+fn the_sample_is_as_the_schemas_say() {
+    let (readings, homes) = (schema(READING), schema(HOME));
+    let sample = sample().expect("the sample is sound");
+    let mut buffer = Vec::new();
+    for row in &sample.history.rows {
+        buffer.clear();
+        sample.history.json(row, &mut buffer);
+        assert_valid(&readings, &serde_json::from_slice(&buffer).expect("JSON"));
+    }
+    assert!(!sample.history.rows.is_empty() && !sample.homes.is_empty());
+    for home in &sample.homes {
+        assert_valid(&homes, &serde_json::to_value(home).expect("JSON"));
+    }
+}
+
+/// What the schema says of a reading, and what the program does with it, must be the same.
+#[test]
+fn schema_and_program_agree_on_readings() {
+    let schema = schema(READING);
+    let good = json!({"household_id": "h-1", "timestamp": "2026-03-01T08:00:00Z", "interval_seconds": 3600,
+        "volume_litres": 12.5});
+    let with = |changes: &[(&str, Value)]| {
+        let mut reading = good.clone();
+        for (field, value) in changes {
+            reading[*field] = value.clone();
+        }
+        reading
+    };
+    let long = "x".repeat(129);
+    let cases = [
+        (true, with(&[])),
+        (true, with(&[("volume_litres", json!(0))])),
+        (true, with(&[("volume_litres", json!(-3.5))])),
+        (
+            true,
+            with(&[("volume_litres", Value::Null), ("register_litres", json!(1_234.5))]),
+        ),
+        (
+            true,
+            with(&[("volume_litres", Value::Null), ("quality", json!("missing"))]),
+        ),
+        (true, with(&[("quality", json!("estimated"))])),
+        (
+            true,
+            with(&[
+                ("quality", Value::Null),
+                ("meter_id", Value::Null),
+                ("received_at", Value::Null),
+            ]),
+        ),
+        (true, with(&[("meter_id", json!("热水"))])),
+        (true, with(&[("timestamp", json!("2026-03-01T08:00:00.25+01:00"))])),
+        (true, with(&[("received_at", json!("2026-03-01T09:30:00Z"))])),
+        (true, with(&[("battery", json!({"volts": 3.1}))])),
+        (false, json!([1, 2])),
+        (false, with(&[("household_id", Value::Null)])),
+        (false, with(&[("household_id", json!(7))])),
+        (false, with(&[("household_id", json!(""))])),
+        (false, with(&[("household_id", json!(" h-1"))])),
+        (false, with(&[("household_id", json!("h\n1"))])),
+        (false, with(&[("meter_id", json!(long))])),
+        (false, with(&[("timestamp", json!("2026-03-01 08:00"))])),
+        (false, with(&[("timestamp", json!(1_772_352_000))])),
+        (false, with(&[("interval_seconds", json!(0))])),
+        (false, with(&[("interval_seconds", json!(-60))])),
+        (false, with(&[("interval_seconds", json!(0.5))])),
+        (false, with(&[("volume_litres", json!("12.5"))])),
+        (false, with(&[("volume_litres", Value::Null)])),
+        (
+            false,
+            with(&[("volume_litres", Value::Null), ("quality", json!("measured"))]),
+        ),
+        (false, with(&[("register_litres", json!(5))])),
+        (
+            false,
+            with(&[("volume_litres", Value::Null), ("register_litres", json!(-4))]),
+        ),
+        (
+            false,
+            with(&[("volume_litres", Value::Null), ("register_litres", json!(2e12))]),
+        ),
+        (false, with(&[("quality", json!("guessed"))])),
+        (false, with(&[("received_at", json!("later"))])),
+    ];
+    for (is_right, reading) in cases {
+        let key = reading["household_id"].as_str().unwrap_or_default();
+        let effects = apply(
+            &mut Partition::new(Arc::new(Rules::default())),
+            key,
+            reading.to_string().as_bytes(),
+        );
+        assert_eq!(
+            effects.dead_letters.is_empty(),
+            is_right,
+            "{reading}: {:?}",
+            effects.dead_letters
+        );
+        assert_eq!(schema.is_valid(&reading), is_right, "the schema on {reading}");
+    }
+}
+
+#[test]
+fn schema_and_program_agree_on_homes() {
+    let schema = schema(HOME);
+    for (is_right, home) in [
+        (true, json!({"household_id": "h-1"})),
+        (
+            true,
+            json!({"household_id": "h-1", "time_zone": "Asia/Shanghai", "zone": null, "programme": "default"}),
+        ),
+        (false, json!({"time_zone": "Asia/Shanghai"})),
+        (false, json!({"household_id": "h-1", "name": "of a person"})),
+        (false, json!({"household_id": "h-1", "zone": 4})),
+    ] {
+        assert_eq!(schema.is_valid(&home), is_right, "the schema on {home}");
+        assert_eq!(
+            serde_json::from_value::<HomeRecord>(home.clone()).is_ok(),
+            is_right,
+            "the program on {home}"
+        );
+    }
+}
+
+#[test]
+fn topics_and_headers_are_those_of_the_asyncapi_document() {
+    let topics = serde_json::to_value(tapwatch::kafka::TopicNames::default()).expect("JSON");
+    for (_, topic) in topics.as_object().expect("an object") {
+        let line = format!("address: {}\n", topic.as_str().unwrap_or_default());
+        assert!(ASYNCAPI.contains(&line), "no {line}");
+    }
+    // The names of reasons and of a dead letter's headers, as the program has them.
+    let reasons = include_str!("../src/ingest/reject.rs")
+        .lines()
+        .filter_map(|line| line.split_once("=> \""));
+    let reasons: Vec<&str> = reasons.map(|(_, name)| name.trim_end_matches("\",")).collect();
+    let headers = include_str!("../src/kafka/commits.rs")
+        .split('"')
+        .filter(|text| text.starts_with("tapwatch_"));
+    let headers: Vec<&str> = headers.collect();
+    assert!(reasons.len() > 10 && headers.len() > 5, "{reasons:?} {headers:?}");
+    for reason in reasons {
+        assert!(
+            ASYNCAPI.contains(&format!("              - {reason}\n")),
+            "no reason {reason}"
+        );
+    }
+    for header in headers {
+        assert!(
+            ASYNCAPI.contains(&format!("          {header}:\n")),
+            "no header {header}"
+        );
+    }
+    let event = CloudEvent::new(story().remove(0).alert, "/tapwatch/test");
+    for (name, _) in event.headers() {
+        assert!(ASYNCAPI.contains(&format!("\n          {name}:\n")), "no header {name}");
+    }
+}
