@@ -62,7 +62,7 @@ pub(super) fn as_list(topic: &str, offsets: &[Committable]) -> TopicPartitionLis
     let mut list = TopicPartitionList::with_capacity(offsets.len());
     for ready in offsets {
         let mut element = list.add_partition(topic, ready.partition);
-        element.set_metadata(&ready.metadata.to_string());
+        element.set_metadata(ready.metadata.to_string());
         // An offset that came from the log can be committed to it.
         if element.set_offset(Offset::Offset(ready.next_offset)).is_err() {
             tracing::error!(

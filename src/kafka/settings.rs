@@ -134,10 +134,10 @@ impl KafkaSettings {
             let message = "is set by tapwatch itself; use the setting of its own, where there is one".to_owned();
             mistake(&format!("properties.{key}"), message);
         }
-        if mistakes.is_empty() {
-            if let Err(error) = self.consumer().create_native_config() {
-                mistakes.push(("properties".into(), error.to_string()));
-            }
+        if mistakes.is_empty()
+            && let Err(error) = self.consumer().create_native_config()
+        {
+            mistakes.push(("properties".into(), error.to_string()));
         }
         mistakes
     }

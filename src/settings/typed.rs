@@ -138,7 +138,7 @@ impl Settings {
     fn patterns() -> Vec<Pattern> {
         let programme = serde_json::to_value(DetectorSettings::default()).unwrap_or_else(|_| json!({}));
         vec![
-            Pattern::new("kafka.properties", Expect::Text),
+            Pattern::new("kafka.properties.*", Expect::Text),
             Pattern::new("programmes.*", Expect::Like(programme)),
             Pattern::new("programmes.*.inactivity.rules[]", Expect::Any),
         ]
