@@ -77,6 +77,11 @@ impl Usage {
         self.routine.next_hour()
     }
 
+    /// The UTC hours that were completed by `interval`, which must be the latest.
+    pub fn completed_hours(&self, interval: &Interval) -> std::ops::Range<u32> {
+        interval.start.hour()..self.next_hour()
+    }
+
     /// Litres of one of the last [`WINDOW_HOURS`] complete hours; `None` where it is not wholly measured.
     pub fn litres(&self, hour: u32) -> Option<f32> {
         self.window.litres(hour, self.next_hour())

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Hours kept. A day, and half a day more to look back when the leak floor rises.
-pub const WINDOW_HOURS: u32 = 36;
+/// Hours kept. A day, and a third of one more to look back when the leak floor rises.
+pub const WINDOW_HOURS: u32 = 32;
 const UNKNOWN: u16 = u16::MAX;
 const UNITS_PER_LITRE: f32 = 10.0;
 
 /// Litres of the last [`WINDOW_HOURS`] whole UTC hours, in tenths of a litre, each measured or unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    tenths: [[u16; 12]; 3],
+    tenths: [[u16; 16]; 2],
 }
 
 impl Default for Window {
     fn default() -> Self {
         Self {
-            tenths: [[UNKNOWN; 12]; 3],
+            tenths: [[UNKNOWN; 16]; 2],
         }
     }
 }
@@ -24,7 +24,7 @@ impl Default for Window {
 impl Window {
     fn place(hour: u32) -> (usize, usize) {
         let index = (hour % WINDOW_HOURS) as usize;
-        (index / 12, index % 12)
+        (index / 16, index % 16)
     }
 
     /// Stores hour `hour`; `None` for an hour that is not wholly measured. Hours come in order, none left out.

@@ -122,6 +122,8 @@ pub struct Slot {
     pub open: u8,
     /// Whether a deadline is on the heap.
     pub scheduled: bool,
+    /// Whether the programme has changed since the home last spoke.
+    pub rules_changed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +136,7 @@ impl Slot {
     pub fn set_profile(&mut self, profile: Profile) {
         if profile.programme != self.profile.programme {
             // Other rules: what was met under the old ones says nothing. The usage stays.
+            self.rules_changed = true;
             self.home.change(|state| state.detectors = DetectorStates::default());
         }
         self.profile = profile;

@@ -23,16 +23,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use self::arena::{MAX_METERS_NAMED, Slot};
 use jiff::tz::TimeZone;
 
+use self::arena::{MAX_METERS_NAMED, Slot};
 use crate::alert::{Case, alert_id, decide};
 use crate::detect::{HomeView, KINDS, OpenAlert};
 use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{
-    Alert, AlertKind, AlertState, DAY, DeadLetter, EventTime, Finding, HomeRecord, HouseholdId, Measure, Quality,
-    RawRecord,
+    Alert, AlertKind, AlertState, BothLanguages, DAY, DeadLetter, EventTime, Explanation, Finding, HomeRecord,
+    HouseholdId, Measure, Quality, RawRecord,
 };
 
 /// The state of one partition.
@@ -283,9 +283,12 @@ impl Partition {
                     detected_at: case.detected_at,
                     severity: case.severity,
                 };
-                let said = state
+                let mut said = state
                     .detectors
                     .explain(&around.programme.detectors, &view, &about, transition.state);
+                if slot.rules_changed && transition.state == AlertState::Resolved {
+                    said = rules_changed();
+                }
                 let id = self.arena.id(index);
                 let alert = Alert {
                     alert_id: alert_id(id, *kind, case.identity_since),
@@ -312,7 +315,9 @@ impl Partition {
                 self.cases.insert((index, *kind), case);
             }
         }
-        self.arena.slot_mut(index).open = open;
+        let slot = self.arena.slot_mut(index);
+        slot.open = open;
+        slot.rules_changed = false;
     }
 }
 
@@ -322,6 +327,18 @@ fn decided_at(slot: &Slot, finding: Option<&Finding>, case: &Case, state: AlertS
     match (state, finding) {
         (AlertState::Resolved, _) | (_, None) => known.max(case.detected_at),
         (_, Some(finding)) => known.max(finding.detected_at),
+    }
+}
+
+/// Why an alert is resolved that only the rules of another programme had raised.
+fn rules_changed() -> Explanation {
+    Explanation {
+        reason: "programme_changed",
+        text: BothLanguages {
+            en: "The home is in another programme now, and its rules are not met.".into(),
+            zh: "该户已转入另一项目，其规则未触发。".into(),
+        },
+        ..Explanation::default()
     }
 }
 

@@ -21,6 +21,7 @@ struct HomeSnapshot {
     heard: EventTime,
     arrived: EventTime,
     jump: EventTime,
+    rules_changed: bool,
     cases: Vec<(AlertKind, Case)>,
 }
 
@@ -48,6 +49,7 @@ impl Partition {
             heard: slot.heard,
             arrived: slot.arrived,
             jump: slot.jump,
+            rules_changed: slot.rules_changed,
             cases: cases.collect(),
         })
     }
@@ -82,6 +84,7 @@ impl Partition {
         slot.profile = profile;
         slot.home = snapshot.home;
         slot.meters = snapshot.meters.map(Box::new);
+        slot.rules_changed = snapshot.rules_changed;
         (slot.heard, slot.arrived, slot.jump, slot.open) = (snapshot.heard, snapshot.arrived, snapshot.jump, open);
         self.log_clock = self.log_clock.max(snapshot.heard).max(snapshot.arrived);
         self.clock = self.clock.max(self.log_clock);

@@ -38,8 +38,6 @@ pub struct InactivityState {
     since: EventTime,
     /// When the latest of the met rules was met.
     detected_at: EventTime,
-    /// The first hour not yet looked at by rules of full hours.
-    next_hour: u32,
 }
 
 impl InactivityState {
@@ -71,7 +69,7 @@ impl Detector for Inactivity {
         home: &HomeView<'_>,
         interval: &Interval,
     ) {
-        judge_full_hours(settings, state, home);
+        judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
         if home.usage.last_sign().is_some_and(|sign| sign > interval.start) {
             for (index, rule) in settings.rules.iter().enumerate() {
@@ -159,15 +157,18 @@ fn has_learned(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
 }
 
 /// Rules that are judged at full hours: litres in a window, and bands.
-fn judge_full_hours(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>) {
-    let next = home.usage.next_hour();
-    let first = state.next_hour.max(next.saturating_sub(24));
-    state.next_hour = next;
+fn judge_full_hours(
+    settings: &InactivitySettings,
+    state: &mut InactivityState,
+    home: &HomeView<'_>,
+    interval: &Interval,
+) {
+    let hours = home.usage.completed_hours(interval);
     let by_hours = |rule: &Rule| matches!(rule.when, Condition::FewLitres { .. } | Condition::Bands { .. });
     if !settings.rules.iter().any(by_hours) {
         return;
     }
-    for hour in first..next {
+    for hour in hours.start.max(hours.end.saturating_sub(24))..hours.end {
         let end = EventTime::from_hour(hour + 1);
         for (index, rule) in settings.rules.iter().enumerate() {
             let met = match &rule.when {

@@ -359,7 +359,7 @@ fn mistakes_are_named() {
         rules[0]: a: no_use.hours = 0 is not between 0.5 and 240
         rules[1]: b: no_use.hours = NaN is not between 0.5 and 240
         rules[2]: c: few_litres.below = 0 is not between 0 and 100000 litres
-        rules[3]: d: few_litres.hours = 37 is not between 1 and 36, the hours kept
+        rules[3]: d: few_litres.hours = 37 is not between 1 and 32, the hours kept
         rules[4]: e: bands.bands has 0 bands; 1 to 8 are allowed
         rules[5]: f: learned.lambda = 0 is not between 1 and 1000000 hours
         rules[6]: : the name is empty or longer than 64 bytes

@@ -37,8 +37,6 @@ pub struct Leak;
 /// The run of hours without a dry one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeakState {
-    /// The first hour that has not been looked at.
-    next_hour: u32,
     /// First hour of the run.
     run_start: u32,
     /// Measured hours in the run.
@@ -68,20 +66,13 @@ impl Detector for Leak {
         settings.mistakes()
     }
 
-    fn on_interval(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, _: &Interval) {
-        let next = home.usage.next_hour();
-        let oldest = next.saturating_sub(WINDOW_HOURS);
-        if state.next_hour < oldest {
+    fn on_interval(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, interval: &Interval) {
+        let hours = home.usage.completed_hours(interval);
+        if hours.len() > WINDOW_HOURS as usize {
             // More hours have passed at once than the window holds: none of them was measured hour by hour.
-            *state = LeakState {
-                next_hour: oldest,
-                run_hours: 0,
-                ..state.clone()
-            };
+            state.run_hours = 0;
         }
-        while state.next_hour < next {
-            let hour = state.next_hour;
-            state.next_hour += 1;
+        for hour in hours.start.max(hours.end.saturating_sub(WINDOW_HOURS))..hours.end {
             take_hour(settings, state, hour, home.usage.litres(hour));
         }
     }

@@ -73,6 +73,7 @@ fn another_programme_judges_by_its_own_rules_also_when_late_readings_come() {
     };
     let effects = apply(&mut partition, &[late, hour("h1", 10, 0.0)]);
     assert_eq!(told(&effects), ["h1 inactivity Resolved at 10 h"]);
+    assert_eq!(effects.alerts[0].alert.reason, "programme_changed");
     let effects = apply(&mut partition, &[hour("h1", 11, 0.0), hour("h1", 12, 0.0)]);
     assert_eq!(told(&effects), ["h1 inactivity Raised at 13 h"]);
     let alert = &effects.alerts[0].alert;

@@ -32,6 +32,6 @@ fn a_home_takes_little_memory() {
     let bytes = partition.arena().bytes() / HOMES;
     let slot = size_of::<Slot>();
     println!("{slot} bytes a slot, {bytes} bytes a home all in");
-    assert!(slot <= 424, "{slot} bytes a slot");
-    assert!(bytes <= 480, "{bytes} bytes a home");
+    assert!(slot <= 408, "{slot} bytes a slot");
+    assert!(bytes <= 464, "{bytes} bytes a home");
 }
