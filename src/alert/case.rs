@@ -81,18 +81,17 @@ fn resolve(case: &Case) -> Transition {
 }
 
 fn raise(last: Option<&Case>, finding: &Finding) -> Transition {
-    // The same episode again (corrected, then corrected back) goes on counting, so that no record's id is used twice.
-    let before = last
-        .filter(|case| case.identity_since == finding.since)
-        .map_or(0, |case| case.revision);
+    // The same episode again (corrected, then corrected back), or one that late readings put before the last: it goes on
+    // under the last id, so that identities only move forward and no record's id is used twice.
+    let before = last.filter(|case| case.identity_since >= finding.since);
     let case = Case {
         open: true,
-        identity_since: finding.since,
+        identity_since: before.map_or(finding.since, |case| case.identity_since),
         since: finding.since,
         detected_at: finding.detected_at,
         severity: finding.severity,
         rule: finding.rule.clone(),
-        revision: before + 1,
+        revision: before.map_or(0, |case| case.revision) + 1,
     };
     Transition {
         state: AlertState::Raised,
