@@ -115,13 +115,13 @@ fn names_types_and_help() {
         # TYPE tapwatch_batch_records histogram
         # HELP tapwatch_build_info The version that runs; always 1 (unit: none).
         # TYPE tapwatch_build_info gauge
-        # HELP tapwatch_commits_total Transactions ended, by outcome (unit: transactions).
+        # HELP tapwatch_commits_total Commits of offsets, by outcome (unit: commits).
         # TYPE tapwatch_commits_total counter
         # HELP tapwatch_consumer_lag_records Input between what is committed and the end of the partition (unit: records).
         # TYPE tapwatch_consumer_lag_records gauge
         # HELP tapwatch_dead_letters_total Input that could not be used and was set aside, by reason (unit: records).
         # TYPE tapwatch_dead_letters_total counter
-        # HELP tapwatch_event_to_alert_seconds From the beginning of what is reported, in event time, to the alert (unit: seconds).
+        # HELP tapwatch_event_to_alert_seconds From the event time at which the rule was met to the stream's time at which it could be known (unit: seconds).
         # TYPE tapwatch_event_to_alert_seconds histogram
         # HELP tapwatch_homes Homes known (unit: homes).
         # TYPE tapwatch_homes gauge

@@ -12,6 +12,7 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::outbox::{Outbox, as_list};
+use super::reader::{Reader, is_end};
 use super::settings::KafkaSettings;
 use crate::engine::{CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
 use crate::model::{EventTime, RawRecord};
@@ -71,6 +72,9 @@ impl ClientContext for GroupContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if is_end(&error) {
+            return;
+        }
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
@@ -178,7 +182,7 @@ pub fn join(settings: &KafkaSettings, outbox: &Outbox, metrics: &Metrics) -> Res
 pub struct KafkaSource {
     member: GroupMember,
     /// Follows the homes topic, outside the group: its partitions go with those of the readings.
-    homes: BaseConsumer,
+    homes: Reader,
     following: BTreeMap<i32, i64>,
     settings: KafkaSettings,
 }
@@ -189,7 +193,7 @@ impl KafkaSource {
     /// # Errors
     /// A property that librdkafka refuses.
     pub fn new(settings: &KafkaSettings, member: GroupMember) -> Result<Self, KafkaError> {
-        let homes = settings.reader().create()?;
+        let homes = settings.open_reader()?;
         Ok(Self {
             member,
             homes,

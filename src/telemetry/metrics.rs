@@ -176,7 +176,7 @@ impl Metrics {
         self.0.batch_duration.observe(took.as_secs_f64());
     }
 
-    /// A transaction ended this way: `committed`, `aborted`, `fenced` …
+    /// A commit of offsets ended this way: `ok` or `failed`.
     pub fn commit(&self, outcome: &'static str) {
         self.0.commits.with_label_values(&[outcome]).inc();
     }
@@ -283,14 +283,14 @@ impl Families {
                 "Records published on the alert topic, by the kind and state of the alert", "records", &["kind", "state"]),
             open_alerts: gauges("tapwatch_open_alerts", "Alerts raised and not resolved", "alerts", &["kind", PARTITION]),
             event_to_alert: histograms("tapwatch_event_to_alert_seconds",
-                "From the beginning of what is reported, in event time, to the alert", "seconds", &EVENT_TO_ALERT, &["kind"]),
+                "From the event time at which the rule was met to the stream's time at which it could be known", "seconds", &EVENT_TO_ALERT, &["kind"]),
             arrival_to_alert: histograms("tapwatch_arrival_to_alert_seconds",
                 "From the arrival of the record that decided it to the alert", "seconds", &ARRIVAL_TO_ALERT, &["kind"]),
 
             batch_records: histogram("tapwatch_batch_records", "Size of the batches read", "records", &BATCH_RECORDS),
             batch_duration: histogram("tapwatch_batch_duration_seconds",
                 "Time to take a batch through the core", "seconds", &BATCH_DURATION),
-            commits: counters("tapwatch_commits_total", "Transactions ended, by outcome", "transactions", &["outcome"]),
+            commits: counters("tapwatch_commits_total", "Commits of offsets, by outcome", "commits", &["outcome"]),
             partitions: gauges("tapwatch_partitions", "Partitions of this instance, by state", "partitions", &["state"]),
             consumer_lag: gauges("tapwatch_consumer_lag_records",
                 "Input between what is committed and the end of the partition", "records", &[PARTITION]),
