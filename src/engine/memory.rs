@@ -1,8 +1,8 @@
 //! A log in memory with the semantics of the real one: offsets that leave gaps, retention, committed offsets of a
 //! group, fencing of members that lost a partition, records that are lost with a crash before they are written.
 //!
-//! [`MemoryLog`] is the cluster; [`MemorySource`], [`MemoryRestorer`] and [`MemoryCommits`] are one instance's three ports on it. Everything happens in the
-//! order of the calls, so a story or a seed repeats exactly.
+//! [`MemoryLog`] is the cluster; [`MemorySource`], [`MemoryRestorer`] and [`MemoryCommits`] are one instance's three
+//! ports on it. Everything happens in the order of the calls, so a story or a seed repeats exactly.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
