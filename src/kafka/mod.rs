@@ -13,6 +13,7 @@
 mod commits;
 mod feeder;
 mod outbox;
+mod quiet;
 mod restore;
 mod settings;
 mod source;

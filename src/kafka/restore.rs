@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 
+use super::quiet::Quiet;
 use super::settings::KafkaSettings;
 use super::source::{as_raw, metadata_of};
 use crate::engine::{LogRecord, RestoreEvent, Restorer, home_record};
@@ -126,7 +127,7 @@ impl Job {
 
     fn restore(&self) -> Result<Option<RestoreEvent>, String> {
         let ask = |error: KafkaError| format!("asking Kafka: {error}");
-        let consumer: BaseConsumer = self.settings.reader().create().map_err(ask)?;
+        let consumer: BaseConsumer<Quiet> = self.settings.reader().create_with_context(Quiet).map_err(ask)?;
         let (readings, homes) = (&self.settings.topics.readings, &self.settings.topics.homes);
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(readings, self.partition);
@@ -170,7 +171,12 @@ impl Job {
     }
 
     /// Reads the homes topic to its end; answers where to go on.
-    fn read_homes(&self, consumer: &BaseConsumer, topic: &str, state: &mut Partition) -> Result<Option<i64>, String> {
+    fn read_homes(
+        &self,
+        consumer: &BaseConsumer<Quiet>,
+        topic: &str,
+        state: &mut Partition,
+    ) -> Result<Option<i64>, String> {
         let ask = |error: KafkaError| format!("reading {topic}: {error}");
         let (low, high) = consumer
             .fetch_watermarks(topic, self.partition, QUESTION)
@@ -213,14 +219,20 @@ impl Job {
         Ok(Some(high))
     }
 
-    fn assign(&self, consumer: &BaseConsumer, topic: &str, offset: i64) -> Result<(), KafkaError> {
+    fn assign(&self, consumer: &BaseConsumer<Quiet>, topic: &str, offset: i64) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(topic, self.partition, Offset::Offset(offset))?;
         consumer.assign(&list)
     }
 
     /// Applies the readings from `low` up to `until`, dropping the effects; false when it was cancelled.
-    fn replay(&self, consumer: &BaseConsumer, state: &mut Partition, low: i64, until: i64) -> Result<bool, String> {
+    fn replay(
+        &self,
+        consumer: &BaseConsumer<Quiet>,
+        state: &mut Partition,
+        low: i64,
+        until: i64,
+    ) -> Result<bool, String> {
         let ask = |error: KafkaError| format!("reading {}: {error}", self.settings.topics.readings);
         self.assign(consumer, &self.settings.topics.readings, low)
             .map_err(ask)?;

@@ -12,11 +12,14 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::outbox::{Outbox, as_list};
+use super::quiet::Quiet;
 use super::settings::KafkaSettings;
 use crate::engine::{CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
 use crate::model::{EventTime, RawRecord};
 use crate::telemetry::Metrics;
 
+/// How long librdkafka may take to answer a question about itself.
+const QUESTION: Duration = Duration::from_secs(1);
 /// How long one poll waits for something to happen.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Trouble of the same kind is said again after this long.
@@ -71,6 +74,10 @@ impl ClientContext for GroupContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is no trouble; it comes by the poll, too.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let code = error
             .rdkafka_error_code()
             .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
@@ -178,8 +185,10 @@ pub fn join(settings: &KafkaSettings, outbox: &Outbox, metrics: &Metrics) -> Res
 pub struct KafkaSource {
     member: GroupMember,
     /// Follows the homes topic, outside the group: its partitions go with those of the readings.
-    homes: BaseConsumer,
+    homes: BaseConsumer<Quiet>,
     following: BTreeMap<i32, i64>,
+    /// Partitions that are to run, and from where, and that librdkafka has not let run yet.
+    resuming: BTreeMap<i32, Option<i64>>,
     settings: KafkaSettings,
 }
 
@@ -189,11 +198,12 @@ impl KafkaSource {
     /// # Errors
     /// A property that librdkafka refuses.
     pub fn new(settings: &KafkaSettings, member: GroupMember) -> Result<Self, KafkaError> {
-        let homes = settings.reader().create()?;
+        let homes = settings.reader().create_with_context(Quiet)?;
         Ok(Self {
             member,
             homes,
             following: BTreeMap::new(),
+            resuming: BTreeMap::new(),
             settings: settings.clone(),
         })
     }
@@ -202,6 +212,31 @@ impl KafkaSource {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&self.settings.topics.readings, partition);
         list
+    }
+
+    /// Sets a partition to where its state stands, and lets it run.
+    fn let_run(&self, partition: i32, offset: Option<i64>) -> Result<(), KafkaError> {
+        if let Some(offset) = offset {
+            // What was fetched before the pause is dropped.
+            let topic = &self.settings.topics.readings;
+            self.member.seek(topic, partition, Offset::Offset(offset), QUESTION)?;
+        }
+        self.member.resume(&self.list(partition))
+    }
+
+    /// Lets partitions run that are to. librdkafka refuses while it still asks for their committed offsets; a partition
+    /// that ran from there without its seek could leave out readings, so it stays paused and the next poll tries again.
+    fn let_all_run(&mut self) {
+        let mut resuming = std::mem::take(&mut self.resuming);
+        resuming.retain(|partition, offset| match self.let_run(*partition, *offset) {
+            Ok(()) => false,
+            Err(error) => {
+                let text = format!("partition {partition} does not run yet: {error}; tried again");
+                self.member.context().warn("resume", &text);
+                true
+            }
+        });
+        self.resuming = resuming;
     }
 
     fn assign_homes(&self) {
@@ -279,6 +314,7 @@ pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
 impl Source for KafkaSource {
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
         let mut ends = Vec::new();
+        self.let_all_run();
         let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
         let rebalances = std::mem::take(&mut self.member.context().happened().rebalances);
         for (is_gain, partitions) in &rebalances {
@@ -287,6 +323,7 @@ impl Source for KafkaSource {
             } else {
                 visit(GroupEvent::Revoked(partitions));
                 self.following.retain(|partition, _| !partitions.contains(partition));
+                self.resuming.retain(|partition, _| !partitions.contains(partition));
                 self.assign_homes();
             }
         }
@@ -318,25 +355,15 @@ impl Source for KafkaSource {
     }
 
     fn pause(&mut self, partition: i32) {
+        self.resuming.remove(&partition);
         if let Err(error) = self.member.pause(&self.list(partition)) {
             tracing::warn!(partition, %error, "a partition could not be paused");
         }
     }
 
     fn resume(&mut self, partition: i32, offset: Option<i64>) {
-        if let Some(offset) = offset {
-            // What was fetched before the pause is dropped; the partition goes on where its state stands.
-            let topic = &self.settings.topics.readings;
-            if let Err(error) = self
-                .member
-                .seek(topic, partition, Offset::Offset(offset), Duration::from_secs(5))
-            {
-                tracing::warn!(partition, offset, %error, "a partition could not be set to its offset; earlier records are passed over");
-            }
-        }
-        if let Err(error) = self.member.resume(&self.list(partition)) {
-            tracing::error!(partition, %error, "a partition could not be resumed");
-        }
+        self.resuming.insert(partition, offset);
+        self.let_all_run();
     }
 
     fn follow_homes(&mut self, partition: i32, offset: i64) {

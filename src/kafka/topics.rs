@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
+use super::quiet::Quiet;
 use super::settings::KafkaSettings;
 
 const QUESTION: Duration = Duration::from_secs(5);
@@ -62,7 +63,7 @@ impl KafkaSettings {
 /// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission;
 /// [`TopicsError::Wrong`] when topics are missing, or have another number of partitions than they must, all at once.
 pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
-    let client: BaseConsumer = settings.reader().create()?;
+    let client: BaseConsumer<Quiet> = settings.reader().create_with_context(Quiet)?;
     let mut reports = Vec::new();
     let mut wrong = Vec::new();
     for (name, _) in settings.wanted() {
@@ -101,7 +102,7 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
     }
 }
 
-fn count_partitions(client: &BaseConsumer, settings: &KafkaSettings, name: &str) -> Result<i32, TopicsError> {
+fn count_partitions(client: &BaseConsumer<Quiet>, settings: &KafkaSettings, name: &str) -> Result<i32, TopicsError> {
     let unreachable = |error: KafkaError| match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
             TopicsError::Refused(error.to_string())
