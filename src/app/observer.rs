@@ -114,7 +114,12 @@ impl Observer for Telemetry {
                 effects,
                 state,
             } => self.applied(partition, effects, state),
-            Observation::Lag { partition, records } => metrics.set_consumer_lag(partition, records),
+            Observation::Standing { partition, state, lag } => {
+                if let Some(records) = lag {
+                    metrics.set_consumer_lag(partition, records);
+                }
+                self.survey(partition, state, false);
+            }
             Observation::Rebalanced { assigned, partitions } => {
                 metrics.rebalance(if assigned { "assigned" } else { "revoked" });
                 if !assigned {

@@ -157,7 +157,6 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             restorer,
             ..
         } = self;
-        let mut read = Vec::new();
         source.poll(&mut |event| match event {
             GroupEvent::Assigned(partitions) => {
                 changed = true;
@@ -208,7 +207,6 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 observer.observe(&Observation::BatchBegins);
                 let effects = apply(state, records);
                 note_new_homes(home_partitions, partition, &effects.new_homes, observer);
-                read.push((partition, state.next_offset()));
                 observer.observe(&Observation::Applied {
                     partition,
                     effects: &effects,
@@ -237,15 +235,19 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        for (partition, next_offset) in read {
-            if let Some(records) = self.source.lag(partition, next_offset) {
-                self.observer.observe(&Observation::Lag { partition, records });
-            }
-        }
         self.restores()?;
         self.idle_time(wall)?;
         self.commits.poll()?;
         self.back_pressure();
+        for (partition, owned) in &self.owned {
+            if let Life::Live { state, .. } = &owned.life {
+                self.observer.observe(&Observation::Standing {
+                    partition: *partition,
+                    state,
+                    lag: self.source.lag(*partition, state.next_offset()),
+                });
+            }
+        }
         if changed {
             self.observe_lives();
         }

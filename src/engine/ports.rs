@@ -179,12 +179,14 @@ pub enum Observation<'a> {
         /// The partition after it.
         state: &'a Partition,
     },
-    /// Records of a partition that are known to wait.
-    Lag {
+    /// A partition that is live, after a turn, whether or not anything came for it.
+    Standing {
         /// The partition.
         partition: i32,
-        /// How many.
-        records: u64,
+        /// Its state.
+        state: &'a Partition,
+        /// How many records are known to wait for it; `None` when not known.
+        lag: Option<u64>,
     },
     /// Partitions came or went.
     Rebalanced {

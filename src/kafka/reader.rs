@@ -1,22 +1,25 @@
 //! A consumer of chosen partitions, outside the group.
 
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::settings::KafkaSettings;
 
-/// A consumer that says its troubles in the log.
+/// A consumer whose troubles are told by whoever asks it something.
 pub(super) type Reader = BaseConsumer<Quiet>;
 
-/// Writes trouble into the log; that a partition has an end is none.
+/// What librdkafka says by itself, many times over while a broker is away, is for debugging.
 pub(super) struct Quiet;
 
 impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        if !is_end(&error) {
-            tracing::warn!(%error, reason, "a reader has trouble");
-        }
+        tracing::debug!(%error, "librdkafka: {reason}");
     }
 }
 

@@ -18,6 +18,8 @@ use crate::engine::{CommitMetadata, Committable, GroupEvent, LogRecord, Source, 
 use crate::model::{EventTime, RawRecord};
 use crate::telemetry::Metrics;
 
+/// How long librdkafka may take to answer a question about itself.
+const QUESTION: Duration = Duration::from_secs(1);
 /// How long one poll waits for something to happen.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Trouble of the same kind is said again after this long.
@@ -184,6 +186,8 @@ pub struct KafkaSource {
     /// Follows the homes topic, outside the group: its partitions go with those of the readings.
     homes: Reader,
     following: BTreeMap<i32, i64>,
+    /// Partitions that are to run, and from where, and that librdkafka has not let run yet.
+    resuming: BTreeMap<i32, Option<i64>>,
     settings: KafkaSettings,
 }
 
@@ -198,6 +202,7 @@ impl KafkaSource {
             member,
             homes,
             following: BTreeMap::new(),
+            resuming: BTreeMap::new(),
             settings: settings.clone(),
         })
     }
@@ -206,6 +211,31 @@ impl KafkaSource {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&self.settings.topics.readings, partition);
         list
+    }
+
+    /// Sets a partition to where its state stands, and lets it run.
+    fn let_run(&self, partition: i32, offset: Option<i64>) -> Result<(), KafkaError> {
+        if let Some(offset) = offset {
+            // What was fetched before the pause is dropped.
+            let topic = &self.settings.topics.readings;
+            self.member.seek(topic, partition, Offset::Offset(offset), QUESTION)?;
+        }
+        self.member.resume(&self.list(partition))
+    }
+
+    /// Lets partitions run that are to. librdkafka refuses while it still asks for their committed offsets; a partition
+    /// that ran from there without its seek could leave out readings, so it stays paused and the next poll tries again.
+    fn let_all_run(&mut self) {
+        let mut resuming = std::mem::take(&mut self.resuming);
+        resuming.retain(|partition, offset| match self.let_run(*partition, *offset) {
+            Ok(()) => false,
+            Err(error) => {
+                let text = format!("partition {partition} does not run yet: {error}; tried again");
+                self.member.context().warn("resume", &text);
+                true
+            }
+        });
+        self.resuming = resuming;
     }
 
     fn assign_homes(&self) {
@@ -283,6 +313,7 @@ pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
 impl Source for KafkaSource {
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
         let mut ends = Vec::new();
+        self.let_all_run();
         let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
         let rebalances = std::mem::take(&mut self.member.context().happened().rebalances);
         for (is_gain, partitions) in &rebalances {
@@ -291,6 +322,7 @@ impl Source for KafkaSource {
             } else {
                 visit(GroupEvent::Revoked(partitions));
                 self.following.retain(|partition, _| !partitions.contains(partition));
+                self.resuming.retain(|partition, _| !partitions.contains(partition));
                 self.assign_homes();
             }
         }
@@ -322,25 +354,15 @@ impl Source for KafkaSource {
     }
 
     fn pause(&mut self, partition: i32) {
+        self.resuming.remove(&partition);
         if let Err(error) = self.member.pause(&self.list(partition)) {
             tracing::warn!(partition, %error, "a partition could not be paused");
         }
     }
 
     fn resume(&mut self, partition: i32, offset: Option<i64>) {
-        if let Some(offset) = offset {
-            // What was fetched before the pause is dropped; the partition goes on where its state stands.
-            let topic = &self.settings.topics.readings;
-            if let Err(error) = self
-                .member
-                .seek(topic, partition, Offset::Offset(offset), Duration::from_secs(5))
-            {
-                tracing::warn!(partition, offset, %error, "a partition could not be set to its offset; earlier records are passed over");
-            }
-        }
-        if let Err(error) = self.member.resume(&self.list(partition)) {
-            tracing::error!(partition, %error, "a partition could not be resumed");
-        }
+        self.resuming.insert(partition, offset);
+        self.let_all_run();
     }
 
     fn follow_homes(&mut self, partition: i32, offset: i64) {

@@ -385,6 +385,8 @@ fn server_properties(port: u16, controller_port: u16, folder: &Path, properties:
         ("share.coordinator.state.topic.replication.factor", "1"),
         ("share.coordinator.state.topic.min.isr", "1"),
         ("group.initial.rebalance.delay.ms", "0"),
+        // The readings of the tests are years old, and retention goes by their own time.
+        ("log.retention.ms", "-1"),
         // A killed broker is noticed soon, and may come back soon.
         ("broker.session.timeout.ms", "3000"),
         ("broker.heartbeat.interval.ms", "500"),
@@ -398,7 +400,7 @@ fn server_properties(port: u16, controller_port: u16, folder: &Path, properties:
 
 /// A port that nobody listens on, below those that the system hands out to outgoing connections: while a killed broker
 /// is away, a client of this machine could otherwise be given its port.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(20_000..30_000)));
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);
