@@ -187,7 +187,8 @@ fn what_is_no_reading_goes_to_the_dead_letters_and_the_stream_goes_on() {
     let large = format!("{{\"household_id\":\"home\",\"note\":\"{}\"}}", "x".repeat(900_000));
     let good =
         br#"{"household_id":"home","timestamp":"2025-01-01T00:00:00Z","interval_seconds":3600,"volume_litres":7}"#;
-    let bad: [(&str, Option<&[u8]>, Option<&[u8]>); 6] = [
+    type Bad<'a> = (&'a str, Option<&'a [u8]>, Option<&'a [u8]>);
+    let bad: [Bad<'_>; 6] = [
         ("not_json", Some(b"home"), Some(b"garbage")),
         ("not_utf8", Some(b"home"), Some(b"{\"household_id\":\"\xff\xfe\"}")),
         ("wrong_key", Some(b"another"), Some(good)),
@@ -377,6 +378,18 @@ fn properties_of_tls_and_logins_reach_librdkafka() {
         let settings = login.iter().flat_map(|setting| ["--set", setting]);
         success(&tapwatch(["config", "check"].into_iter().chain(settings)));
     }
+    // Tokens from an identity provider (OIDC) are fetched by librdkafka's own HTTP client, which must be built in.
+    let provider = [
+        "security.protocol=SASL_SSL",
+        "sasl.mechanism=OAUTHBEARER",
+        "sasl.oauthbearer.method=oidc",
+        "sasl.oauthbearer.client.id=tapwatch",
+        "sasl.oauthbearer.client.secret=secret",
+        "sasl.oauthbearer.token.endpoint.url=https://localhost/token",
+    ];
+    let provider = provider.map(|property| format!("kafka.properties.{property}"));
+    let settings = provider.iter().flat_map(|setting| ["--set", setting.as_str()]);
+    success(&tapwatch(["config", "check"].into_iter().chain(settings)));
     let output = tapwatch([
         "config",
         "check",
