@@ -1,5 +1,7 @@
 //! A consumer of chosen partitions, outside the group.
 
+use std::sync::{Mutex, PoisonError};
+
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
@@ -10,12 +12,26 @@ use super::settings::KafkaSettings;
 /// A consumer whose troubles are told by whoever asks it something.
 pub(super) type Reader = BaseConsumer<Quiet>;
 
-/// What librdkafka says by itself, many times over while a broker is away, is for debugging.
-pub(super) struct Quiet;
+/// What librdkafka says by itself, many times over while a broker is away, is for debugging; the latest reason why a
+/// connection failed is kept for whoever asks.
+#[derive(Default)]
+pub(super) struct Quiet {
+    failure: Mutex<Option<String>>,
+}
+
+impl Quiet {
+    /// Why the latest connection failed, such as a wrong password.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, "librdkafka: {message}");
+        if facility == "FAIL" {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -36,6 +52,6 @@ impl KafkaSettings {
     /// # Errors
     /// A property that librdkafka refuses.
     pub(super) fn open_reader(&self) -> Result<Reader, KafkaError> {
-        self.reader().create_with_context(Quiet)
+        self.reader().create_with_context(Quiet::default())
     }
 }

@@ -109,7 +109,8 @@ fn count_partitions(client: &Reader, settings: &KafkaSettings, name: &str) -> Re
         }
         _ => TopicsError::Unreachable {
             servers: settings.bootstrap_servers.clone(),
-            reason: error.to_string(),
+            // The error of the question is a general one; that of the connection says what is the matter.
+            reason: client.context().failure().unwrap_or_else(|| error.to_string()),
         },
     };
     let metadata = client.fetch_metadata(Some(name), QUESTION).map_err(unreachable)?;
