@@ -127,7 +127,11 @@ impl Job {
 
     fn restore(&self) -> Result<Option<RestoreEvent>, String> {
         let ask = |error: KafkaError| format!("asking Kafka: {error}");
-        let consumer: BaseConsumer<Quiet> = self.settings.reader().create_with_context(Quiet).map_err(ask)?;
+        let consumer: BaseConsumer<Quiet> = self
+            .settings
+            .reader()
+            .create_with_context(Quiet::default())
+            .map_err(ask)?;
         let (readings, homes) = (&self.settings.topics.readings, &self.settings.topics.homes);
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(readings, self.partition);

@@ -198,7 +198,7 @@ impl KafkaSource {
     /// # Errors
     /// A property that librdkafka refuses.
     pub fn new(settings: &KafkaSettings, member: GroupMember) -> Result<Self, KafkaError> {
-        let homes = settings.reader().create_with_context(Quiet)?;
+        let homes = settings.reader().create_with_context(Quiet::default())?;
         Ok(Self {
             member,
             homes,

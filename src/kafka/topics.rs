@@ -63,7 +63,7 @@ impl KafkaSettings {
 /// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission;
 /// [`TopicsError::Wrong`] when topics are missing, or have another number of partitions than they must, all at once.
 pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
-    let client: BaseConsumer<Quiet> = settings.reader().create_with_context(Quiet)?;
+    let client: BaseConsumer<Quiet> = settings.reader().create_with_context(Quiet::default())?;
     let mut reports = Vec::new();
     let mut wrong = Vec::new();
     for (name, _) in settings.wanted() {
@@ -109,7 +109,8 @@ fn count_partitions(client: &BaseConsumer<Quiet>, settings: &KafkaSettings, name
         }
         _ => TopicsError::Unreachable {
             servers: settings.bootstrap_servers.clone(),
-            reason: error.to_string(),
+            // The error of the question is a general one; that of the connection says what is the matter.
+            reason: client.context().failure().unwrap_or_else(|| error.to_string()),
         },
     };
     let metadata = client.fetch_metadata(Some(name), QUESTION).map_err(unreachable)?;
