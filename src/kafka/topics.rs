@@ -113,7 +113,14 @@ fn count_partitions(client: &Reader, settings: &KafkaSettings, name: &str) -> Re
             reason: client.context().failure().unwrap_or_else(|| error.to_string()),
         },
     };
-    let metadata = client.fetch_metadata(Some(name), QUESTION).map_err(unreachable)?;
+    let answer = client.fetch_metadata(Some(name), QUESTION);
+    if answer.is_err() {
+        // What librdkafka had to say about it waits in the client's queue, one event a poll.
+        for _ in 0..100 {
+            client.poll(Duration::ZERO);
+        }
+    }
+    let metadata = answer.map_err(unreachable)?;
     let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
         return Ok(0);
     };
