@@ -48,7 +48,9 @@ impl KafkaSettings {
     /// Name and settings of each topic, readings first.
     fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 4] {
         [
-            (&self.topics.readings, vec![]),
+            // State is rebuilt from the readings: they stay until the operator says for how long. Replayed history, too:
+            // Kafka counts retention from the timestamps of the records, and would delete it at once.
+            (&self.topics.readings, vec![("retention.ms", "-1")]),
             (&self.topics.homes, vec![("cleanup.policy", "compact")]),
             (&self.topics.alerts, vec![]),
             // Dead letters carry what came in and why: more than what came in may have had.
