@@ -378,18 +378,6 @@ fn properties_of_tls_and_logins_reach_librdkafka() {
         let settings = login.iter().flat_map(|setting| ["--set", setting]);
         success(&tapwatch(["config", "check"].into_iter().chain(settings)));
     }
-    // Tokens from an identity provider (OIDC) are fetched by librdkafka's own HTTP client, which must be built in.
-    let provider = [
-        "security.protocol=SASL_SSL",
-        "sasl.mechanism=OAUTHBEARER",
-        "sasl.oauthbearer.method=oidc",
-        "sasl.oauthbearer.client.id=tapwatch",
-        "sasl.oauthbearer.client.secret=secret",
-        "sasl.oauthbearer.token.endpoint.url=https://localhost/token",
-    ];
-    let provider = provider.map(|property| format!("kafka.properties.{property}"));
-    let settings = provider.iter().flat_map(|setting| ["--set", setting.as_str()]);
-    success(&tapwatch(["config", "check"].into_iter().chain(settings)));
     let output = tapwatch([
         "config",
         "check",

@@ -6,7 +6,7 @@ use crate::app::wall_clock;
 use crate::detect::KINDS;
 use crate::engine::{Observation, Observer};
 use crate::model::{Alert, AlertKind, AlertState, EventTime};
-use crate::partition::{Effects, Partition};
+use crate::partition::{Effects, Partition, ReadingState};
 use crate::telemetry::Metrics;
 
 /// How often the figures that need a look at all homes are taken.
@@ -22,6 +22,10 @@ pub struct Telemetry {
 impl Telemetry {
     /// Tells `metrics`.
     pub fn new(metrics: Metrics) -> Self {
+        // From the start: a rate over a series that is not there yet says nothing.
+        for state in ReadingState::ALL {
+            metrics.readings(state.name(), 0);
+        }
         Self {
             metrics,
             began: Instant::now(),

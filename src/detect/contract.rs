@@ -18,6 +18,8 @@ pub struct HomeView<'a> {
     pub time_zone: &'a TimeZone,
     /// When the meter heard from least recently last delivered a measured reading; `None` before the first.
     pub heard_at: Option<EventTime>,
+    /// How many meters the home has in use.
+    pub meters: usize,
     /// The stream's time.
     pub now: EventTime,
 }

@@ -75,6 +75,7 @@ impl Watched {
                     usage,
                     time_zone: &self.zone,
                     heard_at,
+                    meters: 1,
                     now,
                 };
                 let before = states.clone();
@@ -91,6 +92,7 @@ impl Watched {
             usage: &self.usage,
             time_zone: &self.zone,
             heard_at: self.heard_at,
+            meters: 1,
             now,
         }
     }

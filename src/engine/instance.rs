@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ports::{
-    CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer, Source,
-    SourceError, Step,
+    Answer, CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer,
+    Source, SourceError, Step,
 };
 use crate::model::{DAY, EventTime, HomeRecord, MINUTE, RawRecord};
 use crate::partition::{Arena, Effects, Partition, Rules};
@@ -157,80 +157,86 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
             restorer,
             ..
         } = self;
-        source.poll(&mut |event| match event {
-            GroupEvent::Assigned(partitions) => {
-                changed = true;
-                observer.observe(&Observation::Rebalanced {
-                    assigned: true,
-                    partitions,
-                });
-                for partition in partitions {
-                    owned.insert(
-                        *partition,
-                        Owned {
-                            epoch: *next_epoch,
-                            life: Life::Waiting,
-                            failures: 0,
-                        },
-                    );
-                    *next_epoch += 1;
-                }
-            }
-            GroupEvent::Revoked(partitions) => {
-                changed = true;
-                observer.observe(&Observation::Rebalanced {
-                    assigned: false,
-                    partitions,
-                });
-                for partition in partitions {
-                    if let Some(gone) = owned.remove(partition) {
-                        restorer.cancel(gone.epoch);
+        source.poll(&mut |event| {
+            match event {
+                GroupEvent::Assigned(partitions) => {
+                    changed = true;
+                    observer.observe(&Observation::Rebalanced {
+                        assigned: true,
+                        partitions,
+                    });
+                    for partition in partitions {
+                        owned.insert(
+                            *partition,
+                            Owned {
+                                epoch: *next_epoch,
+                                life: Life::Waiting,
+                                failures: 0,
+                            },
+                        );
+                        *next_epoch += 1;
                     }
-                    home_partitions.retain(|_, home| home != partition);
+                }
+                GroupEvent::Revoked(partitions) => {
+                    changed = true;
+                    observer.observe(&Observation::Rebalanced {
+                        assigned: false,
+                        partitions,
+                    });
+                    for partition in partitions {
+                        if let Some(gone) = owned.remove(partition) {
+                            restorer.cancel(gone.epoch);
+                        }
+                        home_partitions.retain(|_, home| home != partition);
+                    }
+                }
+                GroupEvent::Records(partition, records, homes_are_read) => {
+                    let Some(Owned {
+                        epoch,
+                        life:
+                            Life::Live {
+                                state,
+                                at_end,
+                                submitted_clock,
+                            },
+                        ..
+                    }) = owned.get_mut(&partition)
+                    else {
+                        return Answer::Taken; // Revoked while the batch was on its way, or fetched before the pause took hold.
+                    };
+                    if !homes_are_read && records.iter().any(|record| is_new(state, record)) {
+                        return Answer::HomesFirst;
+                    }
+                    *at_end = false;
+                    observer.observe(&Observation::BatchBegins);
+                    let effects = apply(state, records);
+                    note_new_homes(home_partitions, partition, &effects.new_homes, observer);
+                    observer.observe(&Observation::Applied {
+                        partition,
+                        effects: &effects,
+                        state,
+                    });
+                    *submitted_clock = state.clock();
+                    if let Err(error) = commits.submit(step(partition, *epoch, state, effects)) {
+                        failed.get_or_insert(error);
+                    }
+                }
+                GroupEvent::End(partition) => {
+                    if let Some(Owned {
+                        life: Life::Live { at_end, .. },
+                        ..
+                    }) = owned.get_mut(&partition)
+                    {
+                        *at_end = true;
+                    }
+                }
+                GroupEvent::Home(partition, record) => {
+                    if let Some(owned) = owned.get_mut(&partition) {
+                        take_home(owned, partition, record, home_partitions, observer);
+                    }
                 }
             }
-            GroupEvent::Records(partition, records) => {
-                let Some(Owned {
-                    epoch,
-                    life:
-                        Life::Live {
-                            state,
-                            at_end,
-                            submitted_clock,
-                        },
-                    ..
-                }) = owned.get_mut(&partition)
-                else {
-                    return; // Revoked while the batch was on its way, or fetched before the pause took hold.
-                };
-                *at_end = false;
-                observer.observe(&Observation::BatchBegins);
-                let effects = apply(state, records);
-                note_new_homes(home_partitions, partition, &effects.new_homes, observer);
-                observer.observe(&Observation::Applied {
-                    partition,
-                    effects: &effects,
-                    state,
-                });
-                *submitted_clock = state.clock();
-                if let Err(error) = commits.submit(step(partition, *epoch, state, effects)) {
-                    failed.get_or_insert(error);
-                }
-            }
-            GroupEvent::End(partition) => {
-                if let Some(Owned {
-                    life: Life::Live { at_end, .. },
-                    ..
-                }) = owned.get_mut(&partition)
-                {
-                    *at_end = true;
-                }
-            }
-            GroupEvent::Home(partition, record) => {
-                if let Some(owned) = owned.get_mut(&partition) {
-                    take_home(owned, partition, record, home_partitions, observer);
-                }
-            }
+            Answer::Taken
         })?;
         if let Some(error) = failed {
             return Err(error.into());
@@ -424,6 +430,12 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
+}
+
+/// Whether the record is the first of its home here.
+fn is_new(state: &Partition, record: &RawRecord<'_>) -> bool {
+    let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
+    home.is_some_and(|home| state.arena().find(home).is_none())
 }
 
 fn apply(state: &mut Partition, records: &[RawRecord<'_>]) -> Effects {

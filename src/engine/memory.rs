@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::ledger::{Ledger, Ticket};
 use super::ports::{
-    CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observer, RestoreEvent, Restorer, Source, SourceError,
-    Step,
+    Answer, CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observer, RestoreEvent, Restorer, Source,
+    SourceError, Step,
 };
 use super::{Engine, home_record};
 use crate::model::{Alert, DeadLetter, EventTime, RawRecord};
@@ -223,7 +223,7 @@ pub struct MemorySource {
 const BATCH: usize = 16;
 
 impl Source for MemorySource {
-    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
+    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         let events = {
             let mut cluster = self.cluster.borrow_mut();
             cluster
@@ -246,7 +246,7 @@ impl Source for MemorySource {
         let cluster = self.cluster.borrow();
         for (partition, position) in &mut self.homes {
             let topic = &cluster.homes[*partition as usize];
-            for (offset, record) in topic.read(*position, BATCH) {
+            for (offset, record) in topic.read(*position, usize::MAX) {
                 *position = offset + 1;
                 let record = LogRecord {
                     key: record.key.as_deref(),
@@ -264,9 +264,12 @@ impl Source for MemorySource {
                     *position = last + 1;
                     let records: Vec<RawRecord<'_>> =
                         batch.iter().map(|(offset, record)| as_raw(*offset, record)).collect();
-                    visit(GroupEvent::Records(*partition, &records));
+                    // The homes topic has been read to its end above.
+                    visit(GroupEvent::Records(*partition, &records, true));
                 }
-                None => visit(GroupEvent::End(*partition)),
+                None => {
+                    visit(GroupEvent::End(*partition));
+                }
             }
         }
         Ok(())

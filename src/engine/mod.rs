@@ -19,6 +19,6 @@ mod tests;
 pub use instance::{Engine, EngineError, EngineSettings, home_record};
 pub use ledger::{Committable, Ledger, Ticket};
 pub use ports::{
-    CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer, Source,
-    SourceError, Step,
+    Answer, CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer,
+    Source, SourceError, Step,
 };

@@ -14,12 +14,22 @@ pub enum GroupEvent<'a> {
     Assigned(&'a [i32]),
     /// These are no longer. What was submitted for them has been settled as far as it could be.
     Revoked(&'a [i32]),
-    /// Records of one partition, in the order of their offsets.
-    Records(i32, &'a [RawRecord<'a>]),
+    /// Records of one partition, in the order of their offsets, and whether the homes topic has been read up to the end
+    /// that it had when they came.
+    Records(i32, &'a [RawRecord<'a>], bool),
     /// The end of a partition has been reached.
     End(i32),
     /// A record of the homes topic: its partition, key and payload.
     Home(i32, LogRecord<'a>),
+}
+
+/// What the engine says to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done with.
+    Taken,
+    /// The records hold a home that is new here, and its own record may wait in the homes topic: that one first.
+    HomesFirst,
 }
 
 /// Key and payload of a record that is not a reading.
@@ -38,11 +48,12 @@ pub struct SourceError(pub String);
 
 /// The consumer group and its topics.
 pub trait Source {
-    /// Waits a little for something to happen and hands it to `visit`.
+    /// Waits a little for something to happen and hands it to `visit`. Records that are answered with
+    /// [`Answer::HomesFirst`] are handed over again, after what the homes topic holds by then.
     ///
     /// # Errors
     /// Only what waiting does not mend; an unreachable broker is waited for.
-    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError>;
+    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError>;
     /// Stops the delivery of a partition's records.
     fn pause(&mut self, partition: i32);
     /// Starts it, at `offset` where nothing was delivered yet.

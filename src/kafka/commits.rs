@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -13,7 +16,7 @@ use super::outbox::{Outbox, as_list};
 use super::settings::KafkaSettings;
 use super::source::GroupContext;
 use crate::alert::CloudEvent;
-use crate::engine::{CommitError, Commits, Step, Ticket};
+use crate::engine::{CommitError, Commits, Committable, Step, Ticket};
 use crate::model::DeadLetter;
 use crate::telemetry::Metrics;
 
@@ -29,6 +32,53 @@ pub struct KafkaCommits {
     event_source: String,
     metrics: Metrics,
     committed_at: Instant,
+    /// Commits in the background: `commit` without waiting tells nobody whether it was done (rdkafka 0.39 hands
+    /// librdkafka no callback for it), and waiting would hold up the thread that polls.
+    committer: Option<Committer>,
+}
+
+/// A thread that commits what it is given, one batch of offsets at a time.
+struct Committer {
+    offsets: SyncSender<Vec<Committable>>,
+    thread: JoinHandle<()>,
+}
+
+impl Committer {
+    fn start(topic: String, consumer: Arc<BaseConsumer<GroupContext>>, outbox: Outbox, metrics: Metrics) -> Self {
+        let (offsets, given) = sync_channel::<Vec<Committable>>(0);
+        let thread = std::thread::spawn(move || {
+            for ready in given {
+                commit_now(&topic, &consumer, &outbox, &metrics, ready);
+            }
+        });
+        Self { offsets, thread }
+    }
+}
+
+/// Commits and waits for the answer; what failed is put back, to be tried again with the next.
+fn commit_now(
+    topic: &str,
+    consumer: &BaseConsumer<GroupContext>,
+    outbox: &Outbox,
+    metrics: &Metrics,
+    ready: Vec<Committable>,
+) -> bool {
+    match consumer.commit(&as_list(topic, &ready), CommitMode::Sync) {
+        Ok(()) => {
+            metrics.commit("ok");
+            true
+        }
+        Err(error) => {
+            metrics.commit("failed");
+            consumer.context().warn(
+                "commit",
+                &format!("offsets were not committed: {error}; they are tried again"),
+            );
+            let mut state = outbox.lock();
+            ready.into_iter().for_each(|offset| state.ledger.put_back(offset));
+            false
+        }
+    }
 }
 
 /// A record on its way: to which step it belongs, and what to do when the broker finds it too large.
@@ -149,6 +199,12 @@ impl KafkaCommits {
         };
         Ok(Self {
             producer: settings.producer().create_with_context(context)?,
+            committer: Some(Committer::start(
+                settings.topics.readings.clone(),
+                Arc::clone(&consumer),
+                outbox.clone(),
+                metrics.clone(),
+            )),
             consumer,
             outbox,
             settings: settings.clone(),
@@ -170,31 +226,33 @@ impl KafkaCommits {
                 break false;
             }
         };
-        self.commit(CommitMode::Sync) && settled
+        self.commit_last() && settled
     }
 
-    fn commit(&mut self, mode: CommitMode) -> bool {
+    /// Gives what may be committed to the thread that does it, unless that is still busy.
+    fn commit_soon(&mut self) {
         self.committed_at = Instant::now();
         let ready = self.outbox.lock().ledger.take_committable();
-        if ready.is_empty() {
-            return true;
+        let Some(committer) = self.committer.as_ref().filter(|_| !ready.is_empty()) else {
+            return;
+        };
+        if let Err(TrySendError::Full(ready) | TrySendError::Disconnected(ready)) = committer.offsets.try_send(ready) {
+            let mut state = self.outbox.lock();
+            ready.into_iter().for_each(|offset| state.ledger.put_back(offset));
         }
-        let list = as_list(&self.settings.topics.readings, &ready);
-        match self.consumer.commit(&list, mode) {
-            Ok(()) => {
-                if matches!(mode, CommitMode::Sync) {
-                    self.metrics.commit("ok");
-                }
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "offsets were not committed; they are tried again");
-                self.metrics.commit("failed");
-                let mut state = self.outbox.lock();
-                ready.into_iter().for_each(|offset| state.ledger.put_back(offset));
-                false
+    }
+
+    /// Commits what may be, after whatever the thread is still at; false if that failed.
+    fn commit_last(&mut self) -> bool {
+        if let Some(Committer { offsets, thread }) = self.committer.take() {
+            drop(offsets);
+            if thread.join().is_err() {
+                tracing::error!("the committing thread has failed");
             }
         }
+        let ready = self.outbox.lock().ledger.take_committable();
+        let topic = &self.settings.topics.readings;
+        ready.is_empty() || commit_now(topic, &self.consumer, &self.outbox, &self.metrics, ready)
     }
 
     fn send(
@@ -287,7 +345,7 @@ impl Commits for KafkaCommits {
         }
         self.resend_too_large()?;
         if self.committed_at.elapsed() >= Duration::from_millis(self.settings.commit_interval_ms) {
-            self.commit(CommitMode::Async);
+            self.commit_soon();
         }
         Ok(())
     }

@@ -76,13 +76,19 @@ impl Default for KafkaSettings {
 }
 
 /// Properties that the engine's promises rest on, and that settings may not change.
-const OURS: [&str; 6] = [
+const OURS: [&str; 12] = [
     "bootstrap.servers",
     "group.id",
     "group.instance.id",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "auto.offset.reset",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "partitioner",
 ];
 
 impl KafkaSettings {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
@@ -14,7 +14,7 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 use super::outbox::{Outbox, as_list};
 use super::reader::{Reader, is_end};
 use super::settings::KafkaSettings;
-use crate::engine::{CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
+use crate::engine::{Answer, CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
 use crate::model::{EventTime, RawRecord};
 use crate::telemetry::Metrics;
 
@@ -22,6 +22,10 @@ use crate::telemetry::Metrics;
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long one poll waits for something to happen.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the question for the end of the homes topic may take, when new homes appear.
+const HOMES_PATIENCE: Duration = Duration::from_secs(3);
+/// How long its next record may take.
+const HOMES_SILENCE: Duration = Duration::from_millis(500);
 /// Trouble of the same kind is said again after this long.
 const REPEAT_WARNING: Duration = Duration::from_secs(30);
 
@@ -47,7 +51,7 @@ impl GroupContext {
     }
 
     /// Says that there is trouble, once in a while.
-    fn warn(&self, code: &str, text: &str) {
+    pub(super) fn warn(&self, code: &str, text: &str) {
         self.metrics.kafka_error(code);
         let now = Instant::now();
         let mut happened = self.happened();
@@ -127,28 +131,6 @@ impl ConsumerContext for GroupContext {
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => self.warn("rebalance", &format!("a rebalance failed: {error}")),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.metrics.commit(if result.is_ok() { "ok" } else { "failed" });
-        let Err(error) = result else { return };
-        let code = error
-            .rdkafka_error_code()
-            .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-        self.warn(
-            &code,
-            &format!("offsets were not committed: {error}; they are tried again"),
-        );
-        let mut state = self.outbox.lock();
-        for element in offsets.elements_for_topic(&self.topic) {
-            if let (Offset::Offset(next_offset), Ok(metadata)) = (element.offset(), element.metadata().parse()) {
-                state.ledger.put_back(Committable {
-                    partition: element.partition(),
-                    next_offset,
-                    metadata,
-                });
-            }
         }
     }
 }
@@ -311,7 +293,7 @@ pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
 }
 
 impl Source for KafkaSource {
-    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
+    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         let mut ends = Vec::new();
         self.let_all_run();
         let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
@@ -326,28 +308,22 @@ impl Source for KafkaSource {
                 self.assign_homes();
             }
         }
+        let homes_topic = &self.settings.topics.homes;
         messages.sort_by_key(Message::partition);
         for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
-            visit(GroupEvent::Records(batch[0].partition(), &records));
+            let partition = batch[0].partition();
+            if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
+                read_homes_to_end(&self.homes, homes_topic, &mut self.following, partition, visit);
+                visit(GroupEvent::Records(partition, &records, true));
+            }
         }
-        ends.into_iter().for_each(|partition| visit(GroupEvent::End(partition)));
+        for partition in ends {
+            visit(GroupEvent::End(partition));
+        }
         for _ in 0..1_000 {
-            match self.homes.poll(Duration::ZERO) {
-                None => break,
-                Some(Ok(message)) => {
-                    self.following.insert(message.partition(), message.offset() + 1);
-                    let record = LogRecord {
-                        key: message.key(),
-                        value: message.payload(),
-                    };
-                    visit(GroupEvent::Home(message.partition(), record));
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => {}
-                Some(Err(error)) => self
-                    .member
-                    .context()
-                    .warn("homes", &format!("the homes topic: {error}")),
+            if !take_home(&self.homes, Duration::ZERO, &mut self.following, visit) {
+                break;
             }
         }
         Ok(())
@@ -380,6 +356,49 @@ impl Source for KafkaSource {
             .copied()
             .filter(|end| *end >= 0)?;
         Some(u64::try_from(end - next_offset).unwrap_or(0))
+    }
+}
+
+/// Hands over one record of the homes topic; false when there is none within `patience`.
+fn take_home(
+    homes: &Reader,
+    patience: Duration,
+    following: &mut BTreeMap<i32, i64>,
+    visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
+) -> bool {
+    match homes.poll(patience) {
+        None => return false,
+        Some(Ok(message)) => {
+            following.insert(message.partition(), message.offset() + 1);
+            let (key, value) = (message.key(), message.payload());
+            visit(GroupEvent::Home(message.partition(), LogRecord { key, value }));
+        }
+        Some(Err(KafkaError::PartitionEOF(_))) => {}
+        Some(Err(error)) => tracing::warn!(%error, "the homes topic is not read; it is tried again"),
+    }
+    true
+}
+
+/// Reads the homes topic of a partition up to the end it has now, as far as that can be had in some seconds: a home's
+/// record that was written before its first reading is known before that reading is judged.
+fn read_homes_to_end(
+    homes: &Reader,
+    topic: &str,
+    following: &mut BTreeMap<i32, i64>,
+    partition: i32,
+    visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
+) {
+    let end = match homes.fetch_watermarks(topic, partition, HOMES_PATIENCE) {
+        Ok((_, end)) => end,
+        Err(error) => return tracing::warn!(partition, %error, "new homes are judged by what is known of them"),
+    };
+    let mut last_heard = Instant::now();
+    while following.get(&partition).is_some_and(|next| *next < end) {
+        if take_home(homes, Duration::from_millis(20), following, visit) {
+            last_heard = Instant::now();
+        } else if last_heard.elapsed() > HOMES_SILENCE {
+            return; // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time.
+        }
     }
 }
 

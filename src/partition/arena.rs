@@ -46,6 +46,7 @@ pub struct Surroundings<'a> {
     pub programme: &'a Programme,
     pub time_zone: &'a TimeZone,
     pub heard_at: Option<EventTime>,
+    pub meters: usize,
 }
 
 impl HomeState {
@@ -64,6 +65,7 @@ impl HomeState {
                 usage,
                 time_zone: around.time_zone,
                 heard_at: around.heard_at,
+                meters: around.meters,
                 now,
             };
             detectors.on_interval(&around.programme.detectors, &view, interval);
@@ -76,6 +78,7 @@ impl HomeState {
             usage: &self.usage,
             time_zone: around.time_zone,
             heard_at: around.heard_at,
+            meters: around.meters,
             now,
         };
         self.detectors.on_time(&around.programme.detectors, &view);
@@ -87,6 +90,7 @@ impl HomeState {
             usage: &self.usage,
             time_zone: around.time_zone,
             heard_at: around.heard_at,
+            meters: around.meters,
             now,
         }
     }
@@ -181,6 +185,17 @@ impl Slot {
         }
     }
 
+    /// How many meters are in use: heard of, and not replaced.
+    fn meters_in_use(&self) -> usize {
+        let usage = &self.home.state().usage;
+        let is_in_use = |(index, meter): &(usize, &NamedMeter)| {
+            meter.heard > EventTime::ZERO && !usage.replaced(MeterIndex::try_from(*index).unwrap_or(0))
+        };
+        self.meters
+            .as_ref()
+            .map_or(1, |meters| meters.iter().enumerate().filter(is_in_use).count())
+    }
+
     /// When the meter heard from least recently was heard, of those that are still in use.
     fn heard_at(&self) -> Option<EventTime> {
         let usage = &self.home.state().usage;
@@ -227,6 +242,7 @@ impl Names {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
             time_zone: time_zone.map_or(&rules.time_zone, |(_, zone)| zone),
             heard_at: slot.heard_at(),
+            meters: slot.meters_in_use(),
         }
     }
 

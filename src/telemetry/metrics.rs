@@ -109,7 +109,7 @@ impl Metrics {
         Self(Arc::new(Families::new()))
     }
 
-    /// Readings that the core found in this state: `accepted_zero`, `late`, `estimated`, `missing` …
+    /// Readings that the core found in this state: `zero`, `use`, `late`, `estimated`, `missing` …
     pub fn readings(&self, state: &'static str, n: u64) {
         self.0.readings.with_label_values(&[state]).inc_by(n);
     }
@@ -154,7 +154,7 @@ impl Metrics {
             .set(whole(open));
     }
 
-    /// From the beginning of what an alert reports, in event time, to its first record.
+    /// From the event time at which a rule was met to when that could be known.
     pub fn event_to_alert(&self, kind: &'static str, delay: Duration) {
         self.0
             .event_to_alert

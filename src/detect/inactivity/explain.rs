@@ -36,6 +36,11 @@ pub(super) fn explain(
         en: format!("No water since {since}, {}.", format_span(dry)),
         zh: format!("自{since}起{}无用水。", span_zh(dry)),
     };
+    if let Some(last) = usage.last_sign().filter(|last| *last < alert.since) {
+        let last = local_time(last, usage.frontier(), home.time_zone);
+        text.en += &format!(" Before that readings are missing; the last known use ended at {last}.");
+        text.zh += &format!("此前读数缺失，最近一次已知用水止于{last}。");
+    }
     if let Some(rule) = rule {
         add_rule(rule, state, &mut evidence, &mut text);
     }
@@ -184,10 +189,10 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
     let returned = local_time(sign, home.usage.frontier(), zone);
     let text = BothLanguages {
         en: format!(
-            "Water is used again, by {returned}; it was dry since {since}, {}.",
+            "Water is used again, by {returned}; it was dry since {since}, for at most {}.",
             format_span(dry)
         ),
-        zh: format!("{returned}前已恢复用水；此前自{since}起{}无用水。", span_zh(dry)),
+        zh: format!("{returned}前已恢复用水；此前自{since}起无用水，至多{}。", span_zh(dry)),
     };
     Explanation {
         reason: "use_returned",

@@ -48,8 +48,8 @@ fn no_use_for_twelve_hours_then_a_day_then_water_again() {
             No water since 2024-03-10 08:00, 24 h. At this hour 100 % of this home's dry spells have ended (6 of 6). The longest within a day was 9 h in 7 days.
             自2024-03-10 08:00起24小时无用水。此时段该户100%的无用水时段此刻已结束（6次中的6次）。近7天一日内最长为9小时。
         Mon 10:00 inactivity Resolved (Critical, no-use-24h) since Sun 08:00: use_returned
-            Water is used again, by 10:00; it was dry since 2024-03-10 08:00, 26 h.
-            10:00前已恢复用水；此前自2024-03-10 08:00起26小时无用水。
+            Water is used again, by 10:00; it was dry since 2024-03-10 08:00, for at most 26 h.
+            10:00前已恢复用水；此前自2024-03-10 08:00起无用水，至多26小时。
         Mon 22:00 inactivity Raised (High, no-use-12h) since Mon 10:00: no_sign_of_life
             No water since 10:00, 12 h. The longest within a day was 9 h in 8 days.
             自10:00起12小时无用水。近8天一日内最长为9小时。
@@ -97,8 +97,8 @@ fn any_dry_band_or_only_all_of_them() {
             No water since 20:00, 13 h. The programme expects use in the hours 05-09, 18-22 of the day. The longest within a day was 11 h in 1 days.
             自20:00起13小时无用水。该计划要求每日05-09、18-22时段有用水。近1天一日内最长为11小时。
         Tue 13:00 inactivity Resolved (High, bands) since Mon 20:00: use_returned
-            Water is used again, by 13:00; it was dry since 20:00, 17 h.
-            13:00前已恢复用水；此前自20:00起17小时无用水。
+            Water is used again, by 13:00; it was dry since 20:00, for at most 17 h.
+            13:00前已恢复用水；此前自20:00起无用水，至多17小时。
     "#]].assert_eq(&any.told);
 
     let mut all = Watched::new(bands(&["05-09", "18-22"], true), MADRID, "2024-03-03T23:00:00Z");

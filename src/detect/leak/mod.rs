@@ -1,7 +1,7 @@
 //! Leak: a flow that has not stopped for a day.
 //!
-//! Method: the rule of the meters in the field ("no dry hour in 24 h", `programmes.md` lists Kamstrup, Badger, SFPUC and
-//! Seoul as variants), on whole UTC hours; the size is the home's floor, the least hourly flow of its last day. A run
+//! Method: the rule of the meters in the field ("no dry hour in 24 h", as in the meters of Kamstrup, and with other hours or flows
+//! in the rules of Badger, SFPUC and Seoul), on whole UTC hours; the size is the home's floor, the least hourly flow of its last day. A run
 //! skips a few unknown hours rather than beginning anew, and a leak is over only after several dry hours, so that one
 //! that pauses does not flap.
 //! Units: litres an hour, known to one step of the meter. Limits: found after `hours` at the earliest; a home where
@@ -120,29 +120,30 @@ impl Detector for Leak {
                     "补到的读数表明水流曾停止",
                 )
             };
+            // Without the dry hours that ended it; what was unknown may have been dry, too.
+            let ran = lasted.saturating_sub(u32::from(state.dry) * HOUR);
             let text = BothLanguages {
-                en: format!("{en}; it had run since {since}, {}.", format_span(lasted)),
-                zh: format!("{zh}，自{since}起共{}。", span_zh(lasted)),
+                en: format!("{en}; it had run since {since}, for at most {}.", format_span(ran)),
+                zh: format!("{zh}，自{since}起至多{}。", span_zh(ran)),
             };
             return Explanation { reason, evidence, text };
         }
-        evidence.insert("lost_litres_estimate".into(), json!((floor * hours).round()));
+        evidence.insert("litres_a_day_at_least".into(), json!((floor * 24.0).round()));
         let reason = if record == AlertState::Raised {
             "flow_never_stopped"
         } else {
             "leak_grew"
         };
-        let (rate, lost) = (figure(floor), figure((floor * hours).round()));
-        let text = BothLanguages {
-            en: format!(
-                "Water has not stopped since {since}, {}. At least {rate} L/h flow all the time, about {lost} L so far.",
-                format_span(lasted)
-            ),
-            zh: format!(
-                "自{since}起{}水流未曾停止，持续流量至少{rate}升/小时，至今约{lost}升。",
-                span_zh(lasted)
-            ),
+        let mut text = BothLanguages {
+            en: format!("Water has not stopped since {since}, {}.", format_span(lasted)),
+            zh: format!("自{since}起{}水流未曾停止。", span_zh(lasted)),
         };
+        // With too few known hours in its last day the size is not known yet.
+        if floor > 0.0 {
+            let (rate, day) = (figure(floor), figure((floor * 24.0).round()));
+            text.en += &format!(" At least {rate} L/h flow all the time, {day} L a day.");
+            text.zh += &format!("持续流量至少{rate}升/小时，即每天{day}升。");
+        }
         Explanation { reason, evidence, text }
     }
 }

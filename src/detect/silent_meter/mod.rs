@@ -82,6 +82,24 @@ impl Detector for SilentMeter {
         }
         let silent = home.now.since(alert.since);
         evidence.insert("silent_hours".into(), json!(f64::from(silent) / f64::from(HOUR)));
+        evidence.insert("meters".into(), json!(home.meters));
+        if home.meters > 1 {
+            let text = BothLanguages {
+                en: format!(
+                    "One of the home's {} meters has delivered no measured reading since {since}, {}. Until it does, \
+                     or is given up, the home is not known to be dry.",
+                    home.meters,
+                    format_span(silent)
+                ),
+                zh: format!(
+                    "该户{}只水表中有一只自{since}起{}未送达实测读数；恢复或放弃等待前，无法判断该户是否无用水。",
+                    home.meters,
+                    span_zh(silent)
+                ),
+            };
+            let reason = "no_readings_of_one_meter";
+            return Explanation { reason, evidence, text };
+        }
         let text = BothLanguages {
             en: format!(
                 "No measured reading has arrived since {since}, {}. Whether water is used is not known; \

@@ -1,5 +1,6 @@
 //! Ports that say what they are told to: what no log in memory does, but a real one may.
 
+use super::super::Answer;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -36,12 +37,12 @@ struct World {
 struct Ports(Rc<RefCell<World>>);
 
 impl Source for Ports {
-    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>)) -> Result<(), SourceError> {
+    fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         let events = self.0.borrow_mut().script.pop_front().unwrap_or_default();
         for event in events {
             match event {
-                Script::Assigned(partitions) => visit(GroupEvent::Assigned(&partitions)),
-                Script::Revoked(partitions) => visit(GroupEvent::Revoked(&partitions)),
+                Script::Assigned(partitions) => drop(visit(GroupEvent::Assigned(&partitions))),
+                Script::Revoked(partitions) => drop(visit(GroupEvent::Revoked(&partitions))),
                 Script::Records(partition, from, records) => {
                     let raw = |(index, record): (usize, &'_ StoredRecord)| (from + index as i64, record.clone());
                     let records: Vec<(i64, StoredRecord)> = records.iter().enumerate().map(raw).collect();
@@ -54,7 +55,7 @@ impl Source for Ports {
                             value: record.value.as_deref(),
                         })
                         .collect();
-                    visit(GroupEvent::Records(partition, &records));
+                    visit(GroupEvent::Records(partition, &records, true));
                 }
                 Script::Broken => return Err(SourceError("the topic is gone".into())),
             }
