@@ -1,5 +1,6 @@
 //! `backtest` and `train`: files in, files out, no broker.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::progress;
 use crate::backtest::{Outcome, Summary, Teacher, run};
 use crate::detect::inactivity::Condition;
-use crate::history::{History, read_homes, read_truth};
+use crate::history::{History, Incident, read_homes, read_truth};
 use crate::partition::Rules;
 use crate::settings::Validated;
 
@@ -83,8 +84,16 @@ pub fn backtest(args: BacktestArgs, validated: Validated) -> anyhow::Result<()> 
     bar.finish_and_clear();
     let summary = outcome.summary(&history, &truth);
     write(&args.out, &outcome, &summary)?;
-    tell(&args.out, history.rows.len(), &outcome, &summary, began);
-    Ok(())
+    for kind in not_judged(&truth) {
+        say!("  truth of kind {kind:?} is not judged; emergency and leak are");
+    }
+    tell(&args.out, history.rows.len(), &outcome, &summary, began)
+}
+
+/// Kinds in the truth that the score says nothing of.
+fn not_judged(truth: &[Incident]) -> BTreeSet<&str> {
+    let kinds = truth.iter().map(|incident| incident.kind.as_str());
+    kinds.filter(|kind| !matches!(*kind, "emergency" | "leak")).collect()
 }
 
 /// The rules with λ in the place of every learned rule's own.
@@ -157,24 +166,24 @@ fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyhow::Result<
     })
 }
 
-fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, began: Instant) {
-    println!(
+fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, began: Instant) -> anyhow::Result<()> {
+    say!(
         "{readings} readings of {} homes in {:.1} s",
         outcome.homes,
         began.elapsed().as_secs_f64()
     );
     for (name, count) in &summary.alerts {
-        println!("  {name:<24} {count}");
+        say!("  {name:<24} {count}");
     }
     for (reason, count) in &summary.dead_letters {
-        println!("  kept out: {reason:<14} {count}");
+        say!("  kept out: {reason:<14} {count}");
     }
     for home in &summary.bad_homes {
-        println!("  home refused: {home}");
+        say!("  home refused: {home}");
     }
     let score = &summary.score;
     let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    println!(
+    say!(
         "  inactivity: {} false and {} absence alerts in {:.1} home-months ({} false a home-month)",
         score.false_alerts,
         score.absence_alerts,
@@ -182,7 +191,7 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
         figure(score.false_per_home_month.value)
     );
     if score.emergencies > 0 {
-        println!(
+        say!(
             "  emergencies: {} of {} found, mean delay {} h (by arrival {} h), misses counted as 72 h",
             score.detected,
             score.emergencies,
@@ -191,14 +200,15 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
         );
     }
     if score.leaks > 0 {
-        println!(
+        say!(
             "  leaks: {} of {} found, median delay {} h",
             score.leaks_found,
             score.leaks,
             figure(score.leak_delay.median_hours)
         );
     }
-    println!("{}: alerts.jsonl, dead-letters.jsonl, summary.json", folder.display());
+    say!("{}: alerts.jsonl, dead-letters.jsonl, summary.json", folder.display());
+    Ok(())
 }
 
 /// The pooled table from history.
@@ -213,7 +223,7 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
         serde_json::to_writer(&mut *file, &prior)?;
         Ok(file.write_all(b"\n")?)
     })?;
-    println!(
+    say!(
         "{}: taught by {} readings of {} meters",
         args.out.display(),
         history.rows.len(),

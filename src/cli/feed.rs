@@ -112,7 +112,7 @@ pub fn replay(args: ReplayArgs, validated: &Validated) -> anyhow::Result<()> {
     bar.set_message("waiting for the broker");
     feeder.finish()?;
     bar.finish_and_clear();
-    println!(
+    say!(
         "{} homes and {} readings are in {} and {}",
         homes.len(),
         history.rows.len(),
@@ -156,7 +156,7 @@ pub fn simulate(args: SimulateArgs, validated: &Validated) -> anyhow::Result<()>
         Some(folder) => {
             std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
             district.write(&folder)?;
-            println!("{}: readings.csv.gz, homes.csv, truth.csv", folder.display());
+            say!("{}: readings.csv.gz, homes.csv, truth.csv", folder.display());
             Ok(())
         }
         None => to_topic(&district, &args.speed, &validated.settings.kafka),
@@ -205,9 +205,11 @@ fn to_topic(district: &District, speed: &Speed, kafka: &KafkaSettings) -> anyhow
     }
     feeder.finish()?;
     bar.finish_and_clear();
-    println!(
+    say!(
         "{} homes and {count} readings are in {} and {}",
-        district.homes, kafka.topics.homes, kafka.topics.readings
+        district.homes,
+        kafka.topics.homes,
+        kafka.topics.readings
     );
     Ok(())
 }

@@ -3,15 +3,23 @@
 // A shell: files, the environment and the terminal are its trade.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+/// Prints a line. Who stops reading (`| head`) has read enough; a full disk is an error.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::print_line(&format!($($words)*))? };
+}
+
 mod backtest;
 mod feed;
 mod service;
 
+use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::settings::{Settings, SettingsFile, Sources, Validated};
+use crate::telemetry::check_filter;
 
 /// Watches smart-meter water use as it streams through Kafka, and raises an alert when somebody who lives alone has
 /// stopped using water, when water runs that nobody uses, and when a meter falls silent.
@@ -131,11 +139,11 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => backtest::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Config(ConfigCommand::Check) => {
-            println!("the settings are right");
+            say!("the settings are right");
             Ok(())
         }
         Command::Config(ConfigCommand::Show) => {
-            print!("{}", toml::to_string(&validated.settings)?);
+            say!("{}", toml::to_string(&validated.settings)?.trim_end());
             Ok(())
         }
     }
@@ -154,7 +162,16 @@ impl Common {
             environment: environment.collect(),
             flags: self.set.clone(),
         };
-        Ok(Settings::read(&sources)?)
+        let validated = Settings::read(&sources)?;
+        check_filter(&validated.settings.log.filter).context("setting log.filter")?;
+        Ok(validated)
+    }
+}
+
+fn print_line(line: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(()),
     }
 }
 

@@ -117,7 +117,7 @@ pub fn demo(args: DemoArgs, validated: Validated) -> anyhow::Result<()> {
     let outcome = runtime.block_on(async {
         let asked = Arc::clone(&stop);
         on_signal(move || asked.store(true, Ordering::SeqCst))?;
-        play(stage, settings, stop, |line| println!("{line}")).await
+        play(stage, settings, stop, |line| drop(super::print_line(line))).await
     });
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome
@@ -134,7 +134,7 @@ pub fn topics(create: bool, validated: &Validated) -> anyhow::Result<()> {
         check_topics(kafka)?
     };
     for report in reports {
-        println!("{}: {} partitions", report.name, report.partitions);
+        say!("{}: {} partitions", report.name, report.partitions);
     }
     Ok(())
 }

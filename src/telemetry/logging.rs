@@ -54,12 +54,7 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| LoggingError::Filter {
-            filter: filter.to_owned(),
-            source,
-        })?;
+    let filter = parse(filter)?;
     let layer = fmt::layer().with_writer(writer);
     let layer = match format {
         // On a terminal the layer's own default stands: colours, unless NO_COLOR is set.
@@ -68,6 +63,23 @@ where
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     Ok(tracing_subscriber::registry().with(filter).with(layer))
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LoggingError> {
+    EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LoggingError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })
+}
+
+/// Whether [`init`] would take the filter.
+///
+/// # Errors
+/// [`LoggingError::Filter`].
+pub fn check_filter(filter: &str) -> Result<(), LoggingError> {
+    parse(filter).map(drop)
 }
 
 #[cfg(test)]

@@ -15,6 +15,6 @@ mod metrics;
 mod server;
 
 pub use health::{Health, NotLive};
-pub use logging::{LogFormat, LoggingError, init as init_logging};
+pub use logging::{LogFormat, LoggingError, check_filter, init as init_logging};
 pub use metrics::Metrics;
 pub use server::{ServeError, serve};

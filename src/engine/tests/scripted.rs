@@ -1,6 +1,5 @@
 //! Ports that say what they are told to: what no log in memory does, but a real one may.
 
-use super::super::Answer;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -8,8 +7,8 @@ use std::rc::Rc;
 use super::support::{Notes, Seen, home, reading, rules};
 use crate::engine::memory::StoredRecord;
 use crate::engine::{
-    CommitError, Commits, Engine, EngineError, EngineSettings, GroupEvent, RestoreEvent, Restorer, Source, SourceError,
-    Step,
+    Answer, CommitError, Commits, Engine, EngineError, EngineSettings, GroupEvent, RestoreEvent, Restorer, Source,
+    SourceError, Step,
 };
 use crate::model::{EventTime, RawRecord};
 use crate::partition::Partition;
