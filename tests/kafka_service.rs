@@ -152,6 +152,24 @@ fn owns(instance: &support::service::Instance) -> i64 {
 }
 
 #[test]
+fn the_instance_that_outlives_another_commits_all_of_it() {
+    let deployment = Deployment::new(Broker::shared(), "survivor").with("kafka.properties.session.timeout.ms=6000");
+    let mut first = deployment.start();
+    let mut second = deployment.start();
+    first.wait_until_ready();
+    second.wait_until_ready();
+    wait_until("both own partitions", || owns(&first) > 0 && owns(&second) > 0);
+    let mut replay = deployment.start_replay(&DISTRICT.readings, DAYS, 12);
+    wait_until("a part is done", || deployment.progress().0 > 15_000);
+    second.process.kill();
+    replay.wait_for_success();
+    // Commits on their way while the group takes the dead one out fail; nothing comes after them that would cover it.
+    deployment.wait_until_done(DISTRICT.count);
+    first.stop();
+    deployment.assert_at_least_once(&DISTRICT.said);
+}
+
+#[test]
 fn killed_or_stopped_in_mid_stream_it_goes_on_where_it_was() {
     // The name lets the broker take the new process for the old one, without waiting for the old one's session to end.
     let deployment = Deployment::new(Broker::shared(), "killed").with("kafka.instance_id=one");
