@@ -26,7 +26,6 @@ fn filled() -> Metrics {
     metrics.replayed_records(10_000);
     metrics.rebalance("assigned");
     metrics.kafka_error("BrokerTransportFailure");
-    metrics.invariant_breach("one_open_alert_of_a_kind");
     for partition in [1, 11] {
         metrics.set_homes(partition, 1_000, 4);
         metrics.set_consumer_lag(partition, 250);
@@ -84,7 +83,6 @@ fn labels_name_no_home() {
         "class",
         "code",
         "event",
-        "invariant",
         "kind",
         "le",
         "outcome",
@@ -127,8 +125,6 @@ fn names_types_and_help() {
         # TYPE tapwatch_homes gauge
         # HELP tapwatch_input_lost_records_total Input that retention deleted before it was read (unit: records).
         # TYPE tapwatch_input_lost_records_total counter
-        # HELP tapwatch_invariant_breaches_total Times that something was seen which must never be, by invariant (unit: breaches).
-        # TYPE tapwatch_invariant_breaches_total counter
         # HELP tapwatch_kafka_errors_total Errors that Kafka reported, by code (unit: errors).
         # TYPE tapwatch_kafka_errors_total counter
         # HELP tapwatch_meter_events_total What meters did other than count water, by class (unit: events).

@@ -94,7 +94,6 @@ struct Families {
     replayed_records: IntCounter,
     rebalances: IntCounterVec,
     kafka_errors: IntCounterVec,
-    invariant_breaches: IntCounterVec,
 }
 
 impl Default for Metrics {
@@ -218,11 +217,6 @@ impl Metrics {
         self.0.kafka_errors.with_label_values(&[code]).inc();
     }
 
-    /// Something was seen that this invariant rules out.
-    pub fn invariant_breach(&self, invariant: &'static str) {
-        self.0.invariant_breaches.with_label_values(&[invariant]).inc();
-    }
-
     /// Takes away every series of a partition that is no longer this instance's; whoever owns it now shows them.
     /// Counters stay: what was done was done.
     pub fn drop_partition(&self, partition: i32) {
@@ -300,8 +294,6 @@ impl Families {
             rebalances: counters("tapwatch_rebalances_total",
                 "What rebalances of the group did to this instance", "events", &["event"]),
             kafka_errors: counters("tapwatch_kafka_errors_total", "Errors that Kafka reported, by code", "errors", &["code"]),
-            invariant_breaches: counters("tapwatch_invariant_breaches_total",
-                "Times that something was seen which must never be, by invariant", "breaches", &["invariant"]),
             registry,
         }
     }
