@@ -14,6 +14,7 @@ use serde_json::json;
 use super::progress;
 use crate::backtest::{Outcome, Summary, Teacher, run};
 use crate::detect::inactivity::Condition;
+use crate::detect::inactivity::learned::lambda_for;
 use crate::history::{History, Incident, read_homes, read_truth};
 use crate::partition::Rules;
 use crate::settings::Validated;
@@ -32,6 +33,9 @@ pub struct BacktestArgs {
     /// λ of every learned rule: hours of delay accepted for one false alert avoided.
     #[arg(long, value_name = "HOURS")]
     lambda: Option<f64>,
+    /// False inactivity alerts accepted a home-month; sets λ by what was measured on open data.
+    #[arg(long, value_name = "N", conflicts_with = "lambda")]
+    budget: Option<f64>,
     /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: Option<u32>,
@@ -59,7 +63,11 @@ pub struct TrainArgs {
 /// The rules over history.
 pub fn backtest(args: BacktestArgs, validated: Validated) -> anyhow::Result<()> {
     let began = Instant::now();
-    let rules = match args.lambda {
+    let budget = match args.budget {
+        Some(budget) => Some(lambda_for(budget).with_context(|| format!("--budget {budget}: give a number above 0"))?),
+        None => None,
+    };
+    let rules = match args.lambda.or(budget) {
         Some(lambda) => with_lambda(&validated.rules, lambda)?,
         None => validated.rules,
     };

@@ -385,3 +385,21 @@ fn mistakes_are_named() {
         );
     }
 }
+
+#[test]
+fn a_budget_sets_lambda() {
+    use super::learned::lambda_for;
+    let near = |budget: f64, lambda: f64| {
+        let found = lambda_for(budget).expect("a budget");
+        assert!((found / lambda - 1.0).abs() < 1e-6, "{budget} gave {found}");
+    };
+    near(0.92, 400.0);
+    near(1.87, 200.0);
+    near(0.07, 3_200.0);
+    let found: Vec<f64> = [100.0, 9.7, 2.5, 1.0, 0.5, 0.25, 0.01]
+        .into_iter()
+        .filter_map(lambda_for)
+        .collect();
+    assert!(found.len() == 7 && found.is_sorted(), "{found:?}");
+    assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(lambda_for), [None; 4]);
+}
