@@ -105,11 +105,6 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
         }
     }
 
-    /// The source, for the shell that made it.
-    pub fn source_mut(&mut self) -> &mut S {
-        &mut self.source
-    }
-
     /// The commits, for the shell that made them.
     pub fn commits_mut(&mut self) -> &mut C {
         &mut self.commits
@@ -209,7 +204,7 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                     }
                     *at_end = false;
                     observer.observe(&Observation::BatchBegins);
-                    let effects = apply(state, records);
+                    let effects = state.apply(records.iter().copied());
                     note_new_homes(home_partitions, partition, &effects.new_homes, observer);
                     observer.observe(&Observation::Applied {
                         partition,
@@ -436,10 +431,6 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
 fn is_new(state: &Partition, record: &RawRecord<'_>) -> bool {
     let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
     home.is_some_and(|home| state.arena().find(home).is_none())
-}
-
-fn apply(state: &mut Partition, records: &[RawRecord<'_>]) -> Effects {
-    state.apply(records.iter().copied())
 }
 
 fn step(partition: i32, epoch: u64, state: &Partition, effects: Effects) -> Step {
