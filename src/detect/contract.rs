@@ -72,7 +72,7 @@ impl Mistake {
 /// 2. Only a measured stretch may begin or end a finding. A gap does neither.
 /// 3. `since ≤ detected_at ≤ home.now`, or the frontier where that is later.
 /// 4. Equal intervals in equal order give equal states; a state read back from its bytes goes on as the original.
-/// 5. `on_time` changes nothing before `next_deadline`.
+/// 5. Time alone changes what it says, and only at `next_deadline`; it never changes what it keeps.
 /// 6. Every record is explained in numbers and in both languages.
 pub trait Detector {
     /// What it reports.
@@ -86,9 +86,7 @@ pub trait Detector {
     fn mistakes(settings: &Self::Settings) -> Vec<Mistake>;
     /// A stretch of the home's time became known, or was given up; `home.usage` includes it.
     fn on_interval(settings: &Self::Settings, state: &mut Self::State, home: &HomeView<'_>, interval: &Interval);
-    /// The stream's time moved on without a reading of this home.
-    fn on_time(_settings: &Self::Settings, _state: &mut Self::State, _home: &HomeView<'_>) {}
-    /// The time after which `on_time` or the passing of time alone may change the finding.
+    /// The time after which the passing of time alone may change the finding, not before `home.now`.
     fn next_deadline(_settings: &Self::Settings, _state: &Self::State, _home: &HomeView<'_>) -> Option<EventTime> {
         None
     }

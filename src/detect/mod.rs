@@ -55,11 +55,6 @@ macro_rules! registry {
                 $(<$detector>::on_interval(&settings.$name, &mut self.$name, home, interval);)+
             }
 
-            /// Tells all detectors that the stream's time has reached `home.now` without a reading of this home.
-            pub fn on_time(&mut self, settings: &DetectorSettings, home: &HomeView<'_>) {
-                $(<$detector>::on_time(&settings.$name, &mut self.$name, home);)+
-            }
-
             /// The earliest time after which one of them may say something new without a reading.
             pub fn next_deadline(&self, settings: &DetectorSettings, home: &HomeView<'_>) -> Option<EventTime> {
                 [$(<$detector>::next_deadline(&settings.$name, &self.$name, home)),+].into_iter().flatten().min()

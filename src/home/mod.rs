@@ -21,7 +21,7 @@ mod window;
 mod tests;
 
 pub use floor::Floor;
-pub use interval::{Flow, Interval, MeterReading};
+pub use interval::{CompactMeasure, Flow, Interval, MeterReading};
 pub use meters::{MAX_METERS, MeterIndex};
 pub use order::{Ordered, Placement, TimelineState};
 pub use register::MeterEvent;

@@ -49,6 +49,8 @@ pub enum Rejection {
     Overlapping,
     #[error("the home has more than {limit} meters")]
     TooManyMeters { limit: usize },
+    #[error("a detector failed on it, which is a mistake in tapwatch: {message}")]
+    DetectorPanicked { message: String },
 }
 
 impl Rejection {
@@ -74,6 +76,7 @@ impl Rejection {
             Self::ClockJump { .. } => "clock_jump",
             Self::Overlapping => "overlapping",
             Self::TooManyMeters { .. } => "too_many_meters",
+            Self::DetectorPanicked { .. } => "detector_panicked",
         }
     }
 }

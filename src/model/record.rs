@@ -49,4 +49,7 @@ pub struct HomeRecord {
     /// The named set of rules under which it is enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programme: Option<String>,
+    /// Whether all that is kept of it is to be erased, before the rest of this record holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erase: bool,
 }

@@ -9,9 +9,10 @@ use hashbrown::HashTable;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::contain::contain;
 use super::rules::{Programme, Rules, UnknownName};
 use crate::detect::{DetectorStates, HomeView};
-use crate::home::{HomeSettings, MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
+use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
 use crate::model::{EventTime, HomeRecord};
 
 /// The most meters one home may name.
@@ -51,16 +52,20 @@ pub struct Surroundings<'a> {
 
 impl HomeState {
     /// Shows the detectors each stretch that follows from a reading.
+    ///
+    /// # Errors
+    /// The message of a detector that panicked at it. The detectors then keep what they had; the usage is as it should be.
     pub fn apply(
         &mut self,
         reading: &MeterReading,
-        settings: &HomeSettings,
+        rules: &Rules,
         around: &Surroundings<'_>,
         now: EventTime,
         event: impl FnMut(MeterEvent),
-    ) {
+    ) -> Result<(), String> {
         let detectors = &mut self.detectors;
-        self.usage.apply(reading, settings, event, |usage, interval| {
+        let mut outcome = Ok(());
+        self.usage.apply(reading, &rules.home, event, |usage, interval| {
             let view = HomeView {
                 usage,
                 time_zone: around.time_zone,
@@ -68,20 +73,17 @@ impl HomeState {
                 meters: around.meters,
                 now,
             };
-            detectors.on_interval(&around.programme.detectors, &view, interval);
+            let before = detectors.clone();
+            let shown = contain(|| {
+                detectors.on_interval(&around.programme.detectors, &view, interval);
+                assert!(!rules.panics_at(reading), "as the test asked");
+            });
+            if let Err(message) = shown {
+                *detectors = before;
+                outcome = Err(message);
+            }
         });
-    }
-
-    /// Tells the detectors that time has passed.
-    pub fn on_time(&mut self, around: &Surroundings<'_>, now: EventTime) {
-        let view = HomeView {
-            usage: &self.usage,
-            time_zone: around.time_zone,
-            heard_at: around.heard_at,
-            meters: around.meters,
-            now,
-        };
-        self.detectors.on_time(&around.programme.detectors, &view);
+        outcome
     }
 
     /// What the detectors may look at.
@@ -311,6 +313,7 @@ impl Names {
                 .programmes
                 .get(usize::from(profile.programme))
                 .map(|programme| programme.name.to_string()),
+            erase: false,
         }
     }
 }

@@ -10,8 +10,6 @@ pub struct Effects {
     pub alerts: Vec<Decided>,
     /// Records that were kept out, in order.
     pub dead_letters: Vec<DeadLetter>,
-    /// Slots of homes whose state changed, in the order of change; one may be named more than once.
-    pub changed: Vec<u32>,
     /// Hashes of the ids of homes seen for the first time.
     pub new_homes: Vec<u64>,
     /// Figures for the metrics.
@@ -135,16 +133,5 @@ impl Counts {
             .zip(&other.meter_events)
             .for_each(|(sum, more)| *sum += more);
         self.gaps += other.gaps;
-    }
-}
-
-impl Effects {
-    /// Notes that the state of slot `index` changed.
-    pub(super) fn change(&mut self, index: u32) {
-        // Batches come home by home or mixed; looking at the last few is enough to keep the list short, and a home
-        // named twice does no harm.
-        if !self.changed.iter().rev().take(8).any(|changed| *changed == index) {
-            self.changed.push(index);
-        }
     }
 }

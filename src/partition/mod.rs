@@ -8,7 +8,11 @@
 //! [`Partition::set_home`] a record of the homes topic.
 
 mod arena;
+mod checkpoint;
+mod contain;
+mod deadlines;
 mod effects;
+mod recovery;
 mod rules;
 mod snapshot;
 
@@ -16,19 +20,24 @@ mod snapshot;
 mod tests;
 
 pub use arena::Arena;
+pub use checkpoint::{Checkpoint, ReplayPoint};
 pub use effects::{Counts, Decided, Effects, ReadingState};
+pub use recovery::{Recovery, StoredOutcome};
 pub use rules::{Programme, Rules, UnknownName};
+pub use snapshot::Restored;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use self::arena::{MAX_METERS_NAMED, Slot};
-use crate::alert::{Case, alert_id, decide};
+use self::checkpoint::Unsaved;
+use self::contain::contain;
+use self::deadlines::Deadlines;
+use crate::alert::{Case, Transition, alert_id, decide};
 use crate::detect::{HomeView, KINDS, OpenAlert};
-use crate::home::{MeterReading, Placement, TimelineState};
+use crate::home::{MeterReading, Placement, SnapshotError, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{
     Alert, AlertKind, AlertState, BothLanguages, DAY, DeadLetter, EventTime, Explanation, Finding, HomeRecord,
@@ -41,14 +50,26 @@ pub struct Partition {
     arena: Arena,
     /// What was said, by slot and kind; only homes that ever had an alert are here.
     cases: BTreeMap<(u32, AlertKind), Case>,
-    /// When homes may have something to say without a reading; at most one entry a home.
-    deadlines: BinaryHeap<Reverse<(EventTime, u32)>>,
+    /// When homes may have something to say without a reading.
+    deadlines: Deadlines,
     clock: EventTime,
     /// The latest arrival alone. What is kept of homes depends on it and not on the clock, which [`Partition::advance`]
     /// moves at moments that no log has and no replay repeats.
     log_clock: EventTime,
+    /// Where a jump of the log's clock led to that awaits confirmation; zero for none.
+    log_jump: EventTime,
     next_offset: i64,
     applied: u64,
+    unsaved: Unsaved,
+}
+
+/// What a record does besides changing its home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    /// Time passes for all homes, and what changed is said.
+    Aloud,
+    /// Nothing is said, and no case changes: it was said before.
+    Silent,
 }
 
 impl Partition {
@@ -58,11 +79,13 @@ impl Partition {
             rules,
             arena: Arena::default(),
             cases: BTreeMap::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             clock: EventTime::ZERO,
             log_clock: EventTime::ZERO,
+            log_jump: EventTime::ZERO,
             next_offset: 0,
             applied: 0,
+            unsaved: Unsaved::default(),
         }
     }
 
@@ -108,14 +131,17 @@ impl Partition {
     /// already and are passed over.
     pub fn apply<'a>(&mut self, batch: impl IntoIterator<Item = RawRecord<'a>>) -> Effects {
         let mut effects = Effects::default();
+        self.unsaved.mark(self.here());
         for record in batch {
             if record.offset < self.next_offset {
                 continue;
             }
             self.next_offset = record.offset + 1;
             effects.records += 1;
-            let taken = decode(&record, &self.rules.ingest)
-                .and_then(|arrived| self.take(&arrived, record.timestamp, &mut effects));
+            let taken = decode(&record, &self.rules.ingest).and_then(|arrived| {
+                self.keep_time(arrived.arrival, &mut effects);
+                self.take(&arrived, &record, Voice::Aloud, &mut effects)
+            });
             if let Err(rejection) = taken {
                 effects.dead_letters.push(dead_letter(&record, &rejection));
             }
@@ -135,22 +161,86 @@ impl Partition {
         effects
     }
 
-    /// Takes a record of the homes topic; `None` as record withdraws it and leaves the defaults.
+    /// Takes a record of the homes topic; `None` as record withdraws it and leaves the defaults. What it changes is in
+    /// no reading, so the home is among the next checkpoints.
     ///
     /// # Errors
     /// [`UnknownName`] if it names a time zone or a programme that does not exist; the home keeps what it had.
-    pub fn set_home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<(), UnknownName> {
+    pub fn set_home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<Effects, UnknownName> {
+        let mut effects = Effects {
+            next_offset: self.next_offset,
+            ..Effects::default()
+        };
         let profile = self.arena.profile(record, &self.rules)?;
-        let slot = self.arena.find_or_insert(household).0;
-        self.arena.slot_mut(slot).set_profile(profile);
-        self.schedule(slot, self.clock);
-        Ok(())
+        let (index, is_new) = self.arena.find_or_insert(household);
+        if is_new {
+            effects.new_homes.push(Arena::hash(household));
+        }
+        if record.is_some_and(|record| record.erase) {
+            self.erase(index, &mut effects);
+        }
+        let slot = self.arena.slot_mut(index);
+        slot.set_profile(profile);
+        // Under other rules its deadline may be nearer than the one noted.
+        slot.scheduled = false;
+        self.unsaved.urge(index);
+        self.schedule(index, self.clock);
+        Ok(effects)
+    }
+
+    /// Homes whose state must be stored with the next commit, and then those changed the longest ago, as long as
+    /// `budget` bytes are not spent. They count as stored; the caller sees to it that they are, with the offset and the
+    /// [`Partition::replay_point`] of this moment, or drops the partition.
+    ///
+    /// # Errors
+    /// If a state has no serial form, which would be a mistake in this crate.
+    pub fn checkpoints(&mut self, deployment: u32, budget: i64) -> Result<Vec<Checkpoint>, SnapshotError> {
+        let mut left = budget;
+        let mut checkpoints = Vec::new();
+        for slot in self.unsaved.take_urgent() {
+            let checkpoint = self.checkpoint(slot, deployment)?;
+            left -= checkpoint.bytes.len() as i64;
+            checkpoints.push(checkpoint);
+        }
+        while left > 0 && let Some(slot) = self.unsaved.take_oldest() {
+            let checkpoint = self.checkpoint(slot, deployment)?;
+            left -= checkpoint.bytes.len() as i64;
+            checkpoints.push(checkpoint);
+        }
+        Ok(checkpoints)
+    }
+
+    /// Where a restart would begin to replay, if every checkpoint given out is stored.
+    pub fn replay_point(&mut self) -> ReplayPoint {
+        let here = self.here();
+        self.unsaved.replay_point(here)
+    }
+
+    /// How many homes a restart would have to bring up to date.
+    pub fn unsaved_homes(&self) -> usize {
+        self.unsaved.len()
+    }
+
+    fn checkpoint(&self, slot: u32, deployment: u32) -> Result<Checkpoint, SnapshotError> {
+        Ok(Checkpoint {
+            household: self.arena.id(slot).into(),
+            bytes: self.stored(slot, deployment, self.next_offset)?,
+        })
+    }
+
+    fn here(&self) -> ReplayPoint {
+        ReplayPoint {
+            offset: self.next_offset,
+            log_clock: self.log_clock,
+            jump: self.log_jump,
+        }
     }
 
     fn take(
         &mut self,
         arrived: &Arrived<'_>,
-        timestamp: Option<EventTime>,
+        record: &RawRecord<'_>,
+        voice: Voice,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
@@ -158,6 +248,8 @@ impl Partition {
         if is_new {
             effects.new_homes.push(Arena::hash(&reading.household));
         }
+        // From here on the record leaves a trace, even if it is kept out.
+        self.unsaved.note(index, record.offset);
         let slot = self.arena.slot_mut(index);
         let meter = slot
             .meter_index(&reading.household, &reading.meter)
@@ -165,13 +257,7 @@ impl Partition {
                 limit: MAX_METERS_NAMED,
             })?;
         let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality);
-        // From here on the record leaves a trace, even if it is kept out.
-        effects.change(index);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
-        // Deadlines that passed before this reading are not decided by it, whoever moves the clock.
-        self.move_clock(arrived.arrival, effects);
-        self.log_clock = self.log_clock.max(arrived.arrival);
-        let slot = self.arena.slot_mut(index);
         slot.arrived = slot.arrived.max(arrived.arrival);
 
         if let Some(state) = unmeasured(reading.quality) {
@@ -182,15 +268,21 @@ impl Partition {
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let counts = &mut effects.counts;
+        let mut panicked = None;
         let placement = slot.home.offer(
             compact,
             rules.home.allowed_lateness_seconds,
             |state, reading, settled| {
-                state.apply(reading, &rules.home, &around, clock, |event| {
+                let outcome = state.apply(reading, rules, &around, clock, |event| {
                     if settled {
                         counts.meter_event(event);
                     }
                 });
+                if let Err(message) = outcome
+                    && (reading.meter, reading.end()) == (compact.meter, compact.end())
+                {
+                    panicked = Some(message);
+                }
             },
         );
         effects.counts.reading(match (placement, reading.measure) {
@@ -207,117 +299,197 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
-            self.reconcile(index, timestamp, clock, effects);
-            self.schedule(index, clock);
+            if voice == Voice::Aloud {
+                if let Err(message) = self.reconcile(index, record.timestamp, clock, effects) {
+                    panicked.get_or_insert(message);
+                }
+                self.schedule(index, clock);
+            }
         }
-        Ok(())
+        panicked.map_or(Ok(()), |message| Err(Rejection::DetectorPanicked { message }))
     }
 
-    /// Moves the clock, and lets homes speak whose deadline has passed, in the order of deadlines, then of ids.
+    /// Moves the log's clock on to an arrival. A jump far ahead is believed when a second record agrees with the first;
+    /// whether it does follows from the records alone, not from any home's state, so that a replay that passes over
+    /// homes keeps the same time.
+    fn keep_time(&mut self, arrival: EventTime, effects: &mut Effects) {
+        if self.keep_log_time(arrival) {
+            // Deadlines that passed before this reading are not decided by it, whoever moves the clock.
+            self.move_clock(arrival, effects);
+        }
+    }
+
+    fn keep_log_time(&mut self, arrival: EventTime) -> bool {
+        if arrival <= self.log_clock {
+            return false;
+        }
+        let is_jump = self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
+        let confirms =
+            self.log_jump > EventTime::ZERO && arrival > self.log_jump && arrival.since(self.log_jump) <= DAY;
+        if is_jump && !confirms {
+            self.log_jump = arrival;
+            return false;
+        }
+        self.log_jump = EventTime::ZERO;
+        self.log_clock = arrival;
+        true
+    }
+
+    /// Moves the clock, and lets homes speak whose deadline has passed, in the order of deadlines, then of ids: each at
+    /// the moment after its deadline, so that it does not matter in which steps the clock moved.
     fn move_clock(&mut self, now: EventTime, effects: &mut Effects) {
         if now <= self.clock {
             return;
         }
         self.clock = now;
-        let mut due = Vec::new();
-        while let Some(Reverse((deadline, index))) = self.deadlines.peek().copied().filter(|top| top.0.0 < now) {
-            self.deadlines.pop();
-            self.arena.slot_mut(index).scheduled = false;
-            due.push((deadline, index));
-        }
-        due.sort_by(|a, b| (a.0, self.arena.id(a.1)).cmp(&(b.0, self.arena.id(b.1))));
-        for (_, index) in due {
-            let (slot, names) = self.arena.slot_and_names(index);
-            let around = names.around(slot, &self.rules);
-            slot.home.state_mut().on_time(&around, now);
-            let alerts = effects.alerts.len();
-            self.reconcile(index, None, now, effects);
-            if effects.alerts.len() > alerts {
-                effects.change(index);
+        while let Some((deadline, mut due)) = self.deadlines.take_before(now) {
+            due.sort_by(|a, b| self.arena.id(*a).cmp(self.arena.id(*b)));
+            due.dedup();
+            for index in due {
+                self.arena.slot_mut(index).scheduled = false;
+                // It may have moved on since it was noted.
+                if self.next_deadline(index, deadline) == Some(deadline) {
+                    let after = deadline.plus(1);
+                    // A detector that fails here fails on the next reading too, and is reported with it.
+                    let _ = self.reconcile(index, None, after, effects);
+                    self.schedule(index, after);
+                } else {
+                    self.schedule(index, deadline);
+                }
             }
-            self.schedule(index, now);
         }
     }
 
-    /// Puts the home's next deadline from `now` on the heap, unless one is there; one that was too early is looked at
-    /// again.
+    /// Notes the home's next deadline from `now`, unless one is noted; one that was too early is looked at again.
     fn schedule(&mut self, index: u32, now: EventTime) {
-        let (slot, names) = self.arena.slot_and_names(index);
-        if slot.scheduled {
+        if self.arena.slot(index).scheduled {
             return;
         }
-        let around = names.around(slot, &self.rules);
-        let state = slot.home.state();
-        let view = state.view(&around, now);
-        if let Some(deadline) = state.detectors.next_deadline(&around.programme.detectors, &view) {
-            slot.scheduled = true;
-            self.deadlines.push(Reverse((deadline, index)));
+        if let Some(deadline) = self.next_deadline(index, now) {
+            self.arena.slot_mut(index).scheduled = true;
+            self.deadlines.note(deadline, index);
         }
     }
 
-    /// Compares what the detectors say at `now` with what was said, and writes the difference.
-    fn reconcile(&mut self, index: u32, timestamp: Option<EventTime>, now: EventTime, effects: &mut Effects) {
+    /// When time alone may next change what is said of a home; not before `now`.
+    fn next_deadline(&self, index: u32, now: EventTime) -> Option<EventTime> {
         let slot = self.arena.slot(index);
         let around = self.arena.names().around(slot, &self.rules);
         let state = slot.home.state();
         let view = state.view(&around, now);
-        let findings = state.detectors.findings(&around.programme.detectors, &view);
-        let mut open = slot.open;
+        contain(|| state.detectors.next_deadline(&around.programme.detectors, &view)).unwrap_or_default()
+    }
+
+    /// Compares what the detectors say at `now` with what was said, and writes the difference. What was said is in no
+    /// reading, so the home is among the next checkpoints.
+    ///
+    /// # Errors
+    /// The message of a detector that panicked; nothing is said then, and nothing changes.
+    fn reconcile(
+        &mut self,
+        index: u32,
+        timestamp: Option<EventTime>,
+        now: EventTime,
+        effects: &mut Effects,
+    ) -> Result<(), String> {
+        let slot = self.arena.slot(index);
+        let around = self.arena.names().around(slot, &self.rules);
+        let (state, detectors) = (slot.home.state(), &around.programme.detectors);
+        let view = state.view(&around, now);
+        let findings = contain(|| state.detectors.findings(detectors, &view))?;
+        let (mut open, mut said) = (slot.open, Vec::new());
         for (bit, (kind, finding)) in KINDS.iter().zip(findings).enumerate() {
             let is_open = open & (1 << bit) != 0;
             if finding.is_none() && !is_open {
                 continue;
             }
-            let case = self.cases.get(&(index, *kind));
-            for transition in decide(case, finding.as_ref()) {
-                let decided_at = decided_at(slot, finding.as_ref(), &transition.case, transition.state);
-                let case = transition.case;
-                let view = HomeView {
-                    now: decided_at,
-                    ..view
+            for Transition { state: record, case } in decide(self.cases.get(&(index, *kind)), finding.as_ref()) {
+                let decided_at = decided_at(slot, finding.as_ref(), &case, record);
+                let words = if slot.rules_changed && record == AlertState::Resolved {
+                    rules_changed()
+                } else {
+                    let view = HomeView {
+                        now: decided_at,
+                        ..view
+                    };
+                    let about = OpenAlert {
+                        kind: *kind,
+                        rule: &case.rule,
+                        since: case.since,
+                        detected_at: case.detected_at,
+                        severity: case.severity,
+                    };
+                    contain(|| state.detectors.explain(detectors, &view, &about, record))?
                 };
-                let about = OpenAlert {
-                    kind: *kind,
-                    rule: &case.rule,
-                    since: case.since,
-                    detected_at: case.detected_at,
-                    severity: case.severity,
-                };
-                let mut said = state
-                    .detectors
-                    .explain(&around.programme.detectors, &view, &about, transition.state);
-                if slot.rules_changed && transition.state == AlertState::Resolved {
-                    said = rules_changed();
-                }
-                let id = self.arena.id(index);
-                let alert = Alert {
-                    alert_id: alert_id(id, *kind, case.identity_since),
-                    revision: case.revision,
-                    household_id: HouseholdId::new(id),
-                    kind: *kind,
-                    state: transition.state,
-                    severity: case.severity,
-                    rule: case.rule.clone(),
-                    zone: self.arena.names().zone(slot, &self.rules),
-                    programme: around.programme.name.clone(),
-                    since: case.since,
-                    detected_at: case.detected_at,
-                    decided_at,
-                    reason: said.reason.to_owned(),
-                    evidence: said.evidence,
-                    text: said.text,
-                };
-                effects.alerts.push(Decided {
-                    alert,
-                    record_timestamp: timestamp,
-                });
                 open = if case.open { open | 1 << bit } else { open & !(1 << bit) };
-                self.cases.insert((index, *kind), case);
+                said.push((*kind, record, case, decided_at, words));
             }
+        }
+        for (kind, record, case, decided_at, words) in said {
+            self.say(index, kind, record, case, decided_at, words, timestamp, effects);
         }
         let slot = self.arena.slot_mut(index);
         slot.open = open;
         slot.rules_changed = false;
+        Ok(())
+    }
+
+    /// Writes one record of an alert, and keeps the case as it stands with it.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one record")]
+    fn say(
+        &mut self,
+        index: u32,
+        kind: AlertKind,
+        state: AlertState,
+        case: Case,
+        decided_at: EventTime,
+        words: Explanation,
+        record_timestamp: Option<EventTime>,
+        effects: &mut Effects,
+    ) {
+        let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
+        let alert = Alert {
+            alert_id: alert_id(id, kind, case.identity_since),
+            revision: case.revision,
+            household_id: HouseholdId::new(id),
+            kind,
+            state,
+            severity: case.severity,
+            rule: case.rule.clone(),
+            zone: names.zone(slot, &self.rules),
+            programme: names.around(slot, &self.rules).programme.name.clone(),
+            since: case.since,
+            detected_at: case.detected_at,
+            decided_at,
+            reason: words.reason.to_owned(),
+            evidence: words.evidence,
+            text: words.text,
+        };
+        effects.alerts.push(Decided {
+            alert,
+            record_timestamp,
+        });
+        self.cases.insert((index, kind), case);
+        self.unsaved.urge(index);
+    }
+
+    /// Forgets all that is known of a home but its name; alerts that are open are resolved.
+    fn erase(&mut self, index: u32, effects: &mut Effects) {
+        for kind in KINDS {
+            let case = self.cases.get(&(index, *kind)).cloned();
+            for Transition { state, case } in decide(case.as_ref(), None) {
+                let decided_at = decided_at(self.arena.slot(index), None, &case, state);
+                self.say(index, *kind, state, case, decided_at, erased(), None, effects);
+            }
+        }
+        self.forget(index);
+    }
+
+    fn forget(&mut self, index: u32) {
+        for kind in KINDS {
+            self.cases.remove(&(index, *kind));
+        }
+        *self.arena.slot_mut(index) = Slot::default();
     }
 }
 
@@ -337,6 +509,18 @@ fn rules_changed() -> Explanation {
         text: BothLanguages {
             en: "The home is in another programme now, and its rules are not met.".into(),
             zh: "该户已转入另一项目，其规则未触发。".into(),
+        },
+        ..Explanation::default()
+    }
+}
+
+/// Why an alert is resolved whose home is to be forgotten.
+fn erased() -> Explanation {
+    Explanation {
+        reason: "erased",
+        text: BothLanguages {
+            en: "What was kept of this home has been erased; it is not known how its people are.".into(),
+            zh: "该户的留存数据已删除；住户情况未知。".into(),
         },
         ..Explanation::default()
     }

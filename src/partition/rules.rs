@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::detect::DetectorSettings;
-use crate::home::HomeSettings;
+use crate::home::{CompactMeasure, HomeSettings, MeterReading};
 use crate::ingest::IngestSettings;
 
 /// Everything that the core's answer depends on besides the records.
@@ -22,6 +22,15 @@ pub struct Rules {
     pub time_zone: TimeZone,
     /// The zone (grid cell) of homes that name none.
     pub zone: Option<Arc<str>>,
+    /// For tests alone: at a reading of exactly so many litres, the detectors panic.
+    pub panic_at_litres: Option<f32>,
+}
+
+impl Rules {
+    /// Whether the detectors are to panic at this reading.
+    pub(super) fn panics_at(&self, reading: &MeterReading) -> bool {
+        self.panic_at_litres.is_some() && reading.measure == self.panic_at_litres.map(CompactMeasure::Volume)
+    }
 }
 
 /// A named set of rules.
@@ -45,6 +54,7 @@ impl Default for Rules {
             }],
             time_zone: TimeZone::UTC,
             zone: None,
+            panic_at_litres: None,
         }
     }
 }

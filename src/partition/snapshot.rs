@@ -25,12 +25,36 @@ struct HomeSnapshot {
     cases: Vec<(AlertKind, Case)>,
 }
 
+/// A home's state as it is stored: whose it is, and up to where.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    deployment: u32,
+    offset: i64,
+    home: HomeSnapshot,
+}
+
+/// What was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The slot of the home.
+    pub slot: u32,
+    /// The next offset after those that the state includes.
+    pub offset: i64,
+    /// The number of the deployment that stored it.
+    pub deployment: u32,
+}
+
 impl Partition {
-    /// The state of the home in slot `index` as bytes.
+    /// The state of the home in slot `index` as bytes, the same wherever and whenever it was reached.
     ///
     /// # Errors
     /// [`SnapshotError::Values`] if it has no serial form, which would be a mistake in this crate.
     pub fn snapshot(&self, index: u32) -> Result<Vec<u8>, SnapshotError> {
+        self.stored(index, 0, 0)
+    }
+
+    /// The state of the home in slot `index` for the deployment of number `deployment`, with the offset it includes.
+    pub(super) fn stored(&self, index: u32, deployment: u32, offset: i64) -> Result<Vec<u8>, SnapshotError> {
         let slot = self.arena.slot(index);
         let record = self
             .arena
@@ -39,7 +63,7 @@ impl Partition {
         let cases = KINDS
             .iter()
             .filter_map(|kind| Some((*kind, self.cases.get(&(index, *kind))?.clone())));
-        seal_snapshot(&HomeSnapshot {
+        let home = HomeSnapshot {
             household: record.household_id,
             time_zone: record.time_zone,
             zone: record.zone,
@@ -51,6 +75,11 @@ impl Partition {
             jump: slot.jump,
             rules_changed: slot.rules_changed,
             cases: cases.collect(),
+        };
+        seal_snapshot(&Stored {
+            deployment,
+            offset,
+            home,
         })
     }
 
@@ -60,13 +89,18 @@ impl Partition {
     /// # Errors
     /// Every way in which the bytes are no whole snapshot of this version, by name; a programme or time zone that no
     /// longer exists is one of them.
-    pub fn restore(&mut self, bytes: &[u8]) -> Result<u32, SnapshotError> {
-        let snapshot: HomeSnapshot = open_snapshot(bytes)?;
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<Restored, SnapshotError> {
+        let Stored {
+            deployment,
+            offset,
+            home,
+        } = open_snapshot(bytes)?;
         let record = HomeRecord {
-            household_id: snapshot.household,
-            time_zone: snapshot.time_zone,
-            zone: snapshot.zone,
-            programme: snapshot.programme,
+            household_id: home.household,
+            time_zone: home.time_zone,
+            zone: home.zone,
+            programme: home.programme,
+            erase: false,
         };
         let profile = self.arena.profile(Some(&record), &self.rules);
         let profile = profile.map_err(|error| SnapshotError::Values(error.to_string()))?;
@@ -75,21 +109,25 @@ impl Partition {
             self.cases.remove(&(index, *kind));
         }
         let mut open = 0;
-        for (kind, case) in snapshot.cases {
+        for (kind, case) in home.cases {
             let bit = KINDS.iter().position(|known| *known == kind);
             open |= bit.filter(|_| case.open).map_or(0, |bit| 1 << bit);
             self.cases.insert((index, kind), case);
         }
         let slot = self.arena.slot_mut(index);
         slot.profile = profile;
-        slot.home = snapshot.home;
-        slot.meters = snapshot.meters.map(Box::new);
-        slot.rules_changed = snapshot.rules_changed;
-        (slot.heard, slot.arrived, slot.jump, slot.open) = (snapshot.heard, snapshot.arrived, snapshot.jump, open);
-        self.log_clock = self.log_clock.max(snapshot.heard).max(snapshot.arrived);
+        slot.home = home.home;
+        slot.meters = home.meters.map(Box::new);
+        slot.rules_changed = home.rules_changed;
+        (slot.heard, slot.arrived, slot.jump, slot.open) = (home.heard, home.arrived, home.jump, open);
+        self.log_clock = self.log_clock.max(home.heard).max(home.arrived);
         self.clock = self.clock.max(self.log_clock);
         // From where the home stood: a deadline that other homes' clocks have passed must still be looked at.
-        self.schedule(index, snapshot.heard);
-        Ok(index)
+        self.schedule(index, home.heard);
+        Ok(Restored {
+            slot: index,
+            offset,
+            deployment,
+        })
     }
 }

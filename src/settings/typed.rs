@@ -292,6 +292,7 @@ impl Settings {
             programmes: names.map(programme).collect(),
             time_zone,
             zone: (!self.defaults.zone.is_empty()).then(|| self.defaults.zone.as_str().into()),
+            panic_at_litres: None,
         }
     }
 }

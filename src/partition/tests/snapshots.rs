@@ -19,7 +19,7 @@ proptest! {
         }
         let mut restored = Partition::new(rules());
         for (home, bytes) in &kept {
-            let slot = restored.restore(bytes).expect("its own bytes");
+            let slot = restored.restore(bytes).expect("its own bytes").slot;
             prop_assert_eq!(restored.arena().id(slot), home);
         }
         prop_assert_eq!(states(&restored), states(&original));

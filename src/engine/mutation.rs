@@ -1,0 +1,76 @@
+//! Mistakes that can be switched on, so that `tapwatch verify faults` can show that it would find them.
+
+use serde::{Deserialize, Serialize};
+
+/// One mistake in the code that keeps the promise of exactly once. Nothing but a test sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mutation {
+    /// Offsets are committed in a transaction of their own, before the records.
+    CommitBeforePublish,
+    /// The offset committed is that of the last record, not the one after it.
+    OffsetOffByOne,
+    /// The offset committed leaves out a record that was not yet applied.
+    OffsetTooFar,
+    /// A checkpoint does not say which offset it holds, so that a restart replays onto it what it holds already.
+    CheckpointWithoutOffset,
+    /// A transaction that cannot be committed is not aborted.
+    ForgottenAbort,
+    /// What was decided before a partition was revoked is published after it.
+    ZombiePublishes,
+    /// The metadata of one partition is committed with the offset of another.
+    MetadataOfWrongPartition,
+    /// Replay begins at the committed offset, whatever the checkpoints hold.
+    ReplayFromCommit,
+    /// What an aborted transaction carried is not published again.
+    ForgetAborted,
+    /// What a committed transaction carried is published again.
+    RepeatCommitted,
+    /// A transaction whose end is in doubt is taken to be aborted.
+    DoubtMeansAborted,
+    /// A transaction whose end is in doubt is taken to be committed.
+    DoubtMeansCommitted,
+    /// A home that was spoken of is not checkpointed with it.
+    AlertWithoutCheckpoint,
+    /// A home whose own record changed is not checkpointed with it.
+    ProfileWithoutCheckpoint,
+    /// The homes topic is followed again from its beginning.
+    ForgetHomesOffset,
+    /// Replay publishes what it decides.
+    ReplaySpeaks,
+    /// The stream's time at which replay begins is taken to be that of the commit.
+    ReplayClockOfCommit,
+    /// The state topic is read up to the last stable offset that happens to be seen, not to its end.
+    StateUpToLastStable,
+    /// Membership is proved by what holds when the transaction begins, not when the readings were taken; and the
+    /// partitions that were revoked meanwhile stay in it.
+    FreshMembership,
+    /// A restore of an assignment that is over is taken for the present one.
+    StaleRestore,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::CommitBeforePublish,
+        Self::OffsetOffByOne,
+        Self::OffsetTooFar,
+        Self::CheckpointWithoutOffset,
+        Self::ForgottenAbort,
+        Self::ZombiePublishes,
+        Self::MetadataOfWrongPartition,
+        Self::ReplayFromCommit,
+        Self::ForgetAborted,
+        Self::RepeatCommitted,
+        Self::DoubtMeansAborted,
+        Self::DoubtMeansCommitted,
+        Self::AlertWithoutCheckpoint,
+        Self::ProfileWithoutCheckpoint,
+        Self::ForgetHomesOffset,
+        Self::ReplaySpeaks,
+        Self::ReplayClockOfCommit,
+        Self::StateUpToLastStable,
+        Self::FreshMembership,
+        Self::StaleRestore,
+    ];
+}

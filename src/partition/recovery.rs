@@ -1,0 +1,210 @@
+//! A partition rebuilt: states of homes as they were stored, and the readings since.
+//!
+//! Operation: [`Recovery::stored`] for every record of the state topic, in order; [`Recovery::begin`];
+//! [`Recovery::replay`] for the readings from [`Recovery::from`] up to the committed offset; [`Recovery::finish`].
+//! Replay changes usage, never cases: whatever was said since a home was last stored would have stored it again. A home
+//! whose stored state cannot be read is rebuilt from the first retained reading, cases and all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::checkpoint::ReplayPoint;
+use super::effects::Effects;
+use super::rules::Rules;
+use super::{Partition, Voice};
+use crate::home::SnapshotError;
+use crate::ingest::decode;
+use crate::model::{EventTime, RawRecord};
+
+/// A partition on its way back.
+pub struct Recovery {
+    state: Partition,
+    /// By slot: the offset up to which the stored state includes the readings.
+    held: Vec<i64>,
+    /// Homes whose stored state cannot be read.
+    unreadable: BTreeSet<Box<str>>,
+    /// Where those are rebuilt.
+    anew: Option<Partition>,
+    /// Nothing is stored that could be used: everything is rebuilt.
+    from_scratch: bool,
+    from: i64,
+}
+
+/// What a stored state was good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredOutcome {
+    /// It was put back.
+    Taken,
+    /// It is of another deployment.
+    Foreign {
+        /// The number of that deployment.
+        deployment: u32,
+    },
+    /// It cannot be read; the home will be rebuilt from the readings.
+    Unreadable(SnapshotError),
+}
+
+impl Recovery {
+    /// Nothing is known yet.
+    pub fn new(rules: Arc<Rules>) -> Self {
+        Self {
+            state: Partition::new(rules),
+            held: Vec::new(),
+            unreadable: BTreeSet::new(),
+            anew: None,
+            from_scratch: false,
+            from: 0,
+        }
+    }
+
+    /// Takes a record of the state topic: later ones of a home are in the place of earlier ones, and one without a value
+    /// says that nothing is kept of it.
+    pub fn stored(&mut self, household: &str, bytes: Option<&[u8]>, deployment: u32) -> StoredOutcome {
+        let outcome = match bytes {
+            None => {
+                let (slot, _) = self.state.arena.find_or_insert(household);
+                self.state.forget(slot);
+                self.hold(slot, 0);
+                StoredOutcome::Taken
+            }
+            Some(bytes) => match self.state.restore(bytes) {
+                Err(error) => StoredOutcome::Unreadable(error),
+                Ok(restored) if restored.deployment != deployment => {
+                    return StoredOutcome::Foreign {
+                        deployment: restored.deployment,
+                    };
+                }
+                Ok(restored) => {
+                    self.hold(restored.slot, restored.offset);
+                    StoredOutcome::Taken
+                }
+            },
+        };
+        match &outcome {
+            StoredOutcome::Unreadable(_) => self.unreadable.insert(household.into()),
+            _ => self.unreadable.remove(household),
+        };
+        outcome
+    }
+
+    /// Everything stored has been taken. `point` is where the last commit said that replay begins, none when there is no
+    /// such commit; `first` is the first reading that is retained.
+    pub fn begin(&mut self, point: Option<ReplayPoint>, first: i64) {
+        self.from_scratch = point.is_none();
+        let point = point.unwrap_or(ReplayPoint {
+            offset: first,
+            ..ReplayPoint::default()
+        });
+        if !self.unreadable.is_empty() {
+            let mut anew = Partition::new(Arc::clone(&self.state.rules));
+            anew.begin_at(first);
+            self.anew = Some(anew);
+        }
+        self.from = if self.anew.is_some() {
+            first
+        } else {
+            point.offset.max(first)
+        };
+        let state = &mut self.state;
+        // What stored homes had heard says nothing of the time at which replay begins.
+        (state.log_clock, state.log_jump) = (point.log_clock, point.jump);
+        state.clock = if self.from_scratch { EventTime::ZERO } else { point.log_clock };
+        state.deadlines.clear();
+        state.next_offset = point.offset.max(first);
+    }
+
+    /// The first offset to be replayed.
+    pub fn from(&self) -> i64 {
+        self.from
+    }
+
+    /// How many homes are rebuilt from the readings because their stored state cannot be read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// How many homes have a stored state.
+    pub fn homes(&self) -> usize {
+        self.held.iter().filter(|held| **held > 0).count()
+    }
+
+    /// Takes readings, in the order of their offsets.
+    pub fn replay<'a>(&mut self, batch: impl IntoIterator<Item = RawRecord<'a>>) {
+        if self.from_scratch {
+            // As it was said the first time; it is not said again.
+            self.state.apply(batch);
+            return;
+        }
+        self.state.unsaved.mark(self.state.here());
+        for record in batch {
+            if let Some(anew) = &mut self.anew {
+                let is_theirs = record
+                    .key
+                    .and_then(|key| std::str::from_utf8(key).ok())
+                    .is_some_and(|key| self.unreadable.contains(key));
+                anew.apply(is_theirs.then_some(record));
+            }
+            self.replay_one(&record);
+        }
+    }
+
+    fn replay_one(&mut self, record: &RawRecord<'_>) {
+        let state = &mut self.state;
+        if record.offset < state.next_offset {
+            return;
+        }
+        state.next_offset = record.offset + 1;
+        state.applied += 1;
+        let Ok(arrived) = decode(record, &state.rules.ingest) else {
+            return;
+        };
+        state.keep_log_time(arrived.arrival);
+        let slot = state.arena.find(&arrived.reading.household);
+        let held = slot.and_then(|slot| self.held.get(slot as usize)).copied().unwrap_or(0);
+        if record.offset >= held {
+            // What was wrong with it was said when it was first applied.
+            let _ = state.take(&arrived, record, Voice::Silent, &mut Effects::default());
+        }
+    }
+
+    /// The partition as it was when `until` was committed, with the clock of that commit.
+    ///
+    /// # Errors
+    /// If a rebuilt home cannot be moved, which would be a mistake in this crate.
+    pub fn finish(mut self, until: i64, clock: EventTime) -> Result<Partition, SnapshotError> {
+        let log_clock = self.state.log_clock;
+        if let Some(mut anew) = self.anew.take() {
+            anew.begin_at(until);
+            anew.advance(clock);
+            for slot in 0..anew.arena.len() as u32 {
+                let restored = self.state.restore(&anew.snapshot(slot)?)?;
+                self.state.unsaved.urge(restored.slot);
+            }
+        }
+        let mut state = self.state;
+        state.begin_at(until);
+        if self.from_scratch {
+            state.advance(clock);
+            return Ok(state);
+        }
+        state.log_clock = log_clock;
+        state.clock = log_clock.max(clock);
+        state.deadlines.clear();
+        for slot in 0..state.arena.len() as u32 {
+            let known = state.arena.slot_mut(slot);
+            known.scheduled = false;
+            // From where the home stood: what time has brought since was said, and saying it again changes nothing.
+            let heard = known.heard;
+            state.schedule(slot, heard);
+        }
+        Ok(state)
+    }
+
+    fn hold(&mut self, slot: u32, offset: i64) {
+        let place = slot as usize;
+        if self.held.len() <= place {
+            self.held.resize(place + 1, 0);
+        }
+        self.held[place] = offset;
+    }
+}
