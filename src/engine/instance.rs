@@ -1,31 +1,49 @@
 //! One instance: the partitions it owns, and what it does with them turn by turn.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::commit::{Flight, Owned, Work};
+use super::deployment::Deployment;
+use super::invariants::check;
+use super::life::Stage;
+use super::mutation::Mutation;
+use super::pending::SideInput;
 use super::ports::{
-    Answer, CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer,
-    Source, SourceError, Step,
+    Answer, CommitError, Commits, GroupEvent, LogRecord, Now, Observation, Observer, RestoreEvent, Restorer, Source,
+    SourceError,
 };
-use crate::model::{DAY, EventTime, HomeRecord, MINUTE, RawRecord};
-use crate::partition::{Arena, Effects, Partition, Rules};
+use super::rebuild::Rebuilt;
+use crate::model::{DAY, HomeRecord, MINUTE, RawRecord};
+use crate::partition::{Arena, Effects, Partition};
 
 /// Settings of an instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSettings {
     /// Partitions restored at the same time.
     pub restores_at_once: usize,
-    /// Records submitted and not yet confirmed beyond which consumption stops.
+    /// Records to be committed beyond which consumption stops.
     pub max_in_flight: usize,
+    /// Alerts and dead letters wait this long for others to share their transaction, in milliseconds.
+    pub commit_interval_ms: u64,
+    /// Offsets alone, without anything to publish, are committed this often, in milliseconds.
+    pub offsets_interval_ms: u64,
+    /// States of homes may take this share of the bytes read.
+    pub checkpoint_share: f64,
+    /// Once a partition has been read to its end, a restart need not replay more records of it than this: states are
+    /// stored beyond their share if that takes it.
+    pub max_replay_records: u64,
     /// When nothing arrives, the stream's time follows the wall clock this many seconds behind it.
     pub idle_grace_seconds: u32,
     /// It follows only when it is no further behind than this: else the log is history, and time stands still.
     pub idle_max_behind_seconds: u32,
+    /// For `verify faults` alone: a mistake to be found.
+    #[serde(skip)]
+    pub mutation: Option<Mutation>,
 }
 
 impl Default for EngineSettings {
@@ -33,8 +51,13 @@ impl Default for EngineSettings {
         Self {
             restores_at_once: 2,
             max_in_flight: 10_000,
+            commit_interval_ms: 100,
+            offsets_interval_ms: 1_000,
+            checkpoint_share: 0.04,
+            max_replay_records: 2_000_000,
             idle_grace_seconds: 5 * MINUTE,
             idle_max_behind_seconds: 7 * DAY,
+            mutation: None,
         }
     }
 }
@@ -50,106 +73,143 @@ pub enum EngineError {
     Commit(#[from] CommitError),
 }
 
-/// Where a partition is in its life. Legal ways: waiting → restoring → live; from each of them to revoked (gone).
-enum Life {
-    /// Assigned, and its restore not begun.
-    Waiting,
-    /// Its state is being rebuilt beside the stream.
-    Restoring,
-    /// Records are applied as they come.
-    Live {
-        state: Box<Partition>,
-        /// The end of the partition has been seen, and nothing came since.
-        at_end: bool,
-        /// The clock of the last step submitted.
-        submitted_clock: EventTime,
-    },
-}
-
-struct Owned {
-    epoch: u64,
-    life: Life,
-    /// How often its restore has failed.
-    failures: u32,
-}
-
 /// One instance of tapwatch in its group.
 pub struct Engine<S, R, C, O> {
-    source: S,
-    restorer: R,
-    commits: C,
-    observer: O,
-    settings: EngineSettings,
-    owned: BTreeMap<i32, Owned>,
-    next_epoch: u64,
+    pub(super) source: S,
+    pub(super) restorer: R,
+    pub(super) commits: C,
+    pub(super) observer: O,
+    pub(super) settings: EngineSettings,
+    pub(super) deployment: Deployment,
+    pub(super) owned: BTreeMap<i32, Owned>,
+    pub(super) flight: Option<Flight>,
+    /// When the last transaction began and ended, by [`Now::millis`].
+    pub(super) began: u64,
+    pub(super) ended: u64,
+    pub(super) next_epoch: u64,
     held_back: bool,
     /// The partition in which a home was first seen, by the hash of its id: one home must not live in two.
     home_partitions: HashMap<u64, i32>,
-    rules: Arc<Rules>,
 }
 
-impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
+impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R, C, O> {
     /// An instance that owns nothing yet.
-    pub fn new(rules: Arc<Rules>, settings: EngineSettings, source: S, restorer: R, commits: C, observer: O) -> Self {
+    pub fn new(
+        deployment: Deployment,
+        settings: EngineSettings,
+        source: S,
+        restorer: R,
+        commits: C,
+        observer: O,
+    ) -> Self {
         Self {
             source,
             restorer,
             commits,
             observer,
             settings,
+            deployment,
             owned: BTreeMap::new(),
+            flight: None,
+            began: 0,
+            ended: 0,
             next_epoch: 1,
             held_back: false,
             home_partitions: HashMap::new(),
-            rules,
         }
-    }
-
-    /// The commits, for the shell that made them.
-    pub fn commits_mut(&mut self) -> &mut C {
-        &mut self.commits
     }
 
     /// Whether every partition owned is live, and how many are owned.
     pub fn readiness(&self) -> (bool, usize) {
-        let ready = self.owned.values().all(|owned| matches!(owned.life, Life::Live { .. }));
-        (ready, self.owned.len())
+        let ours = || self.owned.values().filter(|owned| owned.stage() != Stage::Revoking);
+        (ours().all(|owned| owned.stage() == Stage::Live), ours().count())
     }
 
-    /// Whether every partition owned is live and has been read to its end, and everything submitted is confirmed.
+    /// Whether every partition owned is live and has been read to its end, and everything is committed.
     pub fn is_caught_up(&self) -> bool {
         !self.owned.is_empty()
-            && self.commits.in_flight() == 0
+            && self.flight.is_none()
             && self
                 .owned
                 .values()
-                .all(|owned| matches!(owned.life, Life::Live { at_end: true, .. }))
+                .all(|owned| owned.work.as_ref().is_some_and(|work| work.at_end && !work.pending.progressed))
     }
 
     /// The partitions that are live.
     pub fn live(&self) -> impl Iterator<Item = (i32, &Partition)> {
-        self.owned.iter().filter_map(|(partition, owned)| match &owned.life {
-            Life::Live { state, .. } => Some((*partition, &**state)),
-            _ => None,
-        })
+        self.owned
+            .iter()
+            .filter_map(|(partition, owned)| Some((*partition, &*owned.work()?.state)))
     }
 
-    /// One turn: what the source has, what restores have done, what time has brought.
+    /// One turn: what the source has, what restores have done, what time has brought, and what can be committed.
     ///
     /// # Errors
     /// What waiting does not mend. Nothing is lost: what was not committed is read again by the next instance.
-    pub fn turn(&mut self, wall: EventTime) -> Result<(), EngineError> {
-        let mut failed = None;
+    pub fn turn(&mut self, now: Now) -> Result<(), EngineError> {
+        let changed = self.events()?;
+        self.verdict(now)?;
+        let changed = self.restores() || changed;
+        self.idle_time(now);
+        self.commit(now);
+        self.back_pressure();
+        for (partition, owned) in &self.owned {
+            if let Some(work) = &owned.work {
+                self.observer.observe(&Observation::Standing {
+                    partition: *partition,
+                    state: &work.state,
+                    lag: self.source.lag(*partition, work.state.next_offset()),
+                });
+            }
+        }
+        if changed {
+            let count = |stage| self.owned.values().filter(|owned| owned.stage() == stage).count();
+            self.observer.observe(&Observation::Lives(Stage::ALL.map(count)));
+        }
+        Ok(())
+    }
+
+    /// Commits what is done, and takes in nothing more; true when that is over. It gives up at the first transaction that
+    /// is aborted: what it carried is read again by the next instance.
+    ///
+    /// # Errors
+    /// As [`Engine::turn`].
+    pub fn settle(&mut self, now: Now) -> Result<bool, EngineError> {
+        if self.flight.is_some() {
+            let flight = self.flight.is_some();
+            self.verdict(now)?;
+            let is_over = flight && self.flight.is_none();
+            if is_over && self.owned.values().any(|owned| owned.work.as_ref().is_some_and(|work| work.was_put_back)) {
+                return Ok(true);
+            }
+        }
+        let is_done = |owned: &Owned| owned.work.as_ref().is_none_or(|work| !work.pending.progressed);
+        if self.flight.is_none() && self.owned.values().all(is_done) {
+            return Ok(true);
+        }
+        self.ended = 0;
+        self.began = 0;
+        self.commit(Now {
+            millis: u64::MAX,
+            ..now
+        });
+        Ok(false)
+    }
+
+    /// What the group and its topics have; whether stages changed.
+    fn events(&mut self) -> Result<bool, EngineError> {
         let mut changed = false;
         // The source is taken apart from the rest, so that it can hand out what it borrows from its own buffers.
         let Self {
             source,
             owned,
             next_epoch,
-            commits,
             observer,
             home_partitions,
             restorer,
+            deployment,
+            flight,
+            settings,
             ..
         } = self;
         source.poll(&mut |event| {
@@ -157,273 +217,230 @@ impl<S: Source, R: Restorer, C: Commits, O: Observer> Engine<S, R, C, O> {
                 GroupEvent::Assigned(partitions) => {
                     changed = true;
                     observer.observe(&Observation::Rebalanced {
-                        assigned: true,
+                        how: "assigned",
                         partitions,
                     });
                     for partition in partitions {
-                        owned.insert(
-                            *partition,
-                            Owned {
-                                epoch: *next_epoch,
-                                life: Life::Waiting,
-                                failures: 0,
-                            },
-                        );
+                        owned.insert(*partition, Owned::assigned(*next_epoch));
                         *next_epoch += 1;
                     }
                 }
-                GroupEvent::Revoked(partitions) => {
+                GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
                     changed = true;
-                    observer.observe(&Observation::Rebalanced {
-                        assigned: false,
-                        partitions,
-                    });
+                    let how = if matches!(event, GroupEvent::Lost(_)) { "lost" } else { "revoked" };
+                    observer.observe(&Observation::Rebalanced { how, partitions });
                     for partition in partitions {
-                        if let Some(gone) = owned.remove(partition) {
-                            restorer.cancel(gone.epoch);
+                        if settings.mutation == Some(Mutation::ZombiePublishes) {
+                            continue;
                         }
+                        let Some(mut gone) = owned.remove(partition) else {
+                            continue;
+                        };
+                        restorer.cancel(gone.epoch);
                         home_partitions.retain(|_, home| home != partition);
+                        // Nothing more of it is published. What is under way is right, whatever becomes of it.
+                        gone.work = None;
+                        gone.step(Stage::Revoking, observer);
+                        if flight.as_ref().is_some_and(|flight| flight.carries(*partition, gone.epoch)) {
+                            owned.insert(*partition, gone);
+                        }
                     }
                 }
                 GroupEvent::Records(partition, records, homes_are_read) => {
-                    let Some(Owned {
-                        epoch,
-                        life:
-                            Life::Live {
-                                state,
-                                at_end,
-                                submitted_clock,
-                            },
-                        ..
-                    }) = owned.get_mut(&partition)
-                    else {
+                    let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) else {
                         return Answer::Taken; // Revoked while the batch was on its way, or fetched before the pause took hold.
                     };
-                    if !homes_are_read && records.iter().any(|record| is_new(state, record)) {
+                    if !homes_are_read && records.iter().any(|record| is_new(&work.state, record)) {
                         return Answer::HomesFirst;
                     }
-                    *at_end = false;
+                    let rises = records.is_sorted_by(|a, b| a.offset < b.offset);
+                    check(observer, 2, rises, || format!("a batch of partition {partition} out of order"));
+                    let bytes: usize = records.iter().map(size).sum();
+                    work.credit += settings.checkpoint_share * bytes as f64;
+                    work.at_end = false;
                     observer.observe(&Observation::BatchBegins);
-                    let effects = state.apply(records.iter().copied());
-                    note_new_homes(home_partitions, partition, &effects.new_homes, observer);
-                    observer.observe(&Observation::Applied {
-                        partition,
-                        effects: &effects,
-                        state,
-                    });
-                    *submitted_clock = state.clock();
-                    if let Err(error) = commits.submit(step(partition, *epoch, state, effects)) {
-                        failed.get_or_insert(error);
-                    }
+                    let effects = work.state.apply(records.iter().copied());
+                    observe_applied(observer, home_partitions, partition, &effects, &work.state);
+                    work.pending.add(effects, deployment, partition);
                 }
                 GroupEvent::End(partition) => {
-                    if let Some(Owned {
-                        life: Life::Live { at_end, .. },
-                        ..
-                    }) = owned.get_mut(&partition)
-                    {
-                        *at_end = true;
+                    if let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) {
+                        work.at_end = true;
                     }
                 }
-                GroupEvent::Home(partition, record) => {
-                    if let Some(owned) = owned.get_mut(&partition) {
-                        take_home(owned, partition, record, home_partitions, observer);
+                GroupEvent::Home(partition, offset, record) => {
+                    if let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut())
+                        && offset >= work.homes_offset
+                    {
+                        take_home(work, partition, offset, record, deployment, home_partitions, observer);
                     }
                 }
             }
             Answer::Taken
         })?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        self.restores()?;
-        self.idle_time(wall)?;
-        self.commits.poll()?;
-        self.back_pressure();
-        for (partition, owned) in &self.owned {
-            if let Life::Live { state, .. } = &owned.life {
-                self.observer.observe(&Observation::Standing {
-                    partition: *partition,
-                    state,
-                    lag: self.source.lag(*partition, state.next_offset()),
-                });
-            }
-        }
-        if changed {
-            self.observe_lives();
-        }
-        Ok(())
+        Ok(changed)
     }
 
-    /// Begins restores as places are free, and takes in those that are done.
-    fn restores(&mut self) -> Result<(), EngineError> {
-        let events = self.restorer.poll();
+    /// Begins restores as places are free, and takes in those that are done; whether stages changed.
+    fn restores(&mut self) -> bool {
         let mut changed = false;
-        for event in events {
+        for event in self.restorer.poll() {
             match event {
-                RestoreEvent::Progress {
+                RestoreEvent::Replaying {
                     epoch,
                     partition,
                     done,
                     total,
                 } => {
-                    if self.is_current(partition, epoch) {
-                        self.observer
-                            .observe(&Observation::Restoring { partition, done, total });
+                    let Some(owned) = self.current(partition, epoch) else {
+                        continue;
+                    };
+                    let stage = owned.stage();
+                    if stage == Stage::Restoring {
+                        changed = true;
+                        self.step(partition, Stage::Replaying);
                     }
+                    self.observer
+                        .observe(&Observation::Restoring { partition, done, total });
                 }
                 RestoreEvent::Failed {
                     epoch,
                     partition,
                     reason,
                 } => {
-                    if self.is_current(partition, epoch) {
+                    if let Some(owned) = self.current(partition, epoch) {
+                        changed = true;
+                        owned.failures = owned.failures.saturating_add(1);
+                        self.step(partition, Stage::Assigned);
                         self.observer.observe(&Observation::RestoreFailed {
                             partition,
                             reason: &reason,
                         });
-                        if let Some(owned) = self.owned.get_mut(&partition) {
-                            owned.life = Life::Waiting;
-                            owned.failures = owned.failures.saturating_add(1);
-                        }
                     }
                 }
                 RestoreEvent::Done {
                     epoch,
                     partition,
-                    state,
-                    homes_offset,
-                    lost,
+                    rebuilt,
                 } => {
-                    if self.is_current(partition, epoch) {
+                    if self.current(partition, epoch).is_some() {
                         changed = true;
-                        self.go_live(partition, state, homes_offset, lost);
+                        self.go_live(partition, rebuilt);
                     }
                 }
             }
         }
+        let is_at = |owned: &Owned, stages: &[Stage]| stages.contains(&owned.stage());
         let restoring = self
             .owned
             .values()
-            .filter(|owned| matches!(owned.life, Life::Restoring))
+            .filter(|owned| is_at(owned, &[Stage::Restoring, Stage::Replaying]))
             .count();
         let free = self.settings.restores_at_once.max(1).saturating_sub(restoring);
-        let is_waiting = |owned: &Owned| matches!(owned.life, Life::Waiting);
-        let mut waiting: Vec<_> = self.owned.iter_mut().filter(|(_, owned)| is_waiting(owned)).collect();
+        let mut waiting: Vec<_> = self
+            .owned
+            .iter()
+            .filter(|(_, owned)| is_at(owned, &[Stage::Assigned]))
+            .map(|(partition, owned)| (owned.failures, *partition, owned.epoch))
+            .collect();
         // One that cannot be restored must not keep the others from it.
-        waiting.sort_by_key(|(_, owned)| owned.failures);
-        for (partition, owned) in waiting.into_iter().take(free) {
-            owned.life = Life::Restoring;
-            self.restorer.start(*partition, owned.epoch);
+        waiting.sort_unstable();
+        for (_, partition, epoch) in waiting.into_iter().take(free) {
+            self.step(partition, Stage::Restoring);
+            self.restorer.start(partition, epoch);
             changed = true;
         }
-        if changed {
-            self.observe_lives();
+        changed
+    }
+
+    /// The assignment of a partition, if it is still the one of this epoch and waits for a restore.
+    fn current(&mut self, partition: i32, epoch: u64) -> Option<&mut Owned> {
+        let is_stale_taken = self.settings.mutation == Some(Mutation::StaleRestore);
+        self.owned.get_mut(&partition).filter(|owned| {
+            (owned.epoch == epoch || is_stale_taken) && matches!(owned.stage(), Stage::Restoring | Stage::Replaying)
+        })
+    }
+
+    pub(super) fn step(&mut self, partition: i32, stage: Stage) {
+        if let Some(owned) = self.owned.get_mut(&partition) {
+            owned.step(stage, &mut self.observer);
         }
-        Ok(())
     }
 
-    fn is_current(&self, partition: i32, epoch: u64) -> bool {
-        self.owned.get(&partition).is_some_and(|owned| owned.epoch == epoch)
-    }
-
-    fn go_live(&mut self, partition: i32, state: Box<Partition>, homes_offset: i64, lost: u64) {
-        let Some(owned) = self.owned.get_mut(&partition) else {
-            return;
-        };
-        let ids = (0..state.arena().len() as u32).map(|slot| Arena::hash(state.arena().id(slot)));
-        let homes: Vec<u64> = ids.collect();
+    fn go_live(&mut self, partition: i32, rebuilt: Rebuilt) {
+        let arena = rebuilt.state.arena();
+        let homes: Vec<u64> = (0..arena.len() as u32).map(|slot| Arena::hash(arena.id(slot))).collect();
         note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
-            state: &state,
-            lost,
+            rebuilt: &rebuilt,
         });
-        self.source.follow_homes(partition, homes_offset);
-        if !self.held_back {
-            self.source.resume(partition, Some(state.next_offset()));
-        }
-        let submitted_clock = state.clock();
-        owned.life = Life::Live {
-            state,
-            at_end: false,
-            submitted_clock,
+        self.step(partition, Stage::Live);
+        let Some(owned) = self.owned.get_mut(&partition) else {
+            return;
         };
+        let work = owned.work.insert(Work::new(rebuilt));
+        self.source.follow_homes(partition, work.homes_offset);
+        if !self.held_back {
+            self.source.resume(partition, Some(work.state.next_offset()));
+        }
     }
 
     /// Lets time pass for partitions that have been read to their end.
-    fn idle_time(&mut self, wall: EventTime) -> Result<(), EngineError> {
-        let now = wall.minus(self.settings.idle_grace_seconds);
+    fn idle_time(&mut self, now: Now) {
+        let now = now.wall.minus(self.settings.idle_grace_seconds);
         for (partition, owned) in &mut self.owned {
-            let Life::Live {
-                state,
-                at_end: true,
-                submitted_clock,
-            } = &mut owned.life
-            else {
+            let Some(work) = owned.work.as_mut().filter(|work| work.at_end) else {
                 continue;
             };
-            let behind = now.since(state.clock());
+            let behind = now.since(work.state.clock());
             if behind == 0 || behind > self.settings.idle_max_behind_seconds {
                 continue;
             }
-            let effects = state.advance(now);
-            // Time alone is worth a commit when it made somebody speak, and now and then for the restart's sake.
-            if effects.alerts.is_empty() && state.clock().since(*submitted_clock) < MINUTE {
+            let effects = work.state.advance(now);
+            if effects.alerts.is_empty() {
+                // Time alone is worth a commit now and then, for the restart's sake.
+                work.pending.progressed |= now.since(work.committed_clock) >= MINUTE;
                 continue;
             }
-            *submitted_clock = state.clock();
             self.observer.observe(&Observation::BatchBegins);
-            self.observer.observe(&Observation::Applied {
-                partition: *partition,
-                effects: &effects,
-                state,
+            observe_applied(
+                &mut self.observer,
+                &mut self.home_partitions,
+                *partition,
+                &effects,
+                &work.state,
+            );
+            work.pending.note(SideInput::Clock {
+                before: work.state.next_offset(),
+                to: now,
             });
-            self.commits.submit(step(*partition, owned.epoch, state, effects))?;
+            work.pending.add(effects, &self.deployment, *partition);
         }
-        Ok(())
     }
 
-    /// Stops consumption while too much is unconfirmed, and goes on at half of that.
+    /// Stops consumption while too much waits to be committed, and goes on at half of that.
     fn back_pressure(&mut self) {
-        let in_flight = self.commits.in_flight();
-        let hold = in_flight
-            > if self.held_back {
-                self.settings.max_in_flight / 2
-            } else {
-                self.settings.max_in_flight
-            };
+        let waiting: usize = self.owned.values().filter_map(Owned::work).map(|work| work.pending.weight()).sum();
+        let in_flight = waiting + self.flight.as_ref().map_or(0, Flight::weight);
+        let most = self.settings.max_in_flight;
+        let hold = in_flight > if self.held_back { most / 2 } else { most };
         if hold == self.held_back {
             return;
         }
         self.held_back = hold;
         self.observer.observe(&Observation::BackPressure(hold));
         for (partition, owned) in &mut self.owned {
-            if let Life::Live { state, at_end, .. } = &mut owned.life {
+            if let Some(work) = &mut owned.work {
                 if hold {
                     // What comes behind the pause is not seen: until it is, the end is not known to be reached.
-                    *at_end = false;
+                    work.at_end = false;
                     self.source.pause(*partition);
                 } else {
-                    self.source.resume(*partition, Some(state.next_offset()));
+                    self.source.resume(*partition, Some(work.state.next_offset()));
                 }
             }
         }
-    }
-
-    fn observe_lives(&mut self) {
-        let count = |which: fn(&Life) -> bool| self.owned.values().filter(|owned| which(&owned.life)).count();
-        let lives = Observation::Lives {
-            waiting: count(|life| matches!(life, Life::Waiting)),
-            restoring: count(|life| matches!(life, Life::Restoring)),
-            live: count(|life| matches!(life, Life::Live { .. })),
-        };
-        self.observer.observe(&lives);
-    }
-
-    /// The rules of this instance.
-    pub fn rules(&self) -> &Arc<Rules> {
-        &self.rules
     }
 }
 
@@ -433,15 +450,23 @@ fn is_new(state: &Partition, record: &RawRecord<'_>) -> bool {
     home.is_some_and(|home| state.arena().find(home).is_none())
 }
 
-fn step(partition: i32, epoch: u64, state: &Partition, effects: Effects) -> Step {
-    Step {
+fn size(record: &RawRecord<'_>) -> usize {
+    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
+}
+
+fn observe_applied(
+    observer: &mut impl Observer,
+    home_partitions: &mut HashMap<u64, i32>,
+    partition: i32,
+    effects: &Effects,
+    state: &Partition,
+) {
+    note_new_homes(home_partitions, partition, &effects.new_homes, observer);
+    observer.observe(&Observation::Applied {
         partition,
-        epoch,
-        alerts: effects.alerts,
-        dead_letters: effects.dead_letters,
-        next_offset: state.next_offset(),
-        metadata: CommitMetadata { clock: state.clock() },
-    }
+        effects,
+        state,
+    });
 }
 
 fn note_new_homes(
@@ -460,34 +485,43 @@ fn note_new_homes(
 }
 
 fn take_home(
-    owned: &mut Owned,
+    work: &mut Work,
     partition: i32,
+    offset: i64,
     record: LogRecord<'_>,
+    deployment: &Deployment,
     home_partitions: &mut HashMap<u64, i32>,
     observer: &mut impl Observer,
 ) {
-    let Life::Live { state, .. } = &mut owned.life else {
-        return;
-    };
+    work.homes_offset = offset + 1;
+    let before = work.state.next_offset();
     let taken = home_record(record).and_then(|(household, record)| {
-        let is_new = state.arena().find(&household).is_none();
-        state
+        let effects = work
+            .state
             .set_home(&household, record.as_ref())
             .map_err(|error| format!("a record of the homes topic: {error}"))?;
-        if is_new {
-            note_new_homes(home_partitions, partition, &[Arena::hash(&household)], observer);
-        }
-        Ok(())
+        observe_applied(observer, home_partitions, partition, &effects, &work.state);
+        work.pending.add(effects, deployment, partition);
+        Ok(household)
     });
-    if let Err(reason) = taken {
+    let household = taken.unwrap_or_else(|reason| {
         observer.observe(&Observation::BadHome {
             partition,
             reason: &reason,
         });
-    }
+        String::new()
+    });
+    work.pending.note(SideInput::Home {
+        before,
+        offset,
+        household: household.into(),
+    });
 }
 
 /// Reads a record of the homes topic: the home, and what is said of it (`None` for a tombstone).
+///
+/// # Errors
+/// What is wrong with it, for the operator.
 pub fn home_record(record: LogRecord<'_>) -> Result<(String, Option<HomeRecord>), String> {
     let key = record.key.ok_or("a record of the homes topic without a key")?;
     let household = std::str::from_utf8(key).map_err(|_| "a key of the homes topic that is not UTF-8")?;

@@ -18,6 +18,8 @@ pub struct CommitMetadata {
     pub homes_offset: i64,
     /// Where a restart begins to replay.
     pub replay: ReplayPoint,
+    /// Homes of the partition: a restart that finds fewer has lost stored states.
+    pub homes: u64,
     /// Partitions of the readings topic.
     pub partitions: i32,
     /// The cluster's own id.
@@ -33,11 +35,13 @@ impl fmt::Display for CommitMetadata {
         } = self.replay;
         write!(
             f,
-            "tapwatch/2 clock={} homes={} replay={offset} replay_clock={} replay_jump={} partitions={} cluster={}",
+            "tapwatch/2 clock={} homes_offset={} replay={offset} replay_clock={} replay_jump={} homes={} partitions={} \
+             cluster={}",
             self.clock.seconds(),
             self.homes_offset,
             log_clock.seconds(),
             jump.seconds(),
+            self.homes,
             self.partitions,
             self.cluster
         )
@@ -69,12 +73,13 @@ impl FromStr for CommitMetadata {
         let time = |name: &str| EventTime::from_unix(number(name)?).ok_or_else(foreign);
         Ok(Self {
             clock: time("clock")?,
-            homes_offset: number("homes")?,
+            homes_offset: number("homes_offset")?,
             replay: ReplayPoint {
                 offset: number("replay")?,
                 log_clock: time("replay_clock")?,
                 jump: time("replay_jump")?,
             },
+            homes: u64::try_from(number("homes")?).map_err(|_| foreign())?,
             partitions: i32::try_from(number("partitions")?).map_err(|_| foreign())?,
             cluster: field("cluster")?.into(),
         })

@@ -4,21 +4,36 @@
 //! [`Restorer`], [`Commits`]) and somebody to tell ([`Observer`]); `kafka/` implements them on a real broker and
 //! [`memory`] on a log in memory, and the engine cannot tell them apart.
 //! Form: one [`Engine`] an instance; one [`crate::partition::Partition`] for each partition that is live.
-//! Operation: [`Engine::turn`] takes what the source has, applies it, and submits the effects with the offset they
-//! belong to as one [`Step`]. Today a step is delivered, confirmed, and its offset committed after it (at least once;
-//! a replay gives the same ids); a transaction takes the same place behind the same port.
+//! Operation: [`Engine::turn`] takes what the source has, applies it, and commits what follows: alerts, dead letters,
+//! states of homes and offsets in one [`Transaction`] at a time. [`Transactor`] makes the calls of a transaction,
+//! [`Rebuild`] puts a partition together again; both stand here, and shells only lend them a client.
 
+mod commit;
+mod deployment;
 mod instance;
-mod ledger;
-pub mod memory;
+mod invariants;
+mod life;
+mod metadata;
+mod mutation;
+mod outgoing;
+mod pending;
 mod ports;
+mod rebuild;
+mod transaction;
 
-#[cfg(test)]
-mod tests;
-
+pub use deployment::Deployment;
 pub use instance::{Engine, EngineError, EngineSettings, home_record};
-pub use ledger::{Committable, Ledger, Ticket};
+pub use invariants::INVARIANTS;
+pub use life::Stage;
+pub use metadata::{CommitMetadata, MetadataError};
+pub use mutation::Mutation;
+pub use outgoing::{OutRecord, Output};
+pub use pending::SideInput;
 pub use ports::{
-    Answer, CommitError, CommitMetadata, Commits, GroupEvent, LogRecord, Observation, Observer, RestoreEvent, Restorer,
-    Source, SourceError, Step,
+    Answer, CommitError, Commits, GroupEvent, LogRecord, Now, Observation, Observer, RestoreEvent, Restorer, Source,
+    SourceError,
+};
+pub use rebuild::{Rebuild, RebuildError, Rebuilt};
+pub use transaction::{
+    CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
 };

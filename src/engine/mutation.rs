@@ -36,22 +36,17 @@ pub enum Mutation {
     ProfileWithoutCheckpoint,
     /// The homes topic is followed again from its beginning.
     ForgetHomesOffset,
-    /// Replay publishes what it decides.
-    ReplaySpeaks,
     /// The stream's time at which replay begins is taken to be that of the commit.
     ReplayClockOfCommit,
     /// The state topic is read up to the last stable offset that happens to be seen, not to its end.
     StateUpToLastStable,
-    /// Membership is proved by what holds when the transaction begins, not when the readings were taken; and the
-    /// partitions that were revoked meanwhile stay in it.
-    FreshMembership,
     /// A restore of an assignment that is over is taken for the present one.
     StaleRestore,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 18] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -67,10 +62,8 @@ impl Mutation {
         Self::AlertWithoutCheckpoint,
         Self::ProfileWithoutCheckpoint,
         Self::ForgetHomesOffset,
-        Self::ReplaySpeaks,
         Self::ReplayClockOfCommit,
         Self::StateUpToLastStable,
-        Self::FreshMembership,
         Self::StaleRestore,
     ];
 }

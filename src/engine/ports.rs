@@ -1,26 +1,29 @@
 //! What the engine asks of the world.
 
-use std::str::FromStr;
-
 use thiserror::Error;
 
-use crate::model::{DeadLetter, EventTime, RawRecord};
-use crate::partition::{Decided, Effects, Partition};
+use super::life::Stage;
+use super::rebuild::Rebuilt;
+use super::transaction::{Transaction, Verdict};
+use crate::model::{AlertKind, EventTime, RawRecord};
+use crate::partition::{Effects, Partition};
 
 /// Something that happened in the consumer group.
 #[derive(Debug)]
 pub enum GroupEvent<'a> {
     /// These partitions are this instance's from now on. They are paused until [`Source::resume`].
     Assigned(&'a [i32]),
-    /// These are no longer. What was submitted for them has been settled as far as it could be.
+    /// These are no longer. They may be another's as soon as the source is polled again.
     Revoked(&'a [i32]),
+    /// These are no longer, and may be another's already.
+    Lost(&'a [i32]),
     /// Records of one partition, in the order of their offsets, and whether the homes topic has been read up to the end
     /// that it had when they came.
     Records(i32, &'a [RawRecord<'a>], bool),
     /// The end of a partition has been reached.
     End(i32),
-    /// A record of the homes topic: its partition, key and payload.
-    Home(i32, LogRecord<'a>),
+    /// A record of the homes topic: its partition, offset, key and payload.
+    Home(i32, i64, LogRecord<'a>),
 }
 
 /// What the engine says to an event.
@@ -30,6 +33,15 @@ pub enum Answer {
     Taken,
     /// The records hold a home that is new here, and its own record may wait in the homes topic: that one first.
     HomesFirst,
+}
+
+/// What the clocks say, as the shell reads them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock. It may be set back.
+    pub wall: EventTime,
+    /// Milliseconds since some moment; they never go back.
+    pub millis: u64,
 }
 
 /// Key and payload of a record that is not a reading.
@@ -48,6 +60,8 @@ pub struct SourceError(pub String);
 
 /// The consumer group and its topics.
 pub trait Source {
+    /// Proof that partitions are this instance's, as a broker wants it.
+    type Membership;
     /// Waits a little for something to happen and hands it to `visit`. Records that are answered with
     /// [`Answer::HomesFirst`] are handed over again, after what the homes topic holds by then.
     ///
@@ -62,12 +76,14 @@ pub trait Source {
     fn follow_homes(&mut self, partition: i32, offset: i64);
     /// How many records of a partition are known to wait; `None` when not known.
     fn lag(&self, partition: i32, next_offset: i64) -> Option<u64>;
+    /// Proof of membership that held when the last poll ended; `None` when this instance is no member then.
+    fn membership(&self) -> Option<Self::Membership>;
 }
 
 /// What a restore tells.
 pub enum RestoreEvent {
-    /// Records replayed so far, of how many.
-    Progress {
+    /// Everything stored is read, and the readings since are being replayed.
+    Replaying {
         /// Which assignment.
         epoch: u64,
         /// The partition.
@@ -83,12 +99,8 @@ pub enum RestoreEvent {
         epoch: u64,
         /// The partition's number.
         partition: i32,
-        /// Its state.
-        state: Box<Partition>,
-        /// Where the homes topic is to be followed from.
-        homes_offset: i64,
-        /// Readings that retention removed before they were read.
-        lost: u64,
+        /// What was rebuilt.
+        rebuilt: Rebuilt,
     },
     /// It could not be done, and will be tried again.
     Failed {
@@ -111,70 +123,22 @@ pub trait Restorer {
     fn poll(&mut self) -> Vec<RestoreEvent>;
 }
 
-/// What belongs together: records to publish and the offset that they follow from.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The partition of the readings.
-    pub partition: i32,
-    /// Which assignment of it.
-    pub epoch: u64,
-    /// Records for the alerts topic.
-    pub alerts: Vec<Decided>,
-    /// Records for the dead-letter topic.
-    pub dead_letters: Vec<DeadLetter>,
-    /// The next offset to read.
-    pub next_offset: i64,
-    /// What a restart must know besides the offset.
-    pub metadata: CommitMetadata,
-}
-
-/// What is written beside a committed offset: the stream's time, which silence may have moved past the last record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CommitMetadata {
-    /// The partition's clock.
-    pub clock: EventTime,
-}
-
-impl std::fmt::Display for CommitMetadata {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "tapwatch/1 clock={}", self.clock.seconds())
-    }
-}
-
-impl FromStr for CommitMetadata {
-    type Err = String;
-
-    /// Reads what `Display` writes. Text of another program or version is refused.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let clock = text
-            .strip_prefix("tapwatch/1 clock=")
-            .and_then(|clock| clock.parse().ok());
-        let clock = clock.ok_or_else(|| format!("the committed offset's metadata {text:?} is not of tapwatch/1"))?;
-        Ok(Self {
-            clock: EventTime::from_seconds(clock),
-        })
-    }
-}
-
-/// A step can never be committed.
+/// Output cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct CommitError(pub String);
 
-/// The one place where records and offsets become durable.
-pub trait Commits {
-    /// Takes a step. Steps of one partition become durable in the order they were submitted.
+/// The one place where records and offsets become durable: one transaction at a time.
+pub trait Commits<M> {
+    /// Whether a transaction may be given.
+    fn is_idle(&self) -> bool;
+    /// Takes a transaction.
+    fn start(&mut self, transaction: Transaction<M>);
+    /// Goes on with it, without waiting; tells when it is over.
     ///
     /// # Errors
     /// What waiting does not mend: the instance must stop, and its successor repeats what was not committed.
-    fn submit(&mut self, step: Step) -> Result<(), CommitError>;
-    /// Goes on with what was submitted.
-    ///
-    /// # Errors
-    /// As [`Commits::submit`].
-    fn poll(&mut self) -> Result<(), CommitError>;
-    /// Records submitted and not yet confirmed.
-    fn in_flight(&self) -> usize;
+    fn poll(&mut self) -> Result<Option<Verdict>, CommitError>;
 }
 
 /// Something worth a metric or a line in the log.
@@ -201,20 +165,13 @@ pub enum Observation<'a> {
     },
     /// Partitions came or went.
     Rebalanced {
-        /// Whether they came.
-        assigned: bool,
+        /// `assigned`, `revoked` or `lost`.
+        how: &'static str,
         /// Which.
         partitions: &'a [i32],
     },
-    /// The number of partitions in each state of life changed.
-    Lives {
-        /// Waiting for their restore to begin.
-        waiting: usize,
-        /// Being restored.
-        restoring: usize,
-        /// Live.
-        live: usize,
-    },
+    /// The number of partitions in each stage of life, in the order of [`Stage::ALL`].
+    Lives([usize; Stage::ALL.len()]),
     /// A restore made progress.
     Restoring {
         /// Its partition.
@@ -228,10 +185,8 @@ pub enum Observation<'a> {
     Live {
         /// Its number.
         partition: i32,
-        /// Its state.
-        state: &'a Partition,
-        /// Readings that retention removed before they were read.
-        lost: u64,
+        /// What was rebuilt.
+        rebuilt: &'a Rebuilt,
     },
     /// A restore failed and is tried again.
     RestoreFailed {
@@ -254,8 +209,35 @@ pub enum Observation<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// Consumption stops or goes on because of what is in flight.
+    /// Consumption stops or goes on because of what is not yet committed.
     BackPressure(bool),
+    /// A transaction is over.
+    Over {
+        /// What became of it.
+        verdict: &'a Verdict,
+        /// Its records: alerts, dead letters, states.
+        records: [usize; 3],
+        /// Bytes of states and offsets: what exactness costs.
+        state_bytes: usize,
+        /// Alerts raised in it, with the Kafka timestamps of the readings that brought them.
+        raised: &'a [(AlertKind, Option<EventTime>)],
+    },
+    /// How far a restart would have to replay after the latest commit, in records, and over how many homes.
+    ReplayDistance {
+        /// The partition.
+        partition: i32,
+        /// Records.
+        records: u64,
+        /// Homes.
+        homes: usize,
+    },
+    /// One of the engine's invariants does not hold: a mistake in tapwatch.
+    Breach {
+        /// Its number in `engine/invariants.rs`.
+        invariant: u8,
+        /// What was found.
+        found: &'a str,
+    },
 }
 
 /// Is told what happens. It must not fail and must not change anything.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::metadata::CommitMetadata;
 use super::mutation::Mutation;
 use super::outgoing::OutRecord;
+use super::pending::SideInput;
 
 /// The offset of one partition of the readings, as a transaction carries it to the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct CommitOffset {
     pub next_offset: i64,
     /// What a restart must know besides.
     pub metadata: CommitMetadata,
+    /// What came from beside the readings since the last commit. Not written: what it changed is.
+    pub inputs: Vec<SideInput>,
 }
 
 /// What becomes visible together, or not at all.

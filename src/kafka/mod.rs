@@ -10,19 +10,27 @@
 // A shell: clocks, threads and sockets are its trade.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(any())]
 mod commits;
 mod feeder;
+#[cfg(any())]
 mod outbox;
 mod reader;
+#[cfg(any())]
 mod restore;
 mod settings;
+#[cfg(any())]
 mod source;
 mod topics;
 
+#[cfg(any())]
 pub use commits::KafkaCommits;
 pub use feeder::{FeedError, Feeder};
+#[cfg(any())]
 pub use outbox::Outbox;
+#[cfg(any())]
 pub use restore::KafkaRestorer;
 pub use settings::{KafkaSettings, TopicNames};
+#[cfg(any())]
 pub use source::{GroupContext, GroupMember, KafkaSource, join};
 pub use topics::{TopicReport, TopicsError, check_topics, create_topics, wait_for_topics};

@@ -18,6 +18,15 @@ pub struct Checkpoint {
     pub bytes: Vec<u8>,
 }
 
+/// What marks a stored state: whose it is, and up to where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The number of the deployment.
+    pub deployment: u32,
+    /// The next offset after those that the state includes.
+    pub offset: i64,
+}
+
 /// Where replay begins, and what the stream's time was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayPoint {
@@ -105,6 +114,11 @@ impl Unsaved {
             self.marks.pop_front();
         }
         self.marks.front().copied().unwrap_or_default()
+    }
+
+    /// How many slots must be stored with the next commit.
+    pub fn urgent(&self) -> usize {
+        self.urgent.len()
     }
 
     /// How many homes are changed and not stored.

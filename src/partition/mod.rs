@@ -20,7 +20,7 @@ mod snapshot;
 mod tests;
 
 pub use arena::Arena;
-pub use checkpoint::{Checkpoint, ReplayPoint};
+pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
 pub use effects::{Counts, Decided, Effects, ReadingState};
 pub use recovery::{Recovery, StoredOutcome};
 pub use rules::{Programme, Rules, UnknownName};
@@ -37,7 +37,7 @@ use self::contain::contain;
 use self::deadlines::Deadlines;
 use crate::alert::{Case, Transition, alert_id, decide};
 use crate::detect::{HomeView, KINDS, OpenAlert};
-use crate::home::{MeterReading, Placement, SnapshotError, TimelineState};
+use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{
     Alert, AlertKind, AlertState, BothLanguages, DAY, DeadLetter, EventTime, Explanation, Finding, HomeRecord,
@@ -189,25 +189,26 @@ impl Partition {
     }
 
     /// Homes whose state must be stored with the next commit, and then those changed the longest ago, as long as
-    /// `budget` bytes are not spent. They count as stored; the caller sees to it that they are, with the offset and the
+    /// `budget` bytes are not spent. They count as stored; the caller sees to it that they are, with the
     /// [`Partition::replay_point`] of this moment, or drops the partition.
-    ///
-    /// # Errors
-    /// If a state has no serial form, which would be a mistake in this crate.
-    pub fn checkpoints(&mut self, deployment: u32, budget: i64) -> Result<Vec<Checkpoint>, SnapshotError> {
+    pub fn checkpoints(&mut self, stamp: Stamp, budget: i64) -> Vec<Checkpoint> {
         let mut left = budget;
         let mut checkpoints = Vec::new();
+        let mut save = |partition: &Self, slot| {
+            let household = partition.arena.id(slot).into();
+            let bytes = partition.stored(slot, stamp);
+            left -= bytes.len() as i64;
+            checkpoints.push(Checkpoint { household, bytes });
+            left > 0
+        };
         for slot in self.unsaved.take_urgent() {
-            let checkpoint = self.checkpoint(slot, deployment)?;
-            left -= checkpoint.bytes.len() as i64;
-            checkpoints.push(checkpoint);
+            save(self, slot);
         }
-        while left > 0 && let Some(slot) = self.unsaved.take_oldest() {
-            let checkpoint = self.checkpoint(slot, deployment)?;
-            left -= checkpoint.bytes.len() as i64;
-            checkpoints.push(checkpoint);
+        let mut goes_on = budget > 0;
+        while goes_on && let Some(slot) = self.unsaved.take_oldest() {
+            goes_on = save(self, slot);
         }
-        Ok(checkpoints)
+        checkpoints
     }
 
     /// Where a restart would begin to replay, if every checkpoint given out is stored.
@@ -221,11 +222,9 @@ impl Partition {
         self.unsaved.len()
     }
 
-    fn checkpoint(&self, slot: u32, deployment: u32) -> Result<Checkpoint, SnapshotError> {
-        Ok(Checkpoint {
-            household: self.arena.id(slot).into(),
-            bytes: self.stored(slot, deployment, self.next_offset)?,
-        })
+    /// How many homes must be stored with the next commit.
+    pub fn urgent_homes(&self) -> usize {
+        self.unsaved.urgent()
     }
 
     fn here(&self) -> ReplayPoint {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::checkpoint::ReplayPoint;
 use super::effects::Effects;
-use super::rules::Rules;
+use super::rules::{Rules, UnknownName};
 use super::{Partition, Voice};
 use crate::home::SnapshotError;
 use crate::ingest::decode;
-use crate::model::{EventTime, RawRecord};
+use crate::model::{EventTime, HomeRecord, RawRecord};
 
 /// A partition on its way back.
 pub struct Recovery {
@@ -69,13 +69,13 @@ impl Recovery {
             }
             Some(bytes) => match self.state.restore(bytes) {
                 Err(error) => StoredOutcome::Unreadable(error),
-                Ok(restored) if restored.deployment != deployment => {
+                Ok(restored) if restored.stamp.deployment != deployment => {
                     return StoredOutcome::Foreign {
-                        deployment: restored.deployment,
+                        deployment: restored.stamp.deployment,
                     };
                 }
                 Ok(restored) => {
-                    self.hold(restored.slot, restored.offset);
+                    self.hold(restored.slot, restored.stamp.offset);
                     StoredOutcome::Taken
                 }
             },
@@ -111,6 +111,19 @@ impl Recovery {
         state.clock = if self.from_scratch { EventTime::ZERO } else { point.log_clock };
         state.deadlines.clear();
         state.next_offset = point.offset.max(first);
+    }
+
+    /// Takes a record of the homes topic, after [`Recovery::begin`], for homes that are rebuilt; others have theirs.
+    ///
+    /// # Errors
+    /// [`UnknownName`] if it names a time zone or a programme that does not exist; the home keeps what it had.
+    pub fn home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<(), UnknownName> {
+        if self.from_scratch {
+            self.state.set_home(household, record)?;
+        } else if let Some(anew) = self.anew.as_mut().filter(|_| self.unreadable.contains(household)) {
+            anew.set_home(household, record)?;
+        }
+        Ok(())
     }
 
     /// The first offset to be replayed.
@@ -177,7 +190,7 @@ impl Recovery {
             anew.begin_at(until);
             anew.advance(clock);
             for slot in 0..anew.arena.len() as u32 {
-                let restored = self.state.restore(&anew.snapshot(slot)?)?;
+                let restored = self.state.restore(&anew.snapshot(slot))?;
                 self.state.unsaved.urge(restored.slot);
             }
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Partition;
 use super::arena::{HomeState, NamedMeter};
+use super::checkpoint::Stamp;
 use crate::alert::Case;
 use crate::detect::KINDS;
 use crate::home::{Ordered, SnapshotError, open_snapshot, seal_snapshot};
@@ -38,23 +39,18 @@ struct Stored {
 pub struct Restored {
     /// The slot of the home.
     pub slot: u32,
-    /// The next offset after those that the state includes.
-    pub offset: i64,
-    /// The number of the deployment that stored it.
-    pub deployment: u32,
+    /// What it was marked with.
+    pub stamp: Stamp,
 }
 
 impl Partition {
     /// The state of the home in slot `index` as bytes, the same wherever and whenever it was reached.
-    ///
-    /// # Errors
-    /// [`SnapshotError::Values`] if it has no serial form, which would be a mistake in this crate.
-    pub fn snapshot(&self, index: u32) -> Result<Vec<u8>, SnapshotError> {
-        self.stored(index, 0, 0)
+    pub fn snapshot(&self, index: u32) -> Vec<u8> {
+        self.stored(index, Stamp::default())
     }
 
-    /// The state of the home in slot `index` for the deployment of number `deployment`, with the offset it includes.
-    pub(super) fn stored(&self, index: u32, deployment: u32, offset: i64) -> Result<Vec<u8>, SnapshotError> {
+    /// The state of the home in slot `index`, marked.
+    pub(super) fn stored(&self, index: u32, stamp: Stamp) -> Vec<u8> {
         let slot = self.arena.slot(index);
         let record = self
             .arena
@@ -76,6 +72,7 @@ impl Partition {
             rules_changed: slot.rules_changed,
             cases: cases.collect(),
         };
+        let Stamp { deployment, offset } = stamp;
         seal_snapshot(&Stored {
             deployment,
             offset,
@@ -126,8 +123,7 @@ impl Partition {
         self.schedule(index, home.heard);
         Ok(Restored {
             slot: index,
-            offset,
-            deployment,
+            stamp: Stamp { deployment, offset },
         })
     }
 }

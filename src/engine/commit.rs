@@ -1,0 +1,314 @@
+//! What an instance commits, and what becomes of it: the half of [`Engine`] that speaks with [`Commits`].
+
+use super::instance::{Engine, EngineError};
+use super::invariants::check;
+use super::life::Stage;
+use super::metadata::CommitMetadata;
+use super::mutation::Mutation;
+use super::pending::{Pending, SideInput};
+use super::ports::{Commits, Now, Observation, Observer, Restorer, Source};
+use super::rebuild::Rebuilt;
+use super::transaction::{CommitOffset, Transaction, Verdict};
+use crate::model::EventTime;
+use crate::partition::{Partition, Stamp};
+
+/// States of homes take no more of one transaction than this, for each partition.
+const MAX_STATE_BYTES: f64 = 1_048_576.0;
+/// Beyond the share, states are stored in steps of so many bytes.
+const STATE_STEP_BYTES: i64 = 65_536;
+
+/// An assignment of a partition.
+pub(super) struct Owned {
+    pub epoch: u64,
+    stage: Stage,
+    /// How often its restore has failed.
+    pub failures: u32,
+    /// There while it is live.
+    pub work: Option<Work>,
+}
+
+/// What a live partition has.
+pub(super) struct Work {
+    pub state: Box<Partition>,
+    pub pending: Pending,
+    /// The next offset of the homes topic.
+    pub homes_offset: i64,
+    /// The end of the partition has been seen, and nothing came since.
+    pub at_end: bool,
+    /// Bytes of states that may be written; below zero after states that had to be.
+    pub credit: f64,
+    /// Offset, clock and start of replay of the last transaction that was begun.
+    committed_offset: i64,
+    pub committed_clock: EventTime,
+    replay_offset: i64,
+    /// An aborted transaction's work was put back.
+    pub was_put_back: bool,
+}
+
+/// A transaction under way.
+pub(super) struct Flight {
+    parts: Vec<(i32, u64, Pending)>,
+    state_bytes: usize,
+}
+
+impl Owned {
+    pub fn assigned(epoch: u64) -> Self {
+        Self {
+            epoch,
+            stage: Stage::Assigned,
+            failures: 0,
+            work: None,
+        }
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    pub fn work(&self) -> Option<&Work> {
+        self.work.as_ref()
+    }
+
+    pub fn step(&mut self, next: Stage, observer: &mut impl Observer) {
+        let from = self.stage;
+        check(observer, 1, from.may_become(next), || {
+            format!("{} became {}", from.name(), next.name())
+        });
+        self.stage = next;
+    }
+}
+
+impl Work {
+    pub fn new(rebuilt: Rebuilt) -> Self {
+        let state = rebuilt.state;
+        Self {
+            pending: Pending::default(),
+            homes_offset: rebuilt.homes_offset,
+            at_end: false,
+            credit: 0.0,
+            committed_offset: state.next_offset(),
+            committed_clock: state.clock(),
+            replay_offset: 0,
+            was_put_back: false,
+            state,
+        }
+    }
+}
+
+impl Flight {
+    pub fn weight(&self) -> usize {
+        self.parts.iter().map(|(_, _, part)| part.weight()).sum()
+    }
+
+    pub fn carries(&self, partition: i32, epoch: u64) -> bool {
+        self.parts.iter().any(|part| (part.0, part.1) == (partition, epoch))
+    }
+}
+
+impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R, C, O> {
+    /// Takes in what became of the transaction under way.
+    pub(super) fn verdict(&mut self, now: Now) -> Result<(), EngineError> {
+        let Some(verdict) = self.commits.poll()? else {
+            return Ok(());
+        };
+        let flight = self.flight.take();
+        check(&mut self.observer, 3, flight.is_some(), || {
+            format!("{verdict:?} without a transaction")
+        });
+        let Some(flight) = flight else {
+            return Ok(());
+        };
+        self.ended = now.millis;
+        let (mut records, mut raised) = ([0; 3], Vec::new());
+        for (_, _, part) in &flight.parts {
+            let (count, _) = part.figures();
+            records.iter_mut().zip(count).for_each(|(sum, more)| *sum += more);
+            raised.extend_from_slice(part.raised());
+        }
+        self.observer.observe(&Observation::Over {
+            verdict: &verdict,
+            records,
+            state_bytes: flight.state_bytes,
+            raised: &raised,
+        });
+        let mutation = self.settings.mutation;
+        let end = match &verdict {
+            Verdict::Unknown(_) if mutation == Some(Mutation::DoubtMeansAborted) => End::Aborted,
+            Verdict::Unknown(_) if mutation == Some(Mutation::DoubtMeansCommitted) => End::Committed,
+            Verdict::Aborted(_) if mutation == Some(Mutation::ForgetAborted) => End::Committed,
+            Verdict::Committed if mutation == Some(Mutation::RepeatCommitted) => End::Aborted,
+            Verdict::Committed => End::Committed,
+            Verdict::Aborted(_) => End::Aborted,
+            Verdict::Unknown(_) => End::Doubtful,
+        };
+        for (partition, epoch, part) in flight.parts {
+            let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.epoch == epoch) else {
+                continue;
+            };
+            match (&mut owned.work, end) {
+                (None, _) => {
+                    self.owned.remove(&partition);
+                }
+                (Some(work), End::Aborted) => {
+                    work.pending.put_back(part);
+                    work.was_put_back = true;
+                }
+                (Some(_), End::Doubtful) => self.give_up(partition),
+                (Some(work), End::Committed) => {
+                    work.was_put_back = false;
+                    let replay = work.replay_offset;
+                    self.observer.observe(&Observation::ReplayDistance {
+                        partition,
+                        records: u64::try_from(work.committed_offset - replay).unwrap_or(0),
+                        homes: work.state.unsaved_homes(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the state of a partition that is ahead of what is committed, nobody knows how far, and restores it.
+    fn give_up(&mut self, partition: i32) {
+        self.source.pause(partition);
+        self.step(partition, Stage::Lost);
+        if let Some(owned) = self.owned.get_mut(&partition) {
+            owned.work = None;
+            owned.epoch = self.next_epoch;
+            self.next_epoch += 1;
+        }
+        self.step(partition, Stage::Assigned);
+    }
+
+    /// Begins a transaction, if there is something to commit and it is time.
+    pub(super) fn commit(&mut self, now: Now) {
+        if self.flight.is_some() || !self.commits.is_idle() {
+            return;
+        }
+        let pending = || self.owned.values().filter_map(Owned::work).map(|work| &work.pending);
+        let is_due = |since: u64, interval: u64| now.millis.saturating_sub(since) >= interval;
+        let speaks = pending().any(Pending::speaks) && is_due(self.ended, self.settings.commit_interval_ms);
+        let progressed = pending().any(|pending| pending.progressed);
+        if !(speaks || progressed && is_due(self.began, self.settings.offsets_interval_ms)) {
+            return;
+        }
+        let Some(membership) = self.source.membership() else {
+            return;
+        };
+        let (mut parts, mut offsets, mut state_bytes) = (Vec::new(), Vec::new(), 0);
+        for partition in self.owned.keys().copied().collect::<Vec<_>>() {
+            if let Some((epoch, part, offset)) = self.part(partition) {
+                state_bytes += part.figures().1 + offset.metadata.to_string().len();
+                parts.push((partition, epoch, part));
+                offsets.push(offset);
+            }
+        }
+        if self.settings.mutation == Some(Mutation::MetadataOfWrongPartition) && offsets.len() > 1 {
+            let metadata: Vec<_> = offsets.iter().map(|offset| offset.metadata.clone()).collect();
+            for (place, offset) in offsets.iter_mut().enumerate() {
+                offset.metadata = metadata[(place + 1) % metadata.len()].clone();
+            }
+        }
+        let records = parts.iter().flat_map(|(partition, _, part)| part.records(*partition));
+        self.commits.start(Transaction {
+            records: records.collect(),
+            offsets,
+            membership,
+        });
+        self.began = now.millis;
+        self.flight = Some(Flight { parts, state_bytes });
+    }
+
+    /// What one partition puts into the next transaction.
+    fn part(&mut self, partition: i32) -> Option<(u64, Pending, CommitOffset)> {
+        let owned = self.owned.get_mut(&partition)?;
+        let (epoch, stage) = (owned.epoch, owned.stage);
+        let work = owned.work.as_mut().filter(|work| work.pending.progressed)?;
+        let (settings, observer) = (&self.settings, &mut self.observer);
+        check(observer, 4, stage == Stage::Live, || {
+            format!("partition {partition} is {}", stage.name())
+        });
+        let next_offset = work.state.next_offset();
+        let stamp = Stamp {
+            deployment: self.deployment.number(),
+            offset: match settings.mutation {
+                Some(Mutation::CheckpointWithoutOffset) => 0,
+                _ => next_offset,
+            },
+        };
+        work.credit = work.credit.min(MAX_STATE_BYTES);
+        let mut spent = store(work, stamp, work.credit as i64);
+        let mut replay = work.state.replay_point();
+        let too_far = |from: i64| u64::try_from(next_offset - from).unwrap_or(0) > settings.max_replay_records;
+        while work.at_end && too_far(replay.offset) && (spent as f64) < MAX_STATE_BYTES {
+            spent += store(work, stamp, STATE_STEP_BYTES);
+            replay = work.state.replay_point();
+        }
+        work.credit -= spent as f64;
+        drop_states_by_mistake(&mut work.pending, settings.mutation);
+
+        let clock = work.state.clock();
+        check(observer, 5, next_offset >= work.committed_offset && clock >= work.committed_clock, || {
+            format!("from {} to {next_offset}, from {} to {clock}", work.committed_offset, work.committed_clock)
+        });
+        check(observer, 6, (work.replay_offset..=next_offset).contains(&replay.offset), || {
+            format!("replay from {} after {}, commit at {next_offset}", replay.offset, work.replay_offset)
+        });
+        check(observer, 7, work.state.urgent_homes() == 0, || {
+            format!("{} homes are not stored", work.state.urgent_homes())
+        });
+        (work.committed_offset, work.committed_clock, work.replay_offset) = (next_offset, clock, replay.offset);
+        let pending = std::mem::take(&mut work.pending);
+        let offset = CommitOffset {
+            partition,
+            next_offset: match settings.mutation {
+                Some(Mutation::OffsetOffByOne) => next_offset - 1,
+                Some(Mutation::OffsetTooFar) => next_offset + 1,
+                _ => next_offset,
+            },
+            metadata: CommitMetadata {
+                clock,
+                homes_offset: work.homes_offset,
+                replay,
+                homes: work.state.arena().len() as u64,
+                partitions: self.deployment.partitions,
+                cluster: self.deployment.cluster.clone(),
+            },
+            inputs: pending.inputs().to_vec(),
+        };
+        Some((epoch, pending, offset))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Committed,
+    Aborted,
+    Doubtful,
+}
+
+/// Adds states to what is pending; answers their bytes.
+fn store(work: &mut Work, stamp: Stamp, budget: i64) -> usize {
+    let checkpoints = work.state.checkpoints(stamp, budget);
+    let bytes = checkpoints.iter().map(|checkpoint| checkpoint.bytes.len()).sum();
+    work.pending.store(checkpoints);
+    bytes
+}
+
+fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
+    let homes: Vec<Vec<u8>> = match mutation {
+        Some(Mutation::AlertWithoutCheckpoint) => {
+            let keys = pending.spoken().iter().filter_map(|record| record.key.clone());
+            keys.collect()
+        }
+        Some(Mutation::ProfileWithoutCheckpoint) => {
+            let homes = pending.inputs().iter().filter_map(|input| match input {
+                SideInput::Home { household, .. } => Some(household.as_bytes().to_vec()),
+                SideInput::Clock { .. } => None,
+            });
+            homes.collect()
+        }
+        _ => return,
+    };
+    homes.iter().for_each(|home| pending.unstore(home));
+}

@@ -1,0 +1,134 @@
+//! What a partition has done and not yet committed.
+
+use std::collections::BTreeMap;
+
+use super::deployment::Deployment;
+use super::outgoing::{OutRecord, Output};
+use crate::model::{AlertKind, AlertState, EventTime};
+use crate::partition::{Checkpoint, Effects};
+
+/// Something besides readings that a partition took in, and between which readings. No log holds that order, so each
+/// commit fixes it: what it changed is among the states that are stored with the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SideInput {
+    /// A record of the homes topic.
+    Home {
+        /// The next reading when it was taken.
+        before: i64,
+        /// Its offset.
+        offset: i64,
+        /// The home.
+        household: Box<str>,
+    },
+    /// Time passed, and made somebody speak.
+    Clock {
+        /// The next reading when it did.
+        before: i64,
+        /// Up to when.
+        to: EventTime,
+    },
+}
+
+/// Work of one partition that belongs in its next transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    /// Alerts and dead letters, in order.
+    records: Vec<OutRecord>,
+    /// States of homes; the latest of each.
+    states: BTreeMap<Box<str>, Vec<u8>>,
+    raised: Vec<(AlertKind, Option<EventTime>)>,
+    inputs: Vec<SideInput>,
+    /// Whether there is anything to commit, be it only an offset.
+    pub progressed: bool,
+}
+
+impl Pending {
+    /// Adds what a batch, or the passing of time, did.
+    pub fn add(&mut self, effects: Effects, deployment: &Deployment, partition: i32) {
+        for decided in effects.alerts {
+            if decided.alert.state == AlertState::Raised {
+                self.raised.push((decided.alert.kind, decided.record_timestamp));
+            }
+            self.records
+                .push(OutRecord::alert(decided.alert, &deployment.source, partition));
+        }
+        for letter in effects.dead_letters {
+            self.records
+                .push(OutRecord::dead_letter(letter, &deployment.readings, partition));
+        }
+        self.progressed = true;
+    }
+
+    /// Notes something that came from beside the readings.
+    pub fn note(&mut self, input: SideInput) {
+        self.inputs.push(input);
+        self.progressed = true;
+    }
+
+    /// Adds states to be stored.
+    pub fn store(&mut self, checkpoints: Vec<Checkpoint>) {
+        for Checkpoint { household, bytes } in checkpoints {
+            self.states.insert(household, bytes);
+        }
+    }
+
+    /// Takes a state out again.
+    pub fn unstore(&mut self, household: &[u8]) {
+        self.states.retain(|known, _| known.as_bytes() != household);
+    }
+
+    /// Puts what an aborted transaction carried before what came since.
+    pub fn put_back(&mut self, mut earlier: Self) {
+        earlier.records.append(&mut self.records);
+        earlier.states.append(&mut self.states);
+        earlier.raised.append(&mut self.raised);
+        earlier.inputs.append(&mut self.inputs);
+        earlier.progressed = true;
+        *self = earlier;
+    }
+
+    /// Alerts and dead letters wait for somebody.
+    pub fn speaks(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// Records that wait.
+    pub fn weight(&self) -> usize {
+        self.records.len() + self.states.len()
+    }
+
+    /// Alerts and dead letters, in order.
+    pub fn spoken(&self) -> &[OutRecord] {
+        &self.records
+    }
+
+    /// What came from beside the readings.
+    pub fn inputs(&self) -> &[SideInput] {
+        &self.inputs
+    }
+
+    /// Alerts raised, with the Kafka timestamps of the readings that brought them.
+    pub fn raised(&self) -> &[(AlertKind, Option<EventTime>)] {
+        &self.raised
+    }
+
+    /// All records, as they are written.
+    pub fn records(&self, partition: i32) -> impl Iterator<Item = OutRecord> + '_ {
+        let states = self.states.iter().map(move |(household, bytes)| {
+            let checkpoint = Checkpoint {
+                household: household.clone(),
+                bytes: bytes.clone(),
+            };
+            OutRecord::state(checkpoint, partition)
+        });
+        self.records.iter().cloned().chain(states)
+    }
+
+    /// How many alerts, dead letters and states; and the bytes of the states.
+    pub fn figures(&self) -> ([usize; 3], usize) {
+        let count = |output| self.records.iter().filter(|record| record.output == output).count();
+        let bytes = self.states.iter().map(|(household, bytes)| household.len() + bytes.len()).sum();
+        let records = [count(Output::Alerts), count(Output::DeadLetters), self.states.len()];
+        (records, bytes)
+    }
+}

@@ -1,0 +1,292 @@
+//! A partition rebuilt up to its committed offset, whoever reads the topics for it.
+//!
+//! Operation, for a shell: [`Rebuild::plan`] from what the group has committed; [`Rebuild::stored`] for each record of
+//! the partition's state topic up to the end that it has now; [`Rebuild::home`] for the homes topic where
+//! [`Rebuild::homes_until`] asks for it; [`Rebuild::replay`] for the readings of [`Rebuild::range`]; [`Rebuild::finish`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::deployment::Deployment;
+use super::home_record;
+use super::metadata::{CommitMetadata, MetadataError};
+use super::mutation::Mutation;
+use super::ports::LogRecord;
+use crate::home::SnapshotError;
+use crate::model::RawRecord;
+use crate::partition::{Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
+
+/// A partition cannot be rebuilt from what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RebuildError {
+    /// The log is shorter than what was read of it.
+    #[error(
+        "the committed offset {committed} lies beyond the end of {topic}/{partition} ({end}): the topic was made anew, or \
+         this is another cluster; take another group, or set this group's offsets"
+    )]
+    BeyondEnd {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: i32,
+        /// The offset committed.
+        committed: i64,
+        /// The end of the log.
+        end: i64,
+    },
+    /// Offsets were copied from another cluster.
+    #[error(
+        "the group's offsets are of cluster {found}, and this is cluster {here}: offsets of one cluster mean nothing in \
+         another; take another group and let it read the topic from the beginning"
+    )]
+    OtherCluster {
+        /// The cluster of the offsets.
+        found: Arc<str>,
+        /// The cluster of the connection.
+        here: Arc<str>,
+    },
+    /// The topic has more partitions than it had.
+    #[error(
+        "the group's offsets are of a topic of {found} partitions, and {topic} has {here}: homes have moved away from their \
+         history; see \"Changing the number of partitions\" in docs/operations.md"
+    )]
+    OtherPartitions {
+        /// The topic.
+        topic: Arc<str>,
+        /// Its partitions at the last commit.
+        found: i32,
+        /// Its partitions now.
+        here: i32,
+    },
+    /// The state topic is that of another deployment.
+    #[error(
+        "the state topic holds states of another cluster, group, readings topic or number of partitions (deployment \
+         {found:08x}, not {here:08x}): give this group a state topic of its own (kafka.topics.state)"
+    )]
+    ForeignState {
+        /// The deployment found.
+        found: u32,
+        /// This one.
+        here: u32,
+    },
+    /// States that were stored are gone.
+    #[error("{found} of the {expected} homes known at the last commit are in the state topic and the readings since")]
+    StateMissing {
+        /// Homes at the last commit.
+        expected: u64,
+        /// Homes found.
+        found: u64,
+    },
+    /// A mistake in tapwatch.
+    #[error("a rebuilt home cannot be moved: {0}")]
+    Snapshot(#[from] SnapshotError),
+}
+
+/// What was rebuilt.
+pub struct Rebuilt {
+    /// The partition at its committed offset.
+    pub state: Box<Partition>,
+    /// The next offset of the homes topic.
+    pub homes_offset: i64,
+    /// Readings that retention removed before they were judged.
+    pub lost: u64,
+    /// Readings that retention removed before every home's stored state included them.
+    pub lost_to_state: u64,
+    /// Homes whose stored state could not be read and that were rebuilt from the readings.
+    pub unreadable: usize,
+    /// Whether everything was rebuilt from the first retained reading.
+    pub from_scratch: bool,
+}
+
+/// A partition on its way back.
+pub struct Rebuild {
+    deployment: Deployment,
+    recovery: Recovery,
+    metadata: Option<CommitMetadata>,
+    first: i64,
+    until: i64,
+    homes_offset: i64,
+    begun: bool,
+    mutation: Option<Mutation>,
+}
+
+impl Rebuild {
+    /// Decides where to begin. `committed` is the group's offset with its metadata; `retained` the readings from the
+    /// first retained one to the end. Metadata of another program or an older version is told to `warn`, and everything
+    /// is rebuilt from the first retained reading.
+    ///
+    /// # Errors
+    /// Every way in which offsets and log do not belong together.
+    pub fn plan(
+        rules: Arc<Rules>,
+        deployment: &Deployment,
+        partition: i32,
+        committed: Option<(i64, &str)>,
+        retained: Range<i64>,
+        mut warn: impl FnMut(&MetadataError),
+    ) -> Result<Self, RebuildError> {
+        if let Some((committed, _)) = committed
+            && committed > retained.end
+        {
+            return Err(RebuildError::BeyondEnd {
+                topic: Arc::clone(&deployment.readings),
+                partition,
+                committed,
+                end: retained.end,
+            });
+        }
+        let metadata = committed.and_then(|(_, text)| {
+            let metadata: Result<CommitMetadata, _> = text.parse();
+            metadata.inspect_err(|error| warn(error)).ok()
+        });
+        if let Some(metadata) = &metadata {
+            if metadata.cluster != deployment.cluster {
+                return Err(RebuildError::OtherCluster {
+                    found: Arc::clone(&metadata.cluster),
+                    here: Arc::clone(&deployment.cluster),
+                });
+            }
+            if metadata.partitions != deployment.partitions {
+                return Err(RebuildError::OtherPartitions {
+                    topic: Arc::clone(&deployment.readings),
+                    found: metadata.partitions,
+                    here: deployment.partitions,
+                });
+            }
+        }
+        Ok(Self {
+            deployment: deployment.clone(),
+            recovery: Recovery::new(rules),
+            homes_offset: metadata.as_ref().map_or(0, |metadata| metadata.homes_offset),
+            metadata,
+            first: retained.start,
+            until: committed.map_or(retained.start, |(offset, _)| offset),
+            begun: false,
+            mutation: None,
+        })
+    }
+
+    /// The same, with a mistake.
+    #[must_use]
+    pub fn mutated(mut self, mutation: Option<Mutation>) -> Self {
+        self.mutation = mutation;
+        self
+    }
+
+    /// Does without what is stored: everything is rebuilt from the first retained reading.
+    #[must_use]
+    pub fn from_scratch(mut self) -> Self {
+        self.metadata = None;
+        self
+    }
+
+    /// Takes a record of the state topic.
+    ///
+    /// # Errors
+    /// [`RebuildError::ForeignState`]. A state that cannot be read is told to `warn`, and its home is rebuilt.
+    pub fn stored(&mut self, record: LogRecord<'_>, mut warn: impl FnMut(&SnapshotError)) -> Result<(), RebuildError> {
+        if self.metadata.is_none() {
+            return Ok(());
+        }
+        let Some(household) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else {
+            warn(&SnapshotError::NotASnapshot);
+            return Ok(());
+        };
+        let here = self.deployment.number();
+        match self.recovery.stored(household, record.value, here) {
+            StoredOutcome::Taken => Ok(()),
+            StoredOutcome::Foreign { deployment: found } => Err(RebuildError::ForeignState { found, here }),
+            StoredOutcome::Unreadable(error) => {
+                warn(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything stored has been taken: the homes topic is to be read up to this offset, `None` for its end, before
+    /// the readings; an empty range where what is stored holds all of it.
+    pub fn homes_until(&self) -> Option<i64> {
+        match (&self.metadata, self.recovery.unreadable()) {
+            (None, _) => None,
+            (Some(_), 0) => Some(0),
+            (Some(metadata), _) => Some(metadata.homes_offset),
+        }
+    }
+
+    /// Takes a record of the homes topic. One that names what does not exist leaves the home as it was.
+    pub fn home(&mut self, offset: i64, record: LogRecord<'_>) -> Result<(), String> {
+        self.begin();
+        if self.metadata.is_none() {
+            self.homes_offset = offset + 1;
+        }
+        let (household, record) = home_record(record)?;
+        self.recovery
+            .home(&household, record.as_ref())
+            .map_err(|error| error.to_string())
+    }
+
+    /// The readings to replay.
+    pub fn range(&mut self) -> Range<i64> {
+        self.begin();
+        self.recovery.from()..self.until
+    }
+
+    /// Takes readings, in the order of their offsets; those beyond the range are left.
+    pub fn replay<'a>(&mut self, batch: impl IntoIterator<Item = RawRecord<'a>>) {
+        self.begin();
+        let until = self.until;
+        self.recovery
+            .replay(batch.into_iter().filter(|record| record.offset < until));
+    }
+
+    /// The partition as it was at its last commit.
+    ///
+    /// # Errors
+    /// [`RebuildError::StateMissing`] when stored states are gone: [`Rebuild::from_scratch`] is left then.
+    pub fn finish(mut self) -> Result<Rebuilt, RebuildError> {
+        self.begin();
+        let from_scratch = self.metadata.is_none();
+        let unreadable = self.recovery.unreadable();
+        let replayed_from = self.metadata.as_ref().map_or(self.first, |metadata| metadata.replay.offset);
+        let clock = self.metadata.as_ref().map(|metadata| metadata.clock).unwrap_or_default();
+        let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
+        let state = self.recovery.finish(self.until, clock)?;
+        let found = state.arena().len() as u64;
+        let lost_to_state = u64::try_from(self.first.min(self.until) - replayed_from).unwrap_or(0);
+        if found < expected && lost_to_state == 0 {
+            return Err(RebuildError::StateMissing { expected, found });
+        }
+        let homes_offset = match self.mutation {
+            Some(Mutation::ForgetHomesOffset) => 0,
+            _ => self.homes_offset,
+        };
+        Ok(Rebuilt {
+            state: Box::new(state),
+            homes_offset,
+            lost: u64::try_from(self.first - self.until).unwrap_or(0),
+            lost_to_state,
+            unreadable,
+            from_scratch,
+        })
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let point = self.metadata.as_ref().map(|metadata| match self.mutation {
+            Some(Mutation::ReplayFromCommit) => ReplayPoint {
+                offset: self.until,
+                ..metadata.replay
+            },
+            Some(Mutation::ReplayClockOfCommit) => ReplayPoint {
+                log_clock: metadata.clock,
+                ..metadata.replay
+            },
+            _ => metadata.replay,
+        });
+        self.recovery.begin(point, self.first);
+    }
+}
