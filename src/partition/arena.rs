@@ -128,8 +128,6 @@ pub struct Slot {
     pub open: u8,
     /// Whether a deadline is on the heap.
     pub scheduled: bool,
-    /// Whether the programme has changed since the home last spoke.
-    pub rules_changed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,13 +137,15 @@ pub struct NamedMeter {
 }
 
 impl Slot {
-    pub fn set_profile(&mut self, profile: Profile) {
-        if profile.programme != self.profile.programme {
-            // Other rules: what was met under the old ones says nothing. The usage stays.
-            self.rules_changed = true;
+    /// Puts the home under other names; whether its rules are others now.
+    pub fn set_profile(&mut self, profile: Profile) -> bool {
+        let changes = profile.programme != self.profile.programme;
+        if changes {
+            // What was met under the old rules says nothing. The usage stays.
             self.home.change(|state| state.detectors = DetectorStates::default());
         }
         self.profile = profile;
+        changes
     }
 
     /// The place of meter `name` among this home's meters; a new name gets the next place. `None` beyond the limit.

@@ -179,11 +179,13 @@ impl Partition {
         if record.is_some_and(|record| record.erase) {
             self.erase(index, &mut effects);
         }
-        let slot = self.arena.slot_mut(index);
-        slot.set_profile(profile);
-        // Under other rules its deadline may be nearer than the one noted.
-        slot.scheduled = false;
+        if self.arena.slot_mut(index).set_profile(profile) {
+            // A detector that fails here fails on the next reading too, and is reported with it.
+            let _ = self.reconcile(index, None, self.clock, Some(rules_changed), &mut effects);
+        }
         self.unsaved.urge(index);
+        // Under other rules its deadline may be nearer than the one noted.
+        self.arena.slot_mut(index).scheduled = false;
         self.schedule(index, self.clock);
         Ok(effects)
     }
@@ -220,6 +222,11 @@ impl Partition {
     /// How many homes a restart would have to bring up to date.
     pub fn unsaved_homes(&self) -> usize {
         self.unsaved.len()
+    }
+
+    /// Memory taken by all homes, in bytes, without unused capacity.
+    pub fn bytes(&self) -> usize {
+        self.arena.bytes() + self.unsaved.bytes()
     }
 
     /// How many homes must be stored with the next commit.
@@ -299,7 +306,7 @@ impl Partition {
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
             if voice == Voice::Aloud {
-                if let Err(message) = self.reconcile(index, record.timestamp, clock, effects) {
+                if let Err(message) = self.reconcile(index, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);
                 }
                 self.schedule(index, clock);
@@ -322,7 +329,8 @@ impl Partition {
         if arrival <= self.log_clock {
             return false;
         }
-        let is_jump = self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
+        let is_jump =
+            self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
         let confirms =
             self.log_jump > EventTime::ZERO && arrival > self.log_jump && arrival.since(self.log_jump) <= DAY;
         if is_jump && !confirms {
@@ -350,7 +358,7 @@ impl Partition {
                 if self.next_deadline(index, deadline) == Some(deadline) {
                     let after = deadline.plus(1);
                     // A detector that fails here fails on the next reading too, and is reported with it.
-                    let _ = self.reconcile(index, None, after, effects);
+                    let _ = self.reconcile(index, None, after, None, effects);
                     self.schedule(index, after);
                 } else {
                     self.schedule(index, deadline);
@@ -380,7 +388,8 @@ impl Partition {
     }
 
     /// Compares what the detectors say at `now` with what was said, and writes the difference. What was said is in no
-    /// reading, so the home is among the next checkpoints.
+    /// reading, so the home is among the next checkpoints. `because` has the words where something else than water or
+    /// its absence ends an alert.
     ///
     /// # Errors
     /// The message of a detector that panicked; nothing is said then, and nothing changes.
@@ -389,6 +398,7 @@ impl Partition {
         index: u32,
         timestamp: Option<EventTime>,
         now: EventTime,
+        because: Option<fn() -> Explanation>,
         effects: &mut Effects,
     ) -> Result<(), String> {
         let slot = self.arena.slot(index);
@@ -404,8 +414,8 @@ impl Partition {
             }
             for Transition { state: record, case } in decide(self.cases.get(&(index, *kind)), finding.as_ref()) {
                 let decided_at = decided_at(slot, finding.as_ref(), &case, record);
-                let words = if slot.rules_changed && record == AlertState::Resolved {
-                    rules_changed()
+                let words = if let Some(because) = because.filter(|_| record == AlertState::Resolved) {
+                    because()
                 } else {
                     let view = HomeView {
                         now: decided_at,
@@ -427,9 +437,7 @@ impl Partition {
         for (kind, record, case, decided_at, words) in said {
             self.say(index, kind, record, case, decided_at, words, timestamp, effects);
         }
-        let slot = self.arena.slot_mut(index);
-        slot.open = open;
-        slot.rules_changed = false;
+        self.arena.slot_mut(index).open = open;
         Ok(())
     }
 
@@ -501,13 +509,13 @@ fn decided_at(slot: &Slot, finding: Option<&Finding>, case: &Case, state: AlertS
     }
 }
 
-/// Why an alert is resolved that only the rules of another programme had raised.
+/// Why an alert is resolved that the rules of another programme had raised.
 fn rules_changed() -> Explanation {
     Explanation {
         reason: "programme_changed",
         text: BothLanguages {
-            en: "The home is in another programme now, and its rules are not met.".into(),
-            zh: "该户已转入另一项目，其规则未触发。".into(),
+            en: "The home is in another programme now; its rules are judged from the next reading on.".into(),
+            zh: "该户已转入另一项目，自下一次读数起按新规则判断。".into(),
         },
         ..Explanation::default()
     }

@@ -13,7 +13,7 @@ use super::effects::Effects;
 use super::rules::{Rules, UnknownName};
 use super::{Partition, Voice};
 use crate::home::SnapshotError;
-use crate::ingest::decode;
+use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{EventTime, HomeRecord, RawRecord};
 
 /// A partition on its way back.
@@ -108,7 +108,11 @@ impl Recovery {
         let state = &mut self.state;
         // What stored homes had heard says nothing of the time at which replay begins.
         (state.log_clock, state.log_jump) = (point.log_clock, point.jump);
-        state.clock = if self.from_scratch { EventTime::ZERO } else { point.log_clock };
+        state.clock = if self.from_scratch {
+            EventTime::ZERO
+        } else {
+            point.log_clock
+        };
         state.deadlines.clear();
         state.next_offset = point.offset.max(first);
     }
@@ -150,32 +154,37 @@ impl Recovery {
         }
         self.state.unsaved.mark(self.state.here());
         for record in batch {
+            let arrived = decode(&record, &self.state.rules.ingest);
             if let Some(anew) = &mut self.anew {
                 let is_theirs = record
                     .key
                     .and_then(|key| std::str::from_utf8(key).ok())
                     .is_some_and(|key| self.unreadable.contains(key));
-                anew.apply(is_theirs.then_some(record));
+                if is_theirs {
+                    anew.apply([record]);
+                } else if let Ok(arrived) = &arrived {
+                    // The log's time is that of all homes.
+                    anew.keep_time(arrived.arrival, &mut Effects::default());
+                }
             }
-            self.replay_one(&record);
+            if record.offset >= self.state.next_offset {
+                self.replay_one(&record, arrived);
+            }
         }
     }
 
-    fn replay_one(&mut self, record: &RawRecord<'_>) {
+    fn replay_one(&mut self, record: &RawRecord<'_>, arrived: Result<Arrived<'_>, Rejection>) {
         let state = &mut self.state;
-        if record.offset < state.next_offset {
-            return;
-        }
         state.next_offset = record.offset + 1;
         state.applied += 1;
-        let Ok(arrived) = decode(record, &state.rules.ingest) else {
+        // What is no reading was said when it was first met.
+        let Ok(arrived) = arrived else {
             return;
         };
         state.keep_log_time(arrived.arrival);
         let slot = state.arena.find(&arrived.reading.household);
         let held = slot.and_then(|slot| self.held.get(slot as usize)).copied().unwrap_or(0);
         if record.offset >= held {
-            // What was wrong with it was said when it was first applied.
             let _ = state.take(&arrived, record, Voice::Silent, &mut Effects::default());
         }
     }

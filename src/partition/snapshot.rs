@@ -22,7 +22,6 @@ struct HomeSnapshot {
     heard: EventTime,
     arrived: EventTime,
     jump: EventTime,
-    rules_changed: bool,
     cases: Vec<(AlertKind, Case)>,
 }
 
@@ -69,7 +68,6 @@ impl Partition {
             heard: slot.heard,
             arrived: slot.arrived,
             jump: slot.jump,
-            rules_changed: slot.rules_changed,
             cases: cases.collect(),
         };
         let Stamp { deployment, offset } = stamp;
@@ -115,7 +113,6 @@ impl Partition {
         slot.profile = profile;
         slot.home = home.home;
         slot.meters = home.meters.map(Box::new);
-        slot.rules_changed = home.rules_changed;
         (slot.heard, slot.arrived, slot.jump, slot.open) = (home.heard, home.arrived, home.jump, open);
         self.log_clock = self.log_clock.max(home.heard).max(home.arrived);
         self.clock = self.clock.max(self.log_clock);

@@ -3,6 +3,7 @@
 mod homes;
 mod log;
 mod memory;
+mod recovery;
 mod silence;
 mod snapshots;
 

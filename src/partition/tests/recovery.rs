@@ -1,0 +1,212 @@
+//! Stored states and the readings since give the partition that was.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::log::{logs, states};
+use super::*;
+
+const DEPLOYMENT: u32 = 7;
+
+/// A partition with what it stored on its way, as a commit after each batch leaves it.
+struct Committed {
+    state: Partition,
+    stored: BTreeMap<Box<str>, Vec<u8>>,
+    point: ReplayPoint,
+}
+
+fn home(programme: &str) -> HomeRecord {
+    HomeRecord {
+        household_id: "h1".into(),
+        time_zone: None,
+        zone: Some("z".into()),
+        programme: Some(programme.into()),
+        erase: false,
+    }
+}
+
+impl Committed {
+    fn new() -> Self {
+        Self {
+            state: Partition::new(rules()),
+            stored: BTreeMap::new(),
+            point: ReplayPoint::default(),
+        }
+    }
+
+    fn commit(&mut self, budget: i64) {
+        let stamp = Stamp {
+            deployment: DEPLOYMENT,
+            offset: self.state.next_offset(),
+        };
+        for checkpoint in self.state.checkpoints(stamp, budget) {
+            self.stored.insert(checkpoint.household, checkpoint.bytes);
+        }
+        self.point = self.state.replay_point();
+    }
+
+    fn recover(&self, log: &[Record], damaged: Option<&str>) -> (Partition, usize) {
+        let mut recovery = Recovery::new(rules());
+        for (household, bytes) in &self.stored {
+            let mut bytes = bytes.clone();
+            if damaged == Some(household) {
+                *bytes.last_mut().expect("bytes") ^= 1;
+            }
+            recovery.stored(household, Some(&bytes), DEPLOYMENT);
+        }
+        recovery.begin(Some(self.point), 0);
+        let until = self.state.next_offset();
+        let from = recovery.from();
+        let replayed = (until - from) as usize;
+        recovery.replay(raw(&log[..until as usize], from));
+        let state = recovery.finish(until, self.state.clock()).expect("a partition");
+        (state, replayed)
+    }
+}
+
+fn raw(log: &[Record], from: i64) -> impl Iterator<Item = RawRecord<'_>> {
+    log.iter()
+        .enumerate()
+        .skip(from as usize)
+        .map(|(offset, record)| RawRecord {
+            offset: offset as i64,
+            timestamp: record.timestamp,
+            key: Some(&record.key),
+            value: Some(&record.value),
+        })
+}
+
+/// Everything that is said from here on, in order.
+fn future(state: &mut Partition, log: &[Record]) -> (Effects, Effects) {
+    let rest = apply(state, &log[state.next_offset() as usize..]);
+    (rest, state.advance(at(500)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    /// Wherever the log is cut into commits, and however few states each may store: what a restart puts together is the
+    /// partition that was, and it goes on saying the same, in the same order.
+    #[test]
+    fn a_recovered_partition_is_the_one_that_was(
+        log in logs(),
+        cuts in prop::collection::vec(0.0f64..1.0, 1..6),
+        budget in 0i64..3_000,
+        programme in prop::option::of(0usize..6),
+        damaged in any::<bool>(),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|share| (log.len() as f64 * share) as usize).collect();
+        cuts.sort_unstable();
+        let mut committed = Committed::new();
+        let mut from = 0;
+        for (number, cut) in cuts.iter().enumerate() {
+            apply(&mut committed.state, &log[from..*cut]);
+            if programme == Some(number) {
+                committed.state.set_home("h1", Some(&home("patient"))).expect("known names");
+            }
+            committed.commit(budget);
+            from = *cut;
+        }
+        // A home whose record is in no reading cannot be rebuilt from readings alone.
+        let damaged = (damaged && programme.is_none()).then_some("h0");
+        let (mut recovered, _) = committed.recover(&log, damaged);
+        prop_assert_eq!(states(&recovered), states(&committed.state));
+        prop_assert_eq!(recovered.clock(), committed.state.clock());
+        prop_assert_eq!(future(&mut recovered, &log), future(&mut committed.state, &log));
+        prop_assert_eq!(states(&recovered), states(&committed.state));
+    }
+
+    /// The rule of the oldest: with enough budget nothing is left to replay, and with none everything is.
+    #[test]
+    fn what_is_stored_need_not_be_replayed(log in logs()) {
+        let mut committed = Committed::new();
+        apply(&mut committed.state, &log);
+        committed.commit(i64::MAX);
+        prop_assert_eq!(committed.recover(&log, None).1, 0);
+        prop_assert_eq!(committed.state.unsaved_homes(), 0);
+    }
+}
+
+#[test]
+fn the_states_of_another_deployment_are_not_taken() {
+    let mut committed = Committed::new();
+    apply(&mut committed.state, &[hour("h1", 0, 1.0)]);
+    committed.commit(i64::MAX);
+    let mut recovery = Recovery::new(rules());
+    let outcome = recovery.stored("h1", Some(&committed.stored["h1"]), DEPLOYMENT + 1);
+    assert_eq!(outcome, StoredOutcome::Foreign { deployment: DEPLOYMENT });
+}
+
+#[test]
+fn a_later_state_takes_the_place_of_an_earlier_one_and_a_tombstone_of_both() {
+    let mut committed = Committed::new();
+    apply(&mut committed.state, &[hour("h1", 0, 1.0)]);
+    committed.commit(i64::MAX);
+    let early = committed.stored["h1"].clone();
+    let dry: Vec<_> = (1..9).map(|place| hour("h1", place, 0.0)).collect();
+    assert_eq!(
+        told(&apply(&mut committed.state, &dry)),
+        ["h1 inactivity Raised at 7 h"]
+    );
+    committed.commit(i64::MAX);
+    let mut recovery = Recovery::new(rules());
+    recovery.stored("h1", Some(&early), DEPLOYMENT);
+    recovery.stored("h1", Some(&committed.stored["h1"]), DEPLOYMENT);
+    assert_eq!(recovery.homes(), 1);
+    recovery.stored("h1", None, DEPLOYMENT);
+    recovery.begin(Some(committed.point), 0);
+    let state = recovery.finish(9, at(9)).expect("a partition");
+    assert_eq!(state.open_alerts(AlertKind::Inactivity), 0);
+}
+
+#[test]
+fn erasing_a_home_closes_its_alerts_and_forgets_it() {
+    let mut partition = Partition::new(rules());
+    let dry: Vec<_> = (0..9).map(|place| hour("h1", place, 0.0)).collect();
+    apply(&mut partition, &dry);
+    let fresh = Partition::new(rules()).set_home("h1", None).map(|_| ());
+    assert_eq!(fresh, Ok(()));
+    let record = HomeRecord {
+        erase: true,
+        ..home("watched")
+    };
+    let effects = partition.set_home("h1", Some(&record)).expect("known names");
+    assert_eq!(told(&effects), ["h1 inactivity Resolved at 9 h"]);
+    assert_eq!(effects.alerts[0].alert.reason, "erased");
+    let mut empty = Partition::new(rules());
+    empty.set_home("h1", Some(&home("watched"))).expect("known names");
+    assert_eq!(partition.snapshot(0), empty.snapshot(0));
+    assert_eq!(told(&partition.advance(at(900))), [] as [&str; 0]);
+}
+
+#[test]
+fn a_detector_that_panics_is_contained_and_its_record_kept_out() {
+    let poisoned = |panic_at_litres| {
+        Arc::new(Rules {
+            panic_at_litres,
+            ..(*rules()).clone()
+        })
+    };
+    let mut log: Vec<_> = (0..12).map(|place| hour("h1", place, 0.0)).collect();
+    log[3] = hour("h1", 3, 666.5);
+    log.push(hour("h2", 12, 1.0));
+    let mut partition = Partition::new(poisoned(Some(666.5)));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let effects = apply(&mut partition, &log);
+    std::panic::set_hook(hook);
+    let letters: Vec<_> = effects
+        .dead_letters
+        .iter()
+        .map(|letter| (letter.reason, letter.offset))
+        .collect();
+    assert_eq!(letters, [("detector_panicked", 3)]);
+    assert!(
+        effects.dead_letters[0].detail.contains("as the test asked"),
+        "{effects:?}"
+    );
+    // The use is in the home's usage all the same: the dry spell begins after it.
+    assert_eq!(told(&effects), ["h1 inactivity Raised at 10 h"]);
+    assert_eq!(partition.arena().len(), 2);
+}
