@@ -16,12 +16,15 @@ fn filled() -> Metrics {
     metrics.meter_events("rollover", 1);
     metrics.dead_letters("bad_json", 3);
     metrics.misplaced_homes(1);
-    metrics.input_lost_records(17);
+    metrics.input_lost_records("alerts", 17);
     metrics.alerts("inactivity", "raised", 2);
     metrics.event_to_alert("inactivity", Duration::from_secs(11 * 3600));
     metrics.arrival_to_alert("inactivity", Duration::from_millis(12));
     metrics.batch(500, Duration::from_millis(7));
-    metrics.commit("committed");
+    metrics.transaction("committed", 1_200);
+    metrics.set_replay_distance(3, 900, 40);
+    metrics.unreadable_states(1);
+    metrics.invariant_breach(5, 0);
     metrics.set_partitions("live", 2);
     metrics.replayed_records(10_000);
     metrics.rebalance("assigned");
@@ -83,8 +86,10 @@ fn labels_name_no_home() {
         "class",
         "code",
         "event",
+        "invariant",
         "kind",
         "le",
+        "lost_to",
         "outcome",
         "partition",
         "reason",

@@ -136,12 +136,13 @@ pub async fn play(stage: Stage, base: Settings, service_stop: Arc<AtomicBool>, p
     Ok(())
 }
 
-fn topic_names(kafka: &KafkaSettings) -> [&str; 4] {
+fn topic_names(kafka: &KafkaSettings) -> [&str; 5] {
     [
         &kafka.topics.readings,
         &kafka.topics.homes,
         &kafka.topics.alerts,
         &kafka.topics.dead_letter,
+        &kafka.topics.state,
     ]
 }
 

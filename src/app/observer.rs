@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::wall_clock;
 use crate::detect::KINDS;
-use crate::engine::{Observation, Observer};
+use crate::engine::{INVARIANTS, Observation, Observer, Rebuilt, Stage, Verdict};
 use crate::model::{Alert, AlertKind, AlertState, EventTime};
 use crate::partition::{Effects, Partition, ReadingState};
 use crate::telemetry::Metrics;
@@ -25,6 +25,9 @@ impl Telemetry {
         // From the start: a rate over a series that is not there yet says nothing.
         for state in ReadingState::ALL {
             metrics.readings(state.name(), 0);
+        }
+        for (invariant, _) in INVARIANTS {
+            metrics.invariant_breach(invariant, 0);
         }
         Self {
             metrics,
@@ -60,12 +63,12 @@ impl Telemetry {
             );
         }
         for decided in &effects.alerts {
-            self.alert(&decided.alert, decided.record_timestamp);
+            self.alert(&decided.alert);
         }
         self.survey(partition, state, !effects.alerts.is_empty());
     }
 
-    fn alert(&self, alert: &Alert, record_timestamp: Option<EventTime>) {
+    fn alert(&self, alert: &Alert) {
         let kind = alert.kind.name();
         self.metrics.alerts(kind, name_of(alert.state), 1);
         tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", name_of(alert.state));
@@ -73,9 +76,65 @@ impl Telemetry {
             let seconds = |n: u32| Duration::from_secs(u64::from(n));
             self.metrics
                 .event_to_alert(kind, seconds(alert.decided_at.since(alert.detected_at)));
-            if let Some(timestamp) = record_timestamp {
-                self.metrics
-                    .arrival_to_alert(kind, seconds(wall_clock().since(timestamp)));
+        }
+    }
+
+    fn live(&mut self, partition: i32, rebuilt: &Rebuilt) {
+        let (metrics, state) = (&self.metrics, &rebuilt.state);
+        metrics.set_replay_progress(partition, 1, 1);
+        metrics.replayed_records(state.applied());
+        metrics.unreadable_states(count(rebuilt.unreadable));
+        if rebuilt.lost > 0 {
+            metrics.input_lost_records("alerts", rebuilt.lost);
+            tracing::error!(
+                partition,
+                lost = rebuilt.lost,
+                "retention removed readings before they were judged; raise the topic's retention"
+            );
+        }
+        if rebuilt.lost_to_state > 0 {
+            metrics.input_lost_records("state", rebuilt.lost_to_state);
+            tracing::error!(
+                partition,
+                lost = rebuilt.lost_to_state,
+                "retention removed readings that stored states do not hold: homes have gaps there; raise the topic's \
+                 retention, or lower engine.max_replay_records"
+            );
+        }
+        if rebuilt.unreadable > 0 {
+            let homes = rebuilt.unreadable;
+            tracing::error!(partition, homes, "stored states could not be read; rebuilt from the readings");
+        }
+        tracing::info!(
+            partition,
+            homes = state.arena().len(),
+            offset = state.next_offset(),
+            replayed = state.applied(),
+            "partition is live"
+        );
+        self.survey(partition, state, true);
+    }
+
+    fn over(&self, verdict: &Verdict, state_bytes: usize, raised: &[(AlertKind, Option<EventTime>)]) {
+        let outcome = match verdict {
+            Verdict::Committed => "committed",
+            Verdict::Aborted(reason) => {
+                tracing::warn!(reason, "a transaction was aborted; what is still ours is published in the next");
+                "aborted"
+            }
+            Verdict::Unknown(reason) => {
+                tracing::warn!(reason, "the end of a transaction is in doubt; its partitions are restored");
+                "unknown"
+            }
+        };
+        self.metrics.transaction(outcome, count(state_bytes));
+        if *verdict == Verdict::Committed {
+            for (kind, timestamp) in raised {
+                if let Some(timestamp) = timestamp {
+                    let delay = wall_clock().since(*timestamp);
+                    self.metrics
+                        .arrival_to_alert(kind.name(), Duration::from_secs(u64::from(delay)));
+                }
             }
         }
     }
@@ -89,7 +148,6 @@ impl Telemetry {
             return;
         }
         self.surveyed.insert(partition, Instant::now());
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let silent = state.open_alerts(AlertKind::SilentMeter);
         self.metrics
             .set_homes(partition, count(state.arena().len()), count(silent));
@@ -98,6 +156,10 @@ impl Telemetry {
                 .set_open_alerts(kind.name(), partition, count(state.open_alerts(*kind)));
         }
     }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 fn name_of(state: AlertState) -> &'static str {
@@ -124,57 +186,31 @@ impl Observer for Telemetry {
                 }
                 self.survey(partition, state, false);
             }
-            Observation::Rebalanced { assigned, partitions } => {
-                metrics.rebalance(if assigned { "assigned" } else { "revoked" });
-                if !assigned {
+            Observation::Rebalanced { how, partitions } => {
+                metrics.rebalance(how);
+                if how != "assigned" {
                     partitions
                         .iter()
                         .for_each(|partition| metrics.drop_partition(*partition));
                 }
-                tracing::info!(
-                    ?partitions,
-                    "partitions {}",
-                    if assigned { "assigned" } else { "revoked" }
-                );
+                tracing::info!(?partitions, "partitions {how}");
             }
-            Observation::Lives {
-                waiting,
-                restoring,
-                live,
-            } => {
-                for (name, n) in [("waiting", waiting), ("restoring", restoring), ("live", live)] {
-                    metrics.set_partitions(name, u64::try_from(n).unwrap_or(u64::MAX));
+            Observation::Lives(counts) => {
+                for (stage, n) in Stage::ALL.iter().zip(counts) {
+                    metrics.set_partitions(stage.name(), count(n));
                 }
             }
             Observation::Restoring { partition, done, total } => {
                 metrics.set_replay_progress(partition, done, total);
                 tracing::info!(partition, done, total, "replaying silently up to the committed offset");
             }
-            Observation::Live { partition, state, lost } => {
-                metrics.set_replay_progress(partition, 1, 1);
-                metrics.replayed_records(state.applied());
-                if lost > 0 {
-                    metrics.input_lost_records(lost);
-                    tracing::error!(
-                        partition,
-                        lost,
-                        "retention removed readings before they were read; raise the topic's retention"
-                    );
-                }
-                tracing::info!(
-                    partition,
-                    homes = state.arena().len(),
-                    offset = state.next_offset(),
-                    "partition is live"
-                );
-                self.survey(partition, state, true);
-            }
+            Observation::Live { partition, rebuilt } => self.live(partition, rebuilt),
             Observation::RestoreFailed { partition, reason } => {
                 metrics.kafka_error("restore");
                 tracing::warn!(partition, reason, "a restore failed; it is tried again");
             }
             Observation::Misplaced { partition, homes } => {
-                metrics.misplaced_homes(u64::try_from(homes).unwrap_or(u64::MAX));
+                metrics.misplaced_homes(count(homes));
                 tracing::error!(
                     partition,
                     homes,
@@ -194,11 +230,26 @@ impl Observer for Telemetry {
                 tracing::warn!(
                     "{}",
                     if on {
-                        "too much is unconfirmed: reading stops"
+                        "too much waits to be committed: reading stops"
                     } else {
                         "reading goes on"
                     }
                 );
+            }
+            Observation::Over {
+                verdict,
+                state_bytes,
+                raised,
+                ..
+            } => self.over(verdict, state_bytes, raised),
+            Observation::ReplayDistance {
+                partition,
+                records,
+                homes,
+            } => metrics.set_replay_distance(partition, records, count(homes)),
+            Observation::Breach { invariant, found } => {
+                metrics.invariant_breach(invariant, 1);
+                tracing::error!(invariant, found, "an invariant of the engine is broken: please report this");
             }
         }
     }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 
 use super::observer::Telemetry;
-use crate::engine::Engine;
-use crate::kafka::{KafkaCommits, KafkaRestorer, KafkaSource, Outbox, TopicsError, join, wait_for_topics};
+use crate::engine::{Engine, EngineError, Now};
+use crate::kafka::{
+    InstanceName, KafkaCommits, KafkaRestorer, KafkaSource, TopicsError, deployment, join, wait_for_topics,
+};
 use crate::model::EventTime;
 use crate::settings::Validated;
 use crate::telemetry::{Health, Metrics, serve};
@@ -16,7 +18,7 @@ use crate::telemetry::{Health, Metrics, serve};
 /// An engine loop that has not turned for this long is not alive.
 const STALLED: Duration = Duration::from_secs(60);
 /// How long an orderly end may take.
-const FAREWELL: Duration = Duration::from_secs(30);
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// The wall clock, in whole seconds.
 pub fn wall_clock() -> EventTime {
@@ -27,6 +29,13 @@ pub fn wall_clock() -> EventTime {
         .ok()
         .and_then(EventTime::from_unix)
         .unwrap_or(EventTime::MAX)
+}
+
+fn clocks(began: Instant) -> Now {
+    Now {
+        wall: wall_clock(),
+        millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
 }
 
 /// The engine as it runs on Kafka.
@@ -91,41 +100,37 @@ impl Service {
         if !self.wait_for_kafka()? {
             return Ok(());
         }
-        let outbox = Outbox::default();
-        let member = join(&settings.kafka, &outbox, &self.metrics)?;
-        let source = KafkaSource::new(&settings.kafka, Arc::clone(&member))?;
-        let restorer = KafkaRestorer::new(&settings.kafka, Arc::clone(&self.validated.rules));
-        let commits = KafkaCommits::new(&settings.kafka, &settings.source, member, outbox, self.metrics.clone())?;
-        let (rules, engine) = (Arc::clone(&self.validated.rules), settings.engine.clone());
-        let mut engine = Engine::new(
-            rules,
-            engine,
-            source,
-            restorer,
-            commits,
-            Telemetry::new(self.metrics.clone()),
-        );
+        let kafka = &settings.kafka;
+        let deployment = deployment(kafka, &settings.source)?;
+        let name = InstanceName::claim(kafka);
+        let member = join(kafka, &name, &self.metrics)?;
+        let source = KafkaSource::new(kafka, Arc::clone(&member))?;
+        let rules = Arc::clone(&self.validated.rules);
+        let restorer = KafkaRestorer::new(kafka, rules, deployment.clone(), &self.metrics);
+        let commits = KafkaCommits::new(kafka, &name, &self.metrics)?;
+        let telemetry = Telemetry::new(self.metrics.clone());
+        let mut engine = Engine::new(deployment, settings.engine.clone(), source, restorer, commits, telemetry);
         tracing::info!(
-            group = settings.kafka.group_id,
-            topic = settings.kafka.topics.readings,
+            group = kafka.group_id,
+            topic = kafka.topics.readings,
+            instance = name.as_str(),
             "joining the group"
         );
         let outcome = self.turns(&mut engine, &mut turned);
         self.health.set_not_ready("stopping");
-        let partitions: Vec<i32> = engine.live().map(|(partition, _)| partition).collect();
-        let is_whole = engine.commits_mut().finish(&partitions, FAREWELL);
-        if is_whole {
-            tracing::info!("everything read is published and committed");
-        } else {
-            tracing::warn!("ending with records in flight: they are read and published again at the next start");
+        match Self::settle(&mut engine) {
+            Ok(true) => tracing::info!("everything read is published and committed"),
+            Ok(false) => tracing::warn!("ending before all was committed: the next start reads the rest again"),
+            Err(error) => tracing::warn!(%error, "ending before all was committed: the next start reads the rest again"),
         }
         outcome
     }
 
     fn turns(&self, engine: &mut KafkaEngine, turned: &mut impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
+        let began = Instant::now();
         while !self.is_stopped() {
             self.health.heartbeat(Instant::now());
-            engine.turn(wall_clock())?;
+            engine.turn(clocks(began))?;
             match engine.readiness() {
                 (_, 0) => self.health.set_not_ready("waiting for partitions of the group"),
                 (true, _) => self.health.set_ready(),
@@ -140,6 +145,18 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Commits what is done, as far as that can be had in some seconds.
+    fn settle(engine: &mut KafkaEngine) -> Result<bool, EngineError> {
+        let began = Instant::now();
+        while began.elapsed() < FAREWELL {
+            if engine.settle(clocks(began))? {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(false)
     }
 
     /// Waits for a broker and looks at the topics; false when it was told to stop meanwhile.

@@ -210,7 +210,7 @@ impl Settings {
     }
 
     /// Settings that are numbers between two others.
-    fn ranges(&self) -> [(&'static str, f64, f64, f64); 11] {
+    fn ranges(&self) -> [(&'static str, f64, f64, f64); 15] {
         let seconds = f64::from;
         let count = |n: usize| n as f64;
         [
@@ -263,6 +263,25 @@ impl Settings {
                 64.0,
             ),
             ("engine.max_in_flight", count(self.engine.max_in_flight), 1.0, 1e7),
+            (
+                "engine.commit_interval_ms",
+                self.engine.commit_interval_ms as f64,
+                0.0,
+                600_000.0,
+            ),
+            (
+                "engine.offsets_interval_ms",
+                self.engine.offsets_interval_ms as f64,
+                10.0,
+                600_000.0,
+            ),
+            ("engine.checkpoint_share", self.engine.checkpoint_share, 0.0, 1.0),
+            (
+                "engine.max_replay_records",
+                self.engine.max_replay_records as f64,
+                1.0,
+                1e12,
+            ),
             (
                 "engine.idle_grace_seconds",
                 seconds(self.engine.idle_grace_seconds),

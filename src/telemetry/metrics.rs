@@ -78,7 +78,7 @@ struct Families {
     meter_events: IntCounterVec,
     dead_letters: IntCounterVec,
     misplaced_homes: IntCounter,
-    input_lost_records: IntCounter,
+    input_lost_records: IntCounterVec,
     homes: IntGaugeVec,
     silent_homes: IntGaugeVec,
     alerts: IntCounterVec,
@@ -87,7 +87,12 @@ struct Families {
     arrival_to_alert: HistogramVec,
     batch_records: Histogram,
     batch_duration: Histogram,
-    commits: IntCounterVec,
+    transactions: IntCounterVec,
+    state_bytes: IntCounter,
+    replay_distance: IntGaugeVec,
+    unsaved_homes: IntGaugeVec,
+    unreadable_states: IntCounter,
+    invariant_breaches: IntCounterVec,
     partitions: IntGaugeVec,
     consumer_lag: IntGaugeVec,
     replay_progress: GaugeVec,
@@ -128,9 +133,10 @@ impl Metrics {
         self.0.misplaced_homes.inc_by(n);
     }
 
-    /// Records that retention deleted before they were read.
-    pub fn input_lost_records(&self, n: u64) {
-        self.0.input_lost_records.inc_by(n);
+    /// Records that retention deleted before they were judged (`alerts`), or before the stored state of their homes
+    /// included them (`state`).
+    pub fn input_lost_records(&self, lost_to: &'static str, n: u64) {
+        self.0.input_lost_records.with_label_values(&[lost_to]).inc_by(n);
     }
 
     /// The homes of a partition, and how many of them deliver nothing.
@@ -175,9 +181,28 @@ impl Metrics {
         self.0.batch_duration.observe(took.as_secs_f64());
     }
 
-    /// A commit of offsets ended this way: `ok` or `failed`.
-    pub fn commit(&self, outcome: &'static str) {
-        self.0.commits.with_label_values(&[outcome]).inc();
+    /// A transaction ended this way: `committed`, `aborted` or `unknown`; it carried so many bytes of states and offsets.
+    pub fn transaction(&self, outcome: &'static str, state_bytes: u64) {
+        self.0.transactions.with_label_values(&[outcome]).inc();
+        self.0.state_bytes.inc_by(state_bytes);
+    }
+
+    /// How many records a restart would replay, to bring how many homes up to date.
+    pub fn set_replay_distance(&self, partition: i32, records: u64, homes: u64) {
+        let partition = partition.to_string();
+        self.0.replay_distance.with_label_values(&[&partition]).set(whole(records));
+        self.0.unsaved_homes.with_label_values(&[&partition]).set(whole(homes));
+    }
+
+    /// Stored states that could not be read; their homes were rebuilt from the readings.
+    pub fn unreadable_states(&self, n: u64) {
+        self.0.unreadable_states.inc_by(n);
+    }
+
+    /// The engine's invariant of this number was found broken.
+    pub fn invariant_breach(&self, invariant: u8, n: u64) {
+        let series = self.0.invariant_breaches.with_label_values(&[invariant.to_string()]);
+        series.inc_by(n);
     }
 
     /// The partitions of this instance in this state: `restoring`, `live` … A state that none is in is set to 0.
@@ -226,6 +251,8 @@ impl Metrics {
             &families.silent_homes,
             &families.open_alerts,
             &families.consumer_lag,
+            &families.replay_distance,
+            &families.unsaved_homes,
         ] {
             drop_series(gauges, partition);
         }
@@ -268,8 +295,8 @@ impl Families {
                 "Input that could not be used and was set aside, by reason", "records", &["reason"]),
             misplaced_homes: counter("tapwatch_misplaced_homes_total",
                 "Homes whose records were seen in two partitions", "homes"),
-            input_lost_records: counter("tapwatch_input_lost_records_total",
-                "Input that retention deleted before it was read", "records"),
+            input_lost_records: counters("tapwatch_input_lost_records_total",
+                "Input that retention deleted before it was judged, or before a stored state held it", "records", &["lost_to"]),
             homes: gauges("tapwatch_homes", "Homes known", "homes", &[PARTITION]),
             silent_homes: gauges("tapwatch_silent_homes", "Homes whose meter delivers nothing", "homes", &[PARTITION]),
 
@@ -284,7 +311,16 @@ impl Families {
             batch_records: histogram("tapwatch_batch_records", "Size of the batches read", "records", &BATCH_RECORDS),
             batch_duration: histogram("tapwatch_batch_duration_seconds",
                 "Time to take a batch through the core", "seconds", &BATCH_DURATION),
-            commits: counters("tapwatch_commits_total", "Commits of offsets, by outcome", "commits", &["outcome"]),
+            transactions: counters("tapwatch_transactions_total", "Transactions, by outcome", "transactions", &["outcome"]),
+            state_bytes: counter("tapwatch_state_bytes_total", "Written for a restart: states of homes, and offsets", "bytes"),
+            replay_distance: gauges("tapwatch_replay_distance_records",
+                "What a restart would replay", "records", &[PARTITION]),
+            unsaved_homes: gauges("tapwatch_unsaved_homes",
+                "Homes that a restart would bring up to date by replay", "homes", &[PARTITION]),
+            unreadable_states: counter("tapwatch_unreadable_states_total",
+                "Stored states that could not be read, whose homes were rebuilt from the readings", "states"),
+            invariant_breaches: counters("tapwatch_invariant_breaches_total",
+                "Mistakes that the engine found in itself, by the number of the invariant", "breaches", &["invariant"]),
             partitions: gauges("tapwatch_partitions", "Partitions of this instance, by state", "partitions", &["state"]),
             consumer_lag: gauges("tapwatch_consumer_lag_records",
                 "Input between what is committed and the end of the partition", "records", &[PARTITION]),
