@@ -103,7 +103,11 @@ impl Telemetry {
         }
         if rebuilt.unreadable > 0 {
             let homes = rebuilt.unreadable;
-            tracing::error!(partition, homes, "stored states could not be read; rebuilt from the readings");
+            tracing::error!(
+                partition,
+                homes,
+                "stored states could not be read; rebuilt from the readings"
+            );
         }
         tracing::info!(
             partition,
@@ -119,11 +123,17 @@ impl Telemetry {
         let outcome = match verdict {
             Verdict::Committed => "committed",
             Verdict::Aborted(reason) => {
-                tracing::warn!(reason, "a transaction was aborted; what is still ours is published in the next");
+                tracing::warn!(
+                    reason,
+                    "a transaction was aborted; what is still ours is published in the next"
+                );
                 "aborted"
             }
             Verdict::Unknown(reason) => {
-                tracing::warn!(reason, "the end of a transaction is in doubt; its partitions are restored");
+                tracing::warn!(
+                    reason,
+                    "the end of a transaction is in doubt; its partitions are restored"
+                );
                 "unknown"
             }
         };
@@ -249,7 +259,11 @@ impl Observer for Telemetry {
             } => metrics.set_replay_distance(partition, records, count(homes)),
             Observation::Breach { invariant, found } => {
                 metrics.invariant_breach(invariant, 1);
-                tracing::error!(invariant, found, "an invariant of the engine is broken: please report this");
+                tracing::error!(
+                    invariant,
+                    found,
+                    "an invariant of the engine is broken: please report this"
+                );
             }
         }
     }

@@ -109,7 +109,14 @@ impl Service {
         let restorer = KafkaRestorer::new(kafka, rules, deployment.clone(), &self.metrics);
         let commits = KafkaCommits::new(kafka, &name, &self.metrics)?;
         let telemetry = Telemetry::new(self.metrics.clone());
-        let mut engine = Engine::new(deployment, settings.engine.clone(), source, restorer, commits, telemetry);
+        let mut engine = Engine::new(
+            deployment,
+            settings.engine.clone(),
+            source,
+            restorer,
+            commits,
+            telemetry,
+        );
         tracing::info!(
             group = kafka.group_id,
             topic = kafka.topics.readings,
@@ -121,7 +128,9 @@ impl Service {
         match Self::settle(&mut engine) {
             Ok(true) => tracing::info!("everything read is published and committed"),
             Ok(false) => tracing::warn!("ending before all was committed: the next start reads the rest again"),
-            Err(error) => tracing::warn!(%error, "ending before all was committed: the next start reads the rest again"),
+            Err(error) => {
+                tracing::warn!(%error, "ending before all was committed: the next start reads the rest again")
+            }
         }
         outcome
     }

@@ -383,7 +383,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         }
     }
 
-    fn go_live(&mut self, partition: i32, rebuilt: Rebuilt) {
+    fn go_live(&mut self, partition: i32, mut rebuilt: Rebuilt) {
         let arena = rebuilt.state.arena();
         let homes: Vec<u64> = (0..arena.len() as u32)
             .map(|slot| Arena::hash(arena.id(slot)))
@@ -397,7 +397,18 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let Some(owned) = self.owned.get_mut(&partition) else {
             return;
         };
+        let effects = std::mem::take(&mut rebuilt.effects);
         let work = owned.work.insert(Work::new(rebuilt));
+        if !effects.alerts.is_empty() {
+            observe_applied(
+                &mut self.observer,
+                &mut self.home_partitions,
+                partition,
+                &effects,
+                &work.state,
+            );
+            work.pending.add(effects, &self.deployment, partition);
+        }
         self.source.follow_homes(partition, work.homes_offset);
         if !self.held_back {
             self.source.resume(partition, Some(work.state.next_offset()));

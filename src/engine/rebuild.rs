@@ -16,7 +16,7 @@ use super::mutation::Mutation;
 use super::ports::LogRecord;
 use crate::home::SnapshotError;
 use crate::model::RawRecord;
-use crate::partition::{Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
+use crate::partition::{Effects, Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
 
 /// A partition cannot be rebuilt from what is there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -88,6 +88,8 @@ pub enum RebuildError {
 pub struct Rebuilt {
     /// The partition at its committed offset.
     pub state: Box<Partition>,
+    /// What it has to say because its rules are others now.
+    pub effects: Effects,
     /// The next offset of the homes topic.
     pub homes_offset: i64,
     /// Readings that retention removed before they were judged.
@@ -259,7 +261,7 @@ impl Rebuild {
             .map(|metadata| metadata.clock)
             .unwrap_or_default();
         let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
-        let state = self.recovery.finish(self.until, clock)?;
+        let (state, effects) = self.recovery.finish(self.until, clock)?;
         let found = state.arena().len() as u64;
         let lost_to_state = u64::try_from(self.first.min(self.until) - replayed_from).unwrap_or(0);
         if found < expected && lost_to_state == 0 {
@@ -271,6 +273,7 @@ impl Rebuild {
         };
         Ok(Rebuilt {
             state: Box::new(state),
+            effects,
             homes_offset,
             lost: u64::try_from(self.first - self.until).unwrap_or(0),
             lost_to_state,

@@ -107,6 +107,13 @@ pub struct Profile {
     zone: u16,
 }
 
+impl Profile {
+    /// The place of its programme among those of the rules.
+    pub fn programme(self) -> usize {
+        usize::from(self.programme)
+    }
+}
+
 /// One home.
 #[derive(Clone, Debug, Default)]
 pub struct Slot {
@@ -141,11 +148,15 @@ impl Slot {
     pub fn set_profile(&mut self, profile: Profile) -> bool {
         let changes = profile.programme != self.profile.programme;
         if changes {
-            // What was met under the old rules says nothing. The usage stays.
-            self.home.change(|state| state.detectors = DetectorStates::default());
+            self.forget_what_was_met();
         }
         self.profile = profile;
         changes
+    }
+
+    /// What was met under other rules says nothing. The usage stays.
+    pub fn forget_what_was_met(&mut self) {
+        self.home.change(|state| state.detectors = DetectorStates::default());
     }
 
     /// The place of meter `name` among this home's meters; a new name gets the next place. `None` beyond the limit.

@@ -47,6 +47,8 @@ use crate::model::{
 /// The state of one partition.
 pub struct Partition {
     rules: Arc<Rules>,
+    /// The number of each programme's rules.
+    rule_numbers: Box<[u32]>,
     arena: Arena,
     /// What was said, by slot and kind; only homes that ever had an alert are here.
     cases: BTreeMap<(u32, AlertKind), Case>,
@@ -76,6 +78,7 @@ impl Partition {
     /// An empty partition under `rules`.
     pub fn new(rules: Arc<Rules>) -> Self {
         Self {
+            rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
             rules,
             arena: Arena::default(),
             cases: BTreeMap::new(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::checkpoint::ReplayPoint;
 use super::effects::Effects;
 use super::rules::{Rules, UnknownName};
-use super::{Partition, Voice};
+use super::{Partition, Voice, rules_changed};
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{EventTime, HomeRecord, RawRecord};
@@ -21,6 +21,8 @@ pub struct Recovery {
     state: Partition,
     /// By slot: the offset up to which the stored state includes the readings.
     held: Vec<i64>,
+    /// Homes that were stored under other rules.
+    rules_changed: BTreeSet<u32>,
     /// Homes whose stored state cannot be read.
     unreadable: BTreeSet<Box<str>>,
     /// Where those are rebuilt.
@@ -50,6 +52,7 @@ impl Recovery {
         Self {
             state: Partition::new(rules),
             held: Vec::new(),
+            rules_changed: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             anew: None,
             from_scratch: false,
@@ -76,6 +79,11 @@ impl Recovery {
                 }
                 Ok(restored) => {
                     self.hold(restored.slot, restored.stamp.offset);
+                    if restored.rules_changed {
+                        self.rules_changed.insert(restored.slot);
+                    } else {
+                        self.rules_changed.remove(&restored.slot);
+                    }
                     StoredOutcome::Taken
                 }
             },
@@ -189,11 +197,12 @@ impl Recovery {
         }
     }
 
-    /// The partition as it was when `until` was committed, with the clock of that commit.
+    /// The partition as it was when `until` was committed, with the clock of that commit; and what changed rules make it
+    /// say: alerts are resolved that the rules of today have no reason for.
     ///
     /// # Errors
     /// If a rebuilt home cannot be moved, which would be a mistake in this crate.
-    pub fn finish(mut self, until: i64, clock: EventTime) -> Result<Partition, SnapshotError> {
+    pub fn finish(mut self, until: i64, clock: EventTime) -> Result<(Partition, Effects), SnapshotError> {
         let log_clock = self.state.log_clock;
         if let Some(mut anew) = self.anew.take() {
             anew.begin_at(until);
@@ -207,7 +216,7 @@ impl Recovery {
         state.begin_at(until);
         if self.from_scratch {
             state.advance(clock);
-            return Ok(state);
+            return Ok((state, Effects::default()));
         }
         state.log_clock = log_clock;
         state.clock = log_clock.max(clock);
@@ -219,7 +228,15 @@ impl Recovery {
             let heard = known.heard;
             state.schedule(slot, heard);
         }
-        Ok(state)
+        let mut effects = Effects {
+            next_offset: until,
+            ..Effects::default()
+        };
+        for slot in self.rules_changed {
+            // A detector that fails here fails on the next reading too, and is reported with it.
+            let _ = state.reconcile(slot, None, state.clock, Some(rules_changed), &mut effects);
+        }
+        Ok((state, effects))
     }
 
     fn hold(&mut self, slot: u32, offset: i64) {

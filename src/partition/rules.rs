@@ -42,6 +42,13 @@ pub struct Programme {
     pub detectors: DetectorSettings,
 }
 
+impl Programme {
+    /// A number that changes with the rules: the CRC-32 of their JSON.
+    pub(super) fn number(&self) -> u32 {
+        crc32fast::hash(&serde_json::to_vec(&self.detectors).unwrap_or_default())
+    }
+}
+
 impl Default for Rules {
     /// Defaults of every setting, in UTC.
     fn default() -> Self {

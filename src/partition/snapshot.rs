@@ -17,6 +17,8 @@ struct HomeSnapshot {
     time_zone: Option<String>,
     zone: Option<String>,
     programme: Option<String>,
+    /// The number of the programme's rules.
+    rules: u32,
     home: Ordered<HomeState>,
     meters: Option<Vec<NamedMeter>>,
     heard: EventTime,
@@ -40,6 +42,8 @@ pub struct Restored {
     pub slot: u32,
     /// What it was marked with.
     pub stamp: Stamp,
+    /// Whether the rules of its programme are others than when it was stored. What had been met under them is forgotten.
+    pub rules_changed: bool,
 }
 
 impl Partition {
@@ -63,6 +67,7 @@ impl Partition {
             time_zone: record.time_zone,
             zone: record.zone,
             programme: record.programme,
+            rules: self.rules_number(index),
             home: slot.home.clone(),
             meters: slot.meters.as_deref().cloned(),
             heard: slot.heard,
@@ -116,11 +121,20 @@ impl Partition {
         (slot.heard, slot.arrived, slot.jump, slot.open) = (home.heard, home.arrived, home.jump, open);
         self.log_clock = self.log_clock.max(home.heard).max(home.arrived);
         self.clock = self.clock.max(self.log_clock);
+        let rules_changed = home.rules != self.rules_number(index);
+        if rules_changed {
+            self.arena.slot_mut(index).forget_what_was_met();
+        }
         // From where the home stood: a deadline that other homes' clocks have passed must still be looked at.
         self.schedule(index, home.heard);
         Ok(Restored {
             slot: index,
             stamp: Stamp { deployment, offset },
+            rules_changed,
         })
+    }
+    fn rules_number(&self, index: u32) -> u32 {
+        let place = self.arena.slot(index).profile.programme();
+        self.rule_numbers.get(place).copied().unwrap_or_default()
     }
 }

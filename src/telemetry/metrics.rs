@@ -190,7 +190,10 @@ impl Metrics {
     /// How many records a restart would replay, to bring how many homes up to date.
     pub fn set_replay_distance(&self, partition: i32, records: u64, homes: u64) {
         let partition = partition.to_string();
-        self.0.replay_distance.with_label_values(&[&partition]).set(whole(records));
+        self.0
+            .replay_distance
+            .with_label_values(&[&partition])
+            .set(whole(records));
         self.0.unsaved_homes.with_label_values(&[&partition]).set(whole(homes));
     }
 

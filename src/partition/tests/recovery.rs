@@ -60,7 +60,8 @@ impl Committed {
         let from = recovery.from();
         let replayed = (until - from) as usize;
         recovery.replay(raw(&log[..until as usize], from));
-        let state = recovery.finish(until, self.state.clock()).expect("a partition");
+        let (state, effects) = recovery.finish(until, self.state.clock()).expect("a partition");
+        assert_eq!(effects.alerts, []);
         (state, replayed)
     }
 }
@@ -156,8 +157,38 @@ fn a_later_state_takes_the_place_of_an_earlier_one_and_a_tombstone_of_both() {
     assert_eq!(recovery.homes(), 1);
     recovery.stored("h1", None, DEPLOYMENT);
     recovery.begin(Some(committed.point), 0);
-    let state = recovery.finish(9, at(9)).expect("a partition");
+    let (state, _) = recovery.finish(9, at(9)).expect("a partition");
     assert_eq!(state.open_alerts(AlertKind::Inactivity), 0);
+}
+
+#[test]
+fn alerts_that_only_the_rules_of_yesterday_had_a_reason_for_are_resolved_at_the_restart() {
+    let mut committed = Committed::new();
+    let log: Vec<_> = (0..16)
+        .map(|place| hour(["h1", "h2"][place as usize % 2], place / 2, 0.0))
+        .collect();
+    let raised = apply(&mut committed.state, &log);
+    assert_eq!(told(&raised).len(), 2, "{raised:?}");
+    committed.commit(i64::MAX);
+    let mut patient = (*rules()).clone();
+    patient.programmes[0].detectors.inactivity.rules.remove(0);
+    let mut recovery = Recovery::new(Arc::new(patient));
+    for (household, bytes) in &committed.stored {
+        recovery.stored(household, Some(bytes), DEPLOYMENT);
+    }
+    recovery.begin(Some(committed.point), 0);
+    let (mut state, effects) = recovery.finish(16, committed.state.clock()).expect("a partition");
+    assert_eq!(
+        told(&effects),
+        ["h1 inactivity Resolved at 8 h", "h2 inactivity Resolved at 8 h"]
+    );
+    assert_eq!(
+        (effects.alerts[0].alert.reason.as_str(), state.urgent_homes()),
+        ("programme_changed", 2)
+    );
+    let dry: Vec<_> = (8..13).map(|place| hour("h1", place, 0.0)).collect();
+    let effects = apply(&mut state, &dry);
+    assert_eq!(told(&effects), ["h1 inactivity Raised at 12 h"]);
 }
 
 #[test]
