@@ -24,7 +24,7 @@ pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
 pub use effects::{Counts, Decided, Effects, ReadingState};
 pub use recovery::{Recovery, StoredOutcome};
 pub use rules::{Programme, Rules, UnknownName};
-pub use snapshot::Restored;
+pub use snapshot::{Restored, StoredHome};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -138,3 +138,39 @@ impl Partition {
         self.rule_numbers.get(place).copied().unwrap_or_default()
     }
 }
+
+/// A stored state, to be looked at.
+#[derive(Clone, Debug)]
+pub struct StoredHome {
+    /// What it is marked with.
+    pub stamp: Stamp,
+    /// The home.
+    pub household: String,
+    /// What was open when it was stored.
+    pub open: Vec<AlertKind>,
+    /// Everything that is kept of the home.
+    pub contents: serde_json::Value,
+}
+
+impl StoredHome {
+    /// Reads a record of the state topic.
+    ///
+    /// # Errors
+    /// Every way in which the bytes are no whole state of this version, by name.
+    pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let stored: Stored = open_snapshot(bytes)?;
+        let contents = serde_json::to_value(&stored).map_err(|error| SnapshotError::Values(error.to_string()))?;
+        let Stored {
+            deployment,
+            offset,
+            home,
+        } = stored;
+        let open = home.cases.iter().filter(|(_, case)| case.open).map(|(kind, _)| *kind);
+        Ok(Self {
+            stamp: Stamp { deployment, offset },
+            open: open.collect(),
+            household: home.household,
+            contents,
+        })
+    }
+}

@@ -111,3 +111,21 @@ fn a_home_that_fell_silent_before_the_restart_is_noticed_after_it() {
         assert_eq!(told(&restored.advance(at(62))), ["old silent_meter Raised at 27 h"]);
     }
 }
+
+#[test]
+fn what_is_kept_of_a_home_can_be_looked_at() {
+    let mut partition = Partition::new(rules());
+    let dry: Vec<_> = (0..9).map(|place| hour("h1", place, 0.0)).collect();
+    apply(&mut partition, &dry);
+    let stamp = Stamp {
+        deployment: 3,
+        offset: 9,
+    };
+    let [checkpoint] = &partition.checkpoints(stamp, 0)[..] else {
+        panic!("a home that was spoken of");
+    };
+    let home = StoredHome::read(&checkpoint.bytes).expect("its own bytes");
+    assert_eq!((home.stamp, &*home.household, &home.open[..]), (stamp, "h1", &[AlertKind::Inactivity][..]));
+    let heard = home.contents["home"]["heard"].as_str();
+    assert_eq!(heard, Some("2024-03-01T09:00:00Z"), "{:#}", home.contents);
+}
