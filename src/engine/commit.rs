@@ -248,12 +248,28 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         drop_states_by_mistake(&mut work.pending, settings.mutation);
 
         let clock = work.state.clock();
-        check(observer, 5, next_offset >= work.committed_offset && clock >= work.committed_clock, || {
-            format!("from {} to {next_offset}, from {} to {clock}", work.committed_offset, work.committed_clock)
-        });
-        check(observer, 6, (work.replay_offset..=next_offset).contains(&replay.offset), || {
-            format!("replay from {} after {}, commit at {next_offset}", replay.offset, work.replay_offset)
-        });
+        check(
+            observer,
+            5,
+            next_offset >= work.committed_offset && clock >= work.committed_clock,
+            || {
+                format!(
+                    "from {} to {next_offset}, from {} to {clock}",
+                    work.committed_offset, work.committed_clock
+                )
+            },
+        );
+        check(
+            observer,
+            6,
+            (work.replay_offset..=next_offset).contains(&replay.offset),
+            || {
+                format!(
+                    "replay from {} after {}, commit at {next_offset}",
+                    replay.offset, work.replay_offset
+                )
+            },
+        );
         check(observer, 7, work.state.urgent_homes() == 0, || {
             format!("{} homes are not stored", work.state.urgent_homes())
         });

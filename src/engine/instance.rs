@@ -129,10 +129,12 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     pub fn is_caught_up(&self) -> bool {
         !self.owned.is_empty()
             && self.flight.is_none()
-            && self
-                .owned
-                .values()
-                .all(|owned| owned.work.as_ref().is_some_and(|work| work.at_end && !work.pending.progressed))
+            && self.owned.values().all(|owned| {
+                owned
+                    .work
+                    .as_ref()
+                    .is_some_and(|work| work.at_end && !work.pending.progressed)
+            })
     }
 
     /// The partitions that are live.
@@ -179,7 +181,12 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             let flight = self.flight.is_some();
             self.verdict(now)?;
             let is_over = flight && self.flight.is_none();
-            if is_over && self.owned.values().any(|owned| owned.work.as_ref().is_some_and(|work| work.was_put_back)) {
+            if is_over
+                && self
+                    .owned
+                    .values()
+                    .any(|owned| owned.work.as_ref().is_some_and(|work| work.was_put_back))
+            {
                 return Ok(true);
             }
         }
@@ -227,7 +234,11 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 }
                 GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
                     changed = true;
-                    let how = if matches!(event, GroupEvent::Lost(_)) { "lost" } else { "revoked" };
+                    let how = if matches!(event, GroupEvent::Lost(_)) {
+                        "lost"
+                    } else {
+                        "revoked"
+                    };
                     observer.observe(&Observation::Rebalanced { how, partitions });
                     for partition in partitions {
                         if settings.mutation == Some(Mutation::ZombiePublishes) {
@@ -241,7 +252,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                         // Nothing more of it is published. What is under way is right, whatever becomes of it.
                         gone.work = None;
                         gone.step(Stage::Revoking, observer);
-                        if flight.as_ref().is_some_and(|flight| flight.carries(*partition, gone.epoch)) {
+                        if flight
+                            .as_ref()
+                            .is_some_and(|flight| flight.carries(*partition, gone.epoch))
+                        {
                             owned.insert(*partition, gone);
                         }
                     }
@@ -254,7 +268,9 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                         return Answer::HomesFirst;
                     }
                     let rises = records.is_sorted_by(|a, b| a.offset < b.offset);
-                    check(observer, 2, rises, || format!("a batch of partition {partition} out of order"));
+                    check(observer, 2, rises, || {
+                        format!("a batch of partition {partition} out of order")
+                    });
                     let bytes: usize = records.iter().map(size).sum();
                     work.credit += settings.checkpoint_share * bytes as f64;
                     work.at_end = false;
@@ -369,7 +385,9 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
 
     fn go_live(&mut self, partition: i32, rebuilt: Rebuilt) {
         let arena = rebuilt.state.arena();
-        let homes: Vec<u64> = (0..arena.len() as u32).map(|slot| Arena::hash(arena.id(slot))).collect();
+        let homes: Vec<u64> = (0..arena.len() as u32)
+            .map(|slot| Arena::hash(arena.id(slot)))
+            .collect();
         note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
@@ -421,7 +439,12 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
 
     /// Stops consumption while too much waits to be committed, and goes on at half of that.
     fn back_pressure(&mut self) {
-        let waiting: usize = self.owned.values().filter_map(Owned::work).map(|work| work.pending.weight()).sum();
+        let waiting: usize = self
+            .owned
+            .values()
+            .filter_map(Owned::work)
+            .map(|work| work.pending.weight())
+            .sum();
         let in_flight = waiting + self.flight.as_ref().map_or(0, Flight::weight);
         let most = self.settings.max_in_flight;
         let hold = in_flight > if self.held_back { most / 2 } else { most };

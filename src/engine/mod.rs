@@ -34,6 +34,4 @@ pub use ports::{
     SourceError,
 };
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
-pub use transaction::{
-    CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
-};
+pub use transaction::{CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict};

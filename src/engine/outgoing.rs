@@ -93,8 +93,10 @@ impl OutRecord {
             return false;
         }
         let bytes = self.value.as_ref().map_or(0, Vec::len);
-        self.headers
-            .push(("tapwatch_cut", format!("the first {CUT_PAYLOAD_BYTES} of {bytes} bytes")));
+        self.headers.push((
+            "tapwatch_cut",
+            format!("the first {CUT_PAYLOAD_BYTES} of {bytes} bytes"),
+        ));
         if let Some(value) = &mut self.value {
             value.truncate(CUT_PAYLOAD_BYTES);
         }

@@ -127,7 +127,11 @@ impl Pending {
     /// How many alerts, dead letters and states; and the bytes of the states.
     pub fn figures(&self) -> ([usize; 3], usize) {
         let count = |output| self.records.iter().filter(|record| record.output == output).count();
-        let bytes = self.states.iter().map(|(household, bytes)| household.len() + bytes.len()).sum();
+        let bytes = self
+            .states
+            .iter()
+            .map(|(household, bytes)| household.len() + bytes.len())
+            .sum();
         let records = [count(Output::Alerts), count(Output::DeadLetters), self.states.len()];
         (records, bytes)
     }

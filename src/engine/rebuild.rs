@@ -249,8 +249,15 @@ impl Rebuild {
         self.begin();
         let from_scratch = self.metadata.is_none();
         let unreadable = self.recovery.unreadable();
-        let replayed_from = self.metadata.as_ref().map_or(self.first, |metadata| metadata.replay.offset);
-        let clock = self.metadata.as_ref().map(|metadata| metadata.clock).unwrap_or_default();
+        let replayed_from = self
+            .metadata
+            .as_ref()
+            .map_or(self.first, |metadata| metadata.replay.offset);
+        let clock = self
+            .metadata
+            .as_ref()
+            .map(|metadata| metadata.clock)
+            .unwrap_or_default();
         let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
         let state = self.recovery.finish(self.until, clock)?;
         let found = state.arena().len() as u64;

@@ -80,7 +80,11 @@ impl Unsaved {
 
     /// Notes the log's clock before the record at `point`.
     pub fn mark(&mut self, point: ReplayPoint) {
-        if self.marks.back().is_none_or(|last| point.offset - last.offset >= MARK_DISTANCE) {
+        if self
+            .marks
+            .back()
+            .is_none_or(|last| point.offset - last.offset >= MARK_DISTANCE)
+        {
             self.marks.push_back(point);
         }
     }
@@ -105,7 +109,9 @@ impl Unsaved {
     /// Where replay would begin if the stream stood at `now` and everything taken were stored.
     pub fn replay_point(&mut self, now: ReplayPoint) -> ReplayPoint {
         let behind = |since: u32| i64::from((now.offset as u32).wrapping_sub(since));
-        let needed = self.oldest().map_or(now.offset, |(since, _)| now.offset - behind(since));
+        let needed = self
+            .oldest()
+            .map_or(now.offset, |(since, _)| now.offset - behind(since));
         if needed == now.offset {
             self.marks.clear();
             return now;

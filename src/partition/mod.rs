@@ -322,7 +322,8 @@ impl Partition {
         if arrival <= self.log_clock {
             return false;
         }
-        let is_jump = self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
+        let is_jump =
+            self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
         let confirms =
             self.log_jump > EventTime::ZERO && arrival > self.log_jump && arrival.since(self.log_jump) <= DAY;
         if is_jump && !confirms {

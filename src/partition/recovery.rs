@@ -108,7 +108,11 @@ impl Recovery {
         let state = &mut self.state;
         // What stored homes had heard says nothing of the time at which replay begins.
         (state.log_clock, state.log_jump) = (point.log_clock, point.jump);
-        state.clock = if self.from_scratch { EventTime::ZERO } else { point.log_clock };
+        state.clock = if self.from_scratch {
+            EventTime::ZERO
+        } else {
+            point.log_clock
+        };
         state.deadlines.clear();
         state.next_offset = point.offset.max(first);
     }
