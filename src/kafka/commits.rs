@@ -1,365 +1,382 @@
-//! Publishing: records out, and offsets after them.
+//! Publishing and committing, on a thread of its own.
 
+use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-
-use rdkafka::ClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
-
-use super::outbox::{Outbox, as_list};
+use super::membership::Membership;
+use super::name::InstanceName;
 use super::settings::KafkaSettings;
-use super::source::GroupContext;
-use crate::alert::CloudEvent;
-use crate::engine::{CommitError, Commits, Committable, Step, Ticket};
-use crate::model::DeadLetter;
+use super::transactions::KafkaTransactions;
+use crate::engine::{CommitError, Commits, Progress, Transaction, TransactionClient, Transactor, Verdict};
 use crate::telemetry::Metrics;
 
-/// A dead letter whose payload no topic takes is sent with so many of its first bytes.
-const CUT_PAYLOAD_BYTES: usize = 64 * 1024;
+/// Between two tries of a call that waits for the broker.
+const BREATH: Duration = Duration::from_millis(50);
+const LONG_BREATH: Duration = Duration::from_millis(200);
+/// A broker that is away is said again after this long.
+const REPEAT_WARNING: Duration = Duration::from_secs(30);
+/// The thread ends in this time, or is left to itself.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The commits port on Kafka.
-pub struct KafkaCommits {
-    producer: ThreadedProducer<Deliveries>,
-    consumer: Arc<BaseConsumer<GroupContext>>,
-    outbox: Outbox,
-    settings: KafkaSettings,
-    event_source: String,
-    metrics: Metrics,
-    committed_at: Instant,
-    /// Commits in the background: `commit` without waiting tells nobody whether it was done (rdkafka 0.39 hands
-    /// librdkafka no callback for it), and waiting would hold up the thread that polls.
-    committer: Option<Committer>,
-}
-
-/// A thread that commits what it is given, one batch of offsets at a time.
-struct Committer {
-    offsets: SyncSender<Vec<Committable>>,
-    thread: JoinHandle<()>,
-}
-
-impl Committer {
-    fn start(topic: String, consumer: Arc<BaseConsumer<GroupContext>>, outbox: Outbox, metrics: Metrics) -> Self {
-        let (offsets, given) = sync_channel::<Vec<Committable>>(0);
-        let thread = std::thread::spawn(move || {
-            for ready in given {
-                commit_now(&topic, &consumer, &outbox, &metrics, ready);
-            }
-        });
-        Self { offsets, thread }
-    }
-}
-
-/// Commits and waits for the answer; what failed is put back, to be tried again with the next.
-fn commit_now(
-    topic: &str,
-    consumer: &BaseConsumer<GroupContext>,
-    outbox: &Outbox,
-    metrics: &Metrics,
-    ready: Vec<Committable>,
-) -> bool {
-    match consumer.commit(&as_list(topic, &ready), CommitMode::Sync) {
-        Ok(()) => {
-            metrics.commit("ok");
-            true
-        }
-        Err(error) => {
-            metrics.commit("failed");
-            consumer.context().warn(
-                "commit",
-                &format!("offsets were not committed: {error}; they are tried again"),
-            );
-            let mut state = outbox.lock();
-            ready.into_iter().for_each(|offset| state.ledger.put_back(offset));
-            false
-        }
-    }
-}
-
-/// A record on its way: to which step it belongs, and what to do when the broker finds it too large.
-pub struct OnItsWay {
-    ticket: Ticket,
-    is_cut: bool,
-}
-
-/// Hears of deliveries, on the producer's own thread.
-pub struct Deliveries {
-    outbox: Outbox,
-    too_large: std::sync::Mutex<Vec<(Ticket, String, DeadLetterRecord)>>,
-    dead_letter_topic: String,
-}
-
-/// A dead letter as it is sent.
-struct DeadLetterRecord {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: OwnedHeaders,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the producer has trouble");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<OnItsWay>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, record: Box<OnItsWay>) {
-        match result {
-            Ok(_) => self.outbox.lock().ledger.confirm(record.ticket),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), message))
-                if message.topic() == self.dead_letter_topic && !record.is_cut =>
-            {
-                let cut = DeadLetterRecord::cut_from(message);
-                let topic = message.topic().to_owned();
-                self.too_large
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .push((record.ticket, topic, cut));
-            }
-            Err((error, message)) => {
-                let failure = format!("a record for {} cannot be delivered: {error}", message.topic());
-                self.outbox.lock().failure.get_or_insert(failure);
-            }
-        }
-        self.outbox.notify();
-    }
-}
-
-impl DeadLetterRecord {
-    fn new(letter: DeadLetter, topic: &str, partition: i32) -> Self {
-        let numbers = [
-            ("tapwatch_reason", letter.reason.to_owned()),
-            ("tapwatch_detail", letter.detail),
-            ("tapwatch_topic", topic.to_owned()),
-            ("tapwatch_partition", partition.to_string()),
-            ("tapwatch_offset", letter.offset.to_string()),
-        ];
-        let mut headers = OwnedHeaders::new();
-        for (key, value) in &numbers {
-            headers = headers.insert(Header {
-                key,
-                value: Some(value),
-            });
-        }
-        if let Some(timestamp) = letter.timestamp {
-            headers = headers.insert(Header {
-                key: "tapwatch_timestamp",
-                value: Some(&timestamp.to_string()),
-            });
-        }
-        Self {
-            key: letter.key,
-            value: letter.value,
-            headers,
-        }
-    }
-
-    /// The same with the first bytes of its payload, and a header that says so. The whole is where it came from.
-    fn cut_from(message: &impl Message<Headers = rdkafka::message::BorrowedHeaders>) -> Self {
-        let payload = message.payload().unwrap_or_default();
-        let note = format!("the first {CUT_PAYLOAD_BYTES} of {} bytes", payload.len());
-        let headers = message
-            .headers()
-            .map(rdkafka::message::BorrowedHeaders::detach)
-            .unwrap_or_default();
-        Self {
-            key: message.key().map(|key| key[..key.len().min(1_024)].to_vec()),
-            value: Some(payload[..payload.len().min(CUT_PAYLOAD_BYTES)].to_vec()),
-            headers: headers.insert(Header {
-                key: "tapwatch_cut",
-                value: Some(&note),
-            }),
-        }
-    }
-}
+pub struct KafkaCommits(Publisher<Membership>);
 
 impl KafkaCommits {
-    /// Publishes by a producer of its own, and commits for the member `consumer`.
+    /// Publishes and commits under the name of the instance.
     ///
     /// # Errors
-    /// A property that librdkafka refuses.
-    pub fn new(
-        settings: &KafkaSettings,
-        event_source: &str,
-        consumer: Arc<BaseConsumer<GroupContext>>,
-        outbox: Outbox,
-        metrics: Metrics,
-    ) -> Result<Self, KafkaError> {
-        let context = Deliveries {
-            outbox: outbox.clone(),
-            too_large: std::sync::Mutex::default(),
-            dead_letter_topic: settings.topics.dead_letter.clone(),
-        };
+    /// There is no thread to be had.
+    pub fn new(settings: &KafkaSettings, name: &InstanceName, metrics: &Metrics) -> Result<Self, CommitError> {
+        let client = KafkaTransactions::new(settings, name, metrics);
+        Publisher::start(client, KafkaTransactions::close).map(Self)
+    }
+}
+
+impl Commits<Membership> for KafkaCommits {
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+
+    fn start(&mut self, transaction: Transaction<Membership>) {
+        self.0.start_transaction(transaction);
+    }
+
+    fn poll(&mut self) -> Result<Option<Verdict>, CommitError> {
+        self.0.poll()
+    }
+}
+
+/// What the thread tells.
+enum News {
+    /// A transaction may be given.
+    Ready,
+    Over(Verdict),
+    Stopped(String),
+}
+
+/// A thread with a client of its own, and what is said between it and the engine.
+struct Publisher<M> {
+    /// `None` only at the end.
+    orders: Option<Sender<Transaction<M>>>,
+    news: Receiver<News>,
+    is_idle: bool,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<M: Send + 'static> Publisher<M> {
+    fn start<C>(client: C, close: fn(&mut C)) -> Result<Self, CommitError>
+    where
+        C: TransactionClient<Membership = M> + Send + 'static,
+    {
+        let (orders, given) = channel();
+        let (tell, news) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("publish".into()).spawn(move || {
+            let mut transactor = Transactor::new(client, None);
+            if let Err(reason) = run(&mut transactor, &given, &tell, &stopped) {
+                // Nobody listens at the end.
+                let _ = tell.send(News::Stopped(reason));
+            }
+            close(transactor.client_mut());
+            // The client goes before `tell` does: whoever sees the one gone knows of the other.
+            drop(transactor);
+            drop(tell);
+        });
         Ok(Self {
-            producer: settings.producer().create_with_context(context)?,
-            committer: Some(Committer::start(
-                settings.topics.readings.clone(),
-                Arc::clone(&consumer),
-                outbox.clone(),
-                metrics.clone(),
-            )),
-            consumer,
-            outbox,
-            settings: settings.clone(),
-            event_source: event_source.to_owned(),
-            metrics,
-            committed_at: Instant::now(),
+            orders: Some(orders),
+            news,
+            is_idle: false,
+            stop,
+            thread: Some(thread.map_err(|error| CommitError(format!("no thread to publish: {error}")))?),
         })
     }
+}
 
-    /// Waits until everything submitted is confirmed and committed; false when that takes longer than `limit`.
-    pub fn finish(&mut self, partitions: &[i32], limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let settled = loop {
-            let slice = Duration::from_millis(100).min(deadline.saturating_duration_since(Instant::now()));
-            if self.outbox.settle(partitions, slice) {
-                break true;
-            }
-            if self.resend_too_large().is_err() || Instant::now() >= deadline || self.outbox.lock().failure.is_some() {
-                break false;
-            }
-        };
-        self.commit_last() && settled
+impl<M> Publisher<M> {
+    fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
-    /// Gives what may be committed to the thread that does it, unless that is still busy.
-    fn commit_soon(&mut self) {
-        self.committed_at = Instant::now();
-        let ready = self.outbox.lock().ledger.take_committable();
-        let Some(committer) = self.committer.as_ref().filter(|_| !ready.is_empty()) else {
-            return;
-        };
-        if let Err(TrySendError::Full(ready) | TrySendError::Disconnected(ready)) = committer.offsets.try_send(ready) {
-            let mut state = self.outbox.lock();
-            ready.into_iter().for_each(|offset| state.ledger.put_back(offset));
+    fn start_transaction(&mut self, transaction: Transaction<M>) {
+        self.is_idle = false;
+        if let Some(orders) = &self.orders {
+            // A thread that is gone is noticed by the next poll.
+            let _ = orders.send(transaction);
         }
     }
 
-    /// Commits what may be, after whatever the thread is still at; false if that failed.
-    fn commit_last(&mut self) -> bool {
-        if let Some(Committer { offsets, thread }) = self.committer.take() {
-            drop(offsets);
-            if thread.join().is_err() {
-                tracing::error!("the committing thread has failed");
-            }
-        }
-        let ready = self.outbox.lock().ledger.take_committable();
-        let topic = &self.settings.topics.readings;
-        ready.is_empty() || commit_now(topic, &self.consumer, &self.outbox, &self.metrics, ready)
-    }
-
-    fn send(
-        &self,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: OwnedHeaders,
-        record: OnItsWay,
-    ) -> Result<(), CommitError> {
-        let mut message: BaseRecord<'_, [u8], [u8], Box<OnItsWay>> =
-            BaseRecord::with_opaque_to(topic, Box::new(record)).headers(headers);
-        message.key = key;
-        message.payload = value;
+    fn poll(&mut self) -> Result<Option<Verdict>, CommitError> {
         loop {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    message = back;
-                    std::thread::sleep(Duration::from_millis(5));
+            match self.news.try_recv() {
+                Ok(News::Ready) => self.is_idle = true,
+                Ok(News::Over(verdict)) => {
+                    self.is_idle = true;
+                    return Ok(Some(verdict));
                 }
-                Err((error, _)) => return Err(CommitError(format!("a record for {topic} is refused: {error}"))),
+                Ok(News::Stopped(reason)) => {
+                    self.is_idle = false;
+                    return Err(CommitError(reason));
+                }
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Disconnected) => {
+                    self.is_idle = false;
+                    return Err(CommitError(self.last_words()));
+                }
             }
         }
     }
 
-    fn send_dead_letter(&self, ticket: Ticket, letter: DeadLetterRecord, is_cut: bool) -> Result<(), CommitError> {
-        let record = OnItsWay { ticket, is_cut };
-        let (topic, key) = (&self.settings.topics.dead_letter, letter.key.as_deref());
-        self.send(topic, key, letter.value.as_deref(), letter.headers, record)
-    }
-
-    fn resend_too_large(&self) -> Result<(), CommitError> {
-        let refused = {
-            let mut too_large = self
-                .producer
-                .context()
-                .too_large
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            std::mem::take(&mut *too_large)
-        };
-        for (ticket, topic, letter) in refused {
-            tracing::warn!(
-                topic,
-                "a dead letter is too large for its topic; its first bytes are kept"
-            );
-            self.send_dead_letter(ticket, letter, true)?;
+    /// Why the thread, which has ended, has.
+    fn last_words(&mut self) -> String {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => format!("the publishing thread has panicked: {}", text_of(panic.as_ref())),
+            _ => "the publishing thread has ended".into(),
         }
-        Ok(())
     }
 }
 
-impl Commits for KafkaCommits {
-    fn submit(&mut self, step: Step) -> Result<(), CommitError> {
-        let ticket = self
-            .outbox
-            .lock()
-            .ledger
-            .enter(&step, step.alerts.len() + step.dead_letters.len());
-        for decided in step.alerts {
-            let event = CloudEvent::new(decided.alert, &self.event_source);
-            let mut headers = OwnedHeaders::new();
-            for (key, value) in &event.headers() {
-                headers = headers.insert(Header {
-                    key,
-                    value: Some(value),
-                });
-            }
-            let data = serde_json::to_vec(&event.data).map_err(|error| CommitError(error.to_string()))?;
-            let (topic, key) = (&self.settings.topics.alerts, event.subject.as_bytes());
-            self.send(
-                topic,
-                Some(key),
-                Some(&data),
-                headers,
-                OnItsWay { ticket, is_cut: false },
-            )?;
-        }
-        for letter in step.dead_letters {
-            let letter = DeadLetterRecord::new(letter, &self.settings.topics.readings, step.partition);
-            self.send_dead_letter(ticket, letter, false)?;
-        }
-        Ok(())
-    }
-
-    fn poll(&mut self) -> Result<(), CommitError> {
-        if let Some(failure) = self.outbox.lock().failure.clone() {
-            return Err(CommitError(failure));
-        }
-        self.resend_too_large()?;
-        if self.committed_at.elapsed() >= Duration::from_millis(self.settings.commit_interval_ms) {
-            self.commit_soon();
-        }
-        Ok(())
-    }
-
-    fn in_flight(&self) -> usize {
-        self.outbox.lock().ledger.unconfirmed()
-    }
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given")
 }
 
-impl Drop for KafkaCommits {
+impl<M> Drop for Publisher<M> {
     fn drop(&mut self) {
-        // What is not confirmed now is repeated by the next instance: do not wait for a broker that may be away.
-        if self.producer.flush(Duration::from_millis(500)).is_err() {
-            tracing::warn!("records were still on their way at the end; they will be published again");
+        self.stop.store(true, Ordering::Relaxed);
+        self.orders = None;
+        let deadline = Instant::now() + FAREWELL;
+        loop {
+            match self
+                .news
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    tracing::warn!("the broker does not answer; what was under way is read again by the next instance");
+                    return;
+                }
+            }
         }
+        // A panic was told, or nobody is left to be told.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Carries out what it is given, until it is to stop or cannot go on.
+fn run<C: TransactionClient>(
+    transactor: &mut Transactor<C>,
+    given: &Receiver<Transaction<C::Membership>>,
+    tell: &Sender<News>,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let mut is_open = false;
+    let mut trouble: Option<Instant> = None;
+    let mut said: Option<Instant> = None;
+    while !stop.load(Ordering::Relaxed) {
+        if transactor.is_idle() {
+            trouble = None;
+            if !std::mem::replace(&mut is_open, true) && tell.send(News::Ready).is_err() {
+                return Ok(());
+            }
+            match given.recv() {
+                Ok(transaction) => transactor.start(transaction),
+                Err(_) => return Ok(()),
+            }
+        }
+        match transactor.step() {
+            Ok(Progress::Working) => trouble = None,
+            Ok(Progress::Idle) => {}
+            Ok(Progress::Done(verdict)) => {
+                is_open = true;
+                if tell.send(News::Over(verdict)).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(Progress::Waiting(reason)) => {
+                let since = *trouble.get_or_insert_with(Instant::now);
+                if said.is_none_or(|said| said.elapsed() > REPEAT_WARNING) {
+                    said = Some(Instant::now());
+                    tracing::warn!(reason, "publishing waits; tapwatch goes on trying");
+                }
+                let is_long = since.elapsed() > Duration::from_secs(2);
+                std::thread::sleep(if is_long { LONG_BREATH } else { BREATH });
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::PoisonError;
+
+    use super::*;
+    use crate::engine::{CommitOffset, OutRecord, TransactionError};
+
+    type Answer = Result<(), TransactionError>;
+
+    /// A client that does as `script` says for each call, and writes down what was called.
+    struct Scripted {
+        script: fn(&str, usize) -> Answer,
+        calls: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Scripted {
+        fn call(&self, name: &str) -> Answer {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.push(name.to_owned());
+            let times = calls.iter().filter(|call| *call == name).count();
+            drop(calls);
+            (self.script)(name, times)
+        }
+    }
+
+    impl TransactionClient for Scripted {
+        type Membership = ();
+        fn open(&mut self) -> Answer {
+            self.call("open")
+        }
+        fn begin(&mut self) -> Answer {
+            self.call("begin")
+        }
+        fn send(&mut self, _: usize, _: &OutRecord) -> Answer {
+            self.call("send")
+        }
+        fn flush(&mut self) -> Answer {
+            self.call("flush")
+        }
+        fn send_offsets(&mut self, _: &[CommitOffset], (): &()) -> Answer {
+            self.call("offsets")
+        }
+        fn commit(&mut self) -> Answer {
+            self.call("commit")
+        }
+        fn abort(&mut self) -> Answer {
+            self.call("abort")
+        }
+    }
+
+    fn publisher(script: fn(&str, usize) -> Answer) -> (Publisher<()>, Arc<Mutex<Vec<String>>>) {
+        let calls = Arc::new(Mutex::default());
+        let client = Scripted {
+            script,
+            calls: Arc::clone(&calls),
+        };
+        let close = |client: &mut Scripted| {
+            let _ = client.call("close");
+        };
+        (Publisher::start(client, close).expect("a thread"), calls)
+    }
+
+    fn transaction() -> Transaction<()> {
+        Transaction {
+            records: Vec::new(),
+            offsets: Vec::new(),
+            membership: (),
+        }
+    }
+
+    fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(found) = found() {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "waited in vain");
+            std::thread::yield_now();
+        }
+    }
+
+    fn wait_until_idle(publisher: &mut Publisher<()>) {
+        wait_for(|| {
+            assert_eq!(publisher.poll(), Ok(None));
+            publisher.is_idle().then_some(())
+        });
+    }
+
+    #[test]
+    fn it_is_idle_when_open_and_busy_until_the_verdict() {
+        let (mut publisher, _) = publisher(|_, _| Ok(()));
+        assert!(!publisher.is_idle());
+        wait_until_idle(&mut publisher);
+        for _ in 0..3 {
+            publisher.start_transaction(transaction());
+            assert!(!publisher.is_idle());
+            assert_eq!(wait_for(|| publisher.poll().expect("it goes on")), Verdict::Committed);
+            assert!(publisher.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_waits_is_tried_again_by_the_same_call() {
+        let (mut publisher, calls) = publisher(|call, times| match call {
+            "open" | "commit" if times < 3 => Err(TransactionError::Again("away".into())),
+            _ => Ok(()),
+        });
+        wait_until_idle(&mut publisher);
+        publisher.start_transaction(transaction());
+        assert_eq!(wait_for(|| publisher.poll().expect("it goes on")), Verdict::Committed);
+        drop(publisher);
+        let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = [
+            "open", "open", "open", "begin", "send", "flush", "commit", "commit", "commit", "close",
+        ];
+        let without_send: Vec<&str> = calls
+            .iter()
+            .map(String::as_str)
+            .filter(|call| *call != "send")
+            .collect();
+        assert_eq!(
+            without_send,
+            expected.into_iter().filter(|call| *call != "send").collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_is_an_error_from_then_on() {
+        let (mut publisher, _) = publisher(|call, _| match call {
+            "begin" => Err(TransactionError::Stop("no permission".into())),
+            _ => Ok(()),
+        });
+        wait_until_idle(&mut publisher);
+        publisher.start_transaction(transaction());
+        assert_eq!(wait_for(|| publisher.poll().err()), CommitError("no permission".into()));
+        wait_for(|| publisher.poll().err());
+        assert!(!publisher.is_idle());
+    }
+
+    #[test]
+    fn a_panic_of_the_thread_is_told() {
+        let (mut publisher, _) = publisher(|call, _| {
+            assert!(call != "flush", "a mistake");
+            Ok(())
+        });
+        wait_until_idle(&mut publisher);
+        publisher.start_transaction(transaction());
+        let CommitError(text) = wait_for(|| publisher.poll().err());
+        assert!(text.contains("panicked: a mistake"), "{text}");
+    }
+
+    #[test]
+    fn it_ends_while_the_broker_is_away_and_closes_what_is_open() {
+        let (publisher, calls) = publisher(|call, _| match call {
+            "open" => Err(TransactionError::Again("away".into())),
+            _ => Ok(()),
+        });
+        let began = Instant::now();
+        drop(publisher);
+        assert!(began.elapsed() < FAREWELL);
+        let calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(calls.last().map(String::as_str), Some("close"));
     }
 }

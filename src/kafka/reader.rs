@@ -28,7 +28,7 @@ impl Quiet {
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, "librdkafka: {message}");
+        say_quietly(facility, message);
         if facility == "FAIL" {
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
         }
@@ -40,6 +40,11 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+/// What librdkafka writes by itself is for debugging: what matters of it comes as an error, too.
+pub(super) fn say_quietly(facility: &str, message: &str) {
+    tracing::debug!(facility, "librdkafka: {message}");
+}
 
 /// librdkafka tells the end of a partition as an error, besides handing it to whoever polls.
 pub(super) fn is_end(error: &KafkaError) -> bool {
@@ -53,5 +58,27 @@ impl KafkaSettings {
     /// A property that librdkafka refuses.
     pub(super) fn open_reader(&self) -> Result<Reader, KafkaError> {
         self.reader().create_with_context(Quiet::default())
+    }
+
+    /// The same; an offset that is not there is an error to it, and not a reason to begin elsewhere.
+    ///
+    /// # Errors
+    /// A property that librdkafka refuses.
+    pub(super) fn open_reader_that_leaves_nothing_out(&self) -> Result<Reader, KafkaError> {
+        let mut config = self.reader();
+        config
+            .set("auto.offset.reset", "error")
+            .create_with_context(Quiet::default())
+    }
+
+    /// The same; it sees what transactions have not decided yet.
+    ///
+    /// # Errors
+    /// A property that librdkafka refuses.
+    pub(super) fn open_impatient_reader(&self) -> Result<Reader, KafkaError> {
+        let mut config = self.reader();
+        config
+            .set("isolation.level", "read_uncommitted")
+            .create_with_context(Quiet::default())
     }
 }

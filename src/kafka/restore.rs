@@ -1,4 +1,4 @@
-//! Silent replay: the state of a partition from its first retained reading up to the committed offset.
+//! A partition rebuilt beside the stream: what is stored of its homes, and the readings since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,38 +8,58 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::reader::Reader;
 use super::settings::KafkaSettings;
-use super::source::{as_raw, metadata_of};
-use crate::engine::{LogRecord, RestoreEvent, Restorer, home_record};
+use super::source::as_raw;
+use super::warnings::Warnings;
+use crate::engine::{Deployment, LogRecord, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
 use crate::model::RawRecord;
-use crate::partition::{Partition, Rules};
+use crate::partition::Rules;
+use crate::telemetry::Metrics;
 
-const QUESTION: Duration = Duration::from_secs(10);
+/// How long one question may take; it is asked again for [`PATIENCE`].
+const QUESTION: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two questions whose answer is not there yet.
+const MOMENT: Duration = Duration::from_millis(100);
 /// A restore that failed is told after this long, so that trying again does not spin.
 const BREATH: Duration = Duration::from_secs(2);
+/// Progress is told this often, and waiting is said.
+const TELL: Duration = Duration::from_secs(1);
+const SAY: Duration = Duration::from_secs(10);
 const BATCH: usize = 5_000;
 
 /// The restorer port on Kafka: a thread and a client for each restore.
 pub struct KafkaRestorer {
-    settings: KafkaSettings,
-    rules: Arc<Rules>,
+    shared: Arc<Shared>,
     sender: Sender<RestoreEvent>,
     receiver: Receiver<RestoreEvent>,
     cancelled: BTreeMap<u64, Arc<AtomicBool>>,
 }
 
+struct Shared {
+    settings: KafkaSettings,
+    rules: Arc<Rules>,
+    deployment: Deployment,
+    warnings: Warnings,
+}
+
 impl KafkaRestorer {
-    /// Restores under `rules`.
-    pub fn new(settings: &KafkaSettings, rules: Arc<Rules>) -> Self {
+    /// Restores under `rules` what belongs to `deployment`.
+    pub fn new(settings: &KafkaSettings, rules: Arc<Rules>, deployment: Deployment, metrics: &Metrics) -> Self {
         let (sender, receiver) = channel();
-        Self {
+        let shared = Arc::new(Shared {
             settings: settings.clone(),
             rules,
+            deployment,
+            warnings: Warnings::new(metrics),
+        });
+        Self {
+            shared,
             sender,
             receiver,
             cancelled: BTreeMap::new(),
@@ -50,11 +70,10 @@ impl KafkaRestorer {
 impl Restorer for KafkaRestorer {
     fn start(&mut self, partition: i32, epoch: u64) {
         let cancelled = Arc::new(AtomicBool::new(false));
+        self.cancelled.retain(|_, job| Arc::strong_count(job) > 1);
         self.cancelled.insert(epoch, Arc::clone(&cancelled));
-        let (settings, rules) = (self.settings.clone(), Arc::clone(&self.rules));
         let job = Job {
-            settings,
-            rules,
+            shared: Arc::clone(&self.shared),
             sender: self.sender.clone(),
             cancelled,
             partition,
@@ -93,9 +112,28 @@ impl Drop for KafkaRestorer {
     }
 }
 
+/// Why a restore did not come to its end.
+enum Stopped {
+    /// It was given up.
+    Cancelled,
+    /// It is to be told, and tried again.
+    Failed(String),
+    /// What is stored does not do.
+    StateMissing(RebuildError),
+}
+
+/// What was read, for the log.
+#[derive(Default)]
+struct Figures {
+    states: u64,
+    bytes: usize,
+    stored_ms: u128,
+    replayed: u64,
+    replay_ms: u128,
+}
+
 struct Job {
-    settings: KafkaSettings,
-    rules: Arc<Rules>,
+    shared: Arc<Shared>,
     sender: Sender<RestoreEvent>,
     cancelled: Arc<AtomicBool>,
     partition: i32,
@@ -105,165 +143,351 @@ struct Job {
 impl Job {
     fn run(self) {
         let (epoch, partition) = (self.epoch, self.partition);
-        let event = match self.restore() {
-            Ok(Some(done)) => done,
-            Ok(None) => return,
-            Err(reason) => {
-                std::thread::sleep(BREATH);
+        let mut outcome = self.restore(false);
+        if let Err(Stopped::StateMissing(error)) = &outcome {
+            let text = format!("partition {partition}: {error}; everything is rebuilt from the first retained reading");
+            self.shared.warnings.count("state_missing");
+            tracing::error!(partition, "{text}");
+            outcome = self.restore(true);
+        }
+        let event = match outcome {
+            Ok(rebuilt) => RestoreEvent::Done {
+                epoch,
+                partition,
+                rebuilt,
+            },
+            Err(Stopped::Cancelled) => return,
+            Err(Stopped::Failed(reason)) => {
+                let told = Instant::now();
+                while told.elapsed() < BREATH && self.go_on().is_ok() {
+                    std::thread::sleep(MOMENT);
+                }
                 RestoreEvent::Failed {
                     epoch,
                     partition,
                     reason,
                 }
             }
+            Err(Stopped::StateMissing(error)) => RestoreEvent::Failed {
+                epoch,
+                partition,
+                reason: error.to_string(),
+            },
         };
         // Nobody listens when the instance is going down.
         let _ = self.sender.send(event);
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    fn go_on(&self) -> Result<(), Stopped> {
+        match self.cancelled.load(Ordering::Relaxed) {
+            true => Err(Stopped::Cancelled),
+            false => Ok(()),
+        }
     }
 
-    fn restore(&self) -> Result<Option<RestoreEvent>, String> {
-        let ask = |error: KafkaError| format!("asking Kafka: {error}");
-        let consumer = self.settings.open_reader().map_err(ask)?;
-        let (readings, homes) = (&self.settings.topics.readings, &self.settings.topics.homes);
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(readings, self.partition);
-        let committed = consumer.committed_offsets(list, QUESTION).map_err(ask)?;
-        let element = committed
-            .find_partition(readings, self.partition)
-            .ok_or("no answer about the committed offset")?;
-        let (low, high) = consumer
-            .fetch_watermarks(readings, self.partition, QUESTION)
-            .map_err(ask)?;
-        let metadata = metadata_of(element.metadata(), self.partition);
-        let (until, lost) = match element.offset() {
-            Offset::Offset(offset) if offset > high => {
-                return Err(format!(
-                    "the committed offset {offset} lies beyond the end of {readings}/{} ({high}): the topic was made anew, \
-                     or this is another cluster; set the group's offsets, or take another group",
-                    self.partition
-                ));
-            }
-            Offset::Offset(offset) => (offset, u64::try_from(low - offset).unwrap_or(0)),
-            _ => (low, 0),
+    fn restore(&self, from_scratch: bool) -> Result<Rebuilt, Stopped> {
+        let settings = &self.shared.settings;
+        let topics = &settings.topics;
+        // Records that retention removes while they are wanted are an error, not something to leave out.
+        let reader = settings
+            .open_reader_that_leaves_nothing_out()
+            .map_err(failed("a client"))?;
+        let (rules, partition) = (Arc::clone(&self.shared.rules), self.partition);
+        let committed = self.committed(&reader)?;
+        let committed = committed
+            .as_ref()
+            .map(|(offset, metadata)| (*offset, metadata.as_str()));
+        let (first, end) = self.watermarks(&reader, &topics.readings)?;
+        let warn = |error: &dyn std::fmt::Display| {
+            tracing::warn!(
+                partition,
+                "{error}; everything is rebuilt from the first retained reading"
+            );
         };
-        let mut state = Box::new(Partition::new(Arc::clone(&self.rules)));
-        let Some(homes_offset) = self.read_homes(&consumer, homes, &mut state)? else {
-            return Ok(None);
-        };
-        state.begin_at(low);
-        if until > low && !self.replay(&consumer, &mut state, low, until)? {
-            return Ok(None);
-        }
-        state.begin_at(until);
-        state.advance(metadata.clock);
-        let (epoch, partition) = (self.epoch, self.partition);
-        Ok(Some(RestoreEvent::Done {
-            epoch,
+        let planned = Rebuild::plan(
+            rules,
+            &self.shared.deployment,
             partition,
-            state,
-            homes_offset,
-            lost,
-        }))
+            committed,
+            first..end,
+            |error| warn(error),
+        );
+        let mut rebuild = planned.map_err(|error| Stopped::Failed(error.to_string()))?;
+        if from_scratch {
+            rebuild = rebuild.from_scratch();
+        }
+        let mut figures = Figures::default();
+        let began = Instant::now();
+        let is_anew = rebuild.homes_until().is_none();
+        if !is_anew {
+            self.read_stored(&reader, &mut rebuild, &mut figures)?;
+        }
+        self.read_homes(&reader, &mut rebuild)?;
+        figures.stored_ms = began.elapsed().as_millis();
+        let began = Instant::now();
+        self.replay(&reader, &mut rebuild, &mut figures)?;
+        figures.replay_ms = began.elapsed().as_millis();
+        let rebuilt = rebuild.finish().map_err(|error| match error {
+            RebuildError::StateMissing { .. } => Stopped::StateMissing(error),
+            other => Stopped::Failed(other.to_string()),
+        })?;
+        tracing::info!(
+            partition,
+            offset = rebuilt.state.next_offset(),
+            states = figures.states,
+            state_bytes = figures.bytes,
+            states_ms = figures.stored_ms,
+            replayed = figures.replayed,
+            replay_ms = figures.replay_ms,
+            "restored"
+        );
+        Ok(rebuilt)
     }
 
-    /// Reads the homes topic to its end; answers where to go on.
-    fn read_homes(&self, consumer: &Reader, topic: &str, state: &mut Partition) -> Result<Option<i64>, String> {
-        let ask = |error: KafkaError| format!("reading {topic}: {error}");
-        let (low, high) = consumer
-            .fetch_watermarks(topic, self.partition, QUESTION)
-            .map_err(ask)?;
-        if high <= low {
-            return Ok(Some(high.max(0)));
-        }
-        self.assign(consumer, topic, low).map_err(ask)?;
-        let mut next = low;
-        while next < high {
-            if self.is_cancelled() {
-                return Ok(None);
+    /// Asks until there is an answer.
+    fn ask<T>(&self, what: &str, mut question: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Stopped> {
+        let began = Instant::now();
+        let mut said = began;
+        loop {
+            self.go_on()?;
+            let error = match question() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let is_held = error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnstableOffsetCommit);
+            if is_held && said.elapsed() > SAY {
+                said = Instant::now();
+                tracing::info!(
+                    self.partition,
+                    "waiting for the end of a transaction that another instance left open"
+                );
             }
-            match consumer.poll(Duration::from_millis(100)) {
-                None => {}
-                Some(Ok(message)) => {
-                    next = message.offset() + 1;
-                    let record = LogRecord {
-                        key: message.key(),
-                        value: message.payload(),
-                    };
-                    let taken = home_record(record).and_then(|(household, record)| {
-                        state
-                            .set_home(&household, record.as_ref())
-                            .map_err(|error| error.to_string())
-                    });
-                    if let Err(reason) = taken {
-                        tracing::warn!(
-                            partition = self.partition,
-                            offset = message.offset(),
-                            reason,
-                            "a record of the homes topic is refused"
-                        );
+            let may_pass = is_held || passes(&error) && began.elapsed() < PATIENCE;
+            if !may_pass {
+                return Err(failed(what)(error));
+            }
+            std::thread::sleep(MOMENT);
+        }
+    }
+
+    fn watermarks(&self, reader: &Reader, topic: &str) -> Result<(i64, i64), Stopped> {
+        self.ask(topic, || reader.fetch_watermarks(topic, self.partition, QUESTION))
+    }
+
+    /// The group's offset and what was written beside it.
+    fn committed(&self, reader: &Reader) -> Result<Option<(i64, String)>, Stopped> {
+        let topic = &self.shared.settings.topics.readings;
+        self.ask("the committed offset", || {
+            let mut list = TopicPartitionList::with_capacity(1);
+            list.add_partition(topic, self.partition);
+            let list = reader.committed_offsets(list, QUESTION)?;
+            let missing = KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+            let element = list.find_partition(topic, self.partition).ok_or(missing)?;
+            element.error()?;
+            Ok(match element.offset() {
+                Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
+                _ => None,
+            })
+        })
+    }
+
+    /// Reads all that is committed of the partition's state topic.
+    fn read_stored(&self, reader: &Reader, rebuild: &mut Rebuild, figures: &mut Figures) -> Result<(), Stopped> {
+        let topic = &self.shared.settings.topics.state;
+        let begin = self.wait_until_stable(reader, topic)?;
+        let mut outcome = Ok(());
+        let mut warned = 0_u32;
+        self.read(reader, topic, begin, |messages| {
+            for message in messages {
+                figures.states += 1;
+                figures.bytes += message.payload_len();
+                outcome = rebuild.stored(as_log(message), |error| {
+                    warned += 1;
+                    if warned <= 3 {
+                        let (partition, offset) = (self.partition, message.offset());
+                        tracing::warn!(partition, offset, %error, "a stored state cannot be read; its home is rebuilt");
                     }
+                });
+                if outcome.is_err() {
+                    return Reading::Over;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => break,
-                Some(Err(error)) => return Err(ask(error)),
             }
+            Reading::Wanted
+        })?;
+        outcome.map_err(|error| Stopped::Failed(error.to_string()))
+    }
+
+    /// Waits until everything written to the topic by now is decided, committed or aborted, and answers its first offset.
+    /// What was committed just before the last instance died may not be marked so yet, and would be left out.
+    fn wait_until_stable(&self, reader: &Reader, topic: &str) -> Result<i64, Stopped> {
+        let all = self
+            .shared
+            .settings
+            .open_impatient_reader()
+            .map_err(failed("a client"))?;
+        let (_, end) = self.watermarks(&all, topic)?;
+        let mut said = Instant::now();
+        loop {
+            let (begin, stable) = self.watermarks(reader, topic)?;
+            if stable >= end {
+                return Ok(begin);
+            }
+            if said.elapsed() > SAY {
+                said = Instant::now();
+                tracing::info!(
+                    self.partition,
+                    stable,
+                    end,
+                    "waiting for the end of a transaction in the state topic"
+                );
+            }
+            std::thread::sleep(MOMENT);
         }
-        Ok(Some(high))
     }
 
-    fn assign(&self, consumer: &Reader, topic: &str, offset: i64) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(topic, self.partition, Offset::Offset(offset))?;
-        consumer.assign(&list)
-    }
-
-    /// Applies the readings from `low` up to `until`, dropping the effects; false when it was cancelled.
-    fn replay(&self, consumer: &Reader, state: &mut Partition, low: i64, until: i64) -> Result<bool, String> {
-        let ask = |error: KafkaError| format!("reading {}: {error}", self.settings.topics.readings);
-        self.assign(consumer, &self.settings.topics.readings, low)
-            .map_err(ask)?;
-        let mut told = Instant::now();
-        let mut is_over = false;
-        while !is_over {
-            if self.is_cancelled() {
-                return Ok(false);
+    fn read_homes(&self, reader: &Reader, rebuild: &mut Rebuild) -> Result<(), Stopped> {
+        let until = rebuild.homes_until();
+        if until == Some(0) {
+            return Ok(());
+        }
+        let topic = &self.shared.settings.topics.homes;
+        let (begin, _) = self.watermarks(reader, topic)?;
+        self.read(reader, topic, begin, |messages| {
+            for message in messages {
+                let offset = message.offset();
+                if until.is_some_and(|until| offset >= until) {
+                    continue;
+                }
+                if let Err(reason) = rebuild.home(offset, as_log(message)) {
+                    let partition = self.partition;
+                    tracing::warn!(partition, offset, reason, "a record of the homes topic is refused");
+                }
             }
+            Reading::Wanted
+        })
+    }
+
+    /// Applies the readings that the stored states do not include.
+    fn replay(&self, reader: &Reader, rebuild: &mut Rebuild, figures: &mut Figures) -> Result<(), Stopped> {
+        let range = rebuild.range();
+        let total = u64::try_from(range.end - range.start).unwrap_or(0);
+        self.tell(0, total);
+        if total == 0 {
+            return Ok(());
+        }
+        let mut told = Instant::now();
+        self.read(reader, &self.shared.settings.topics.readings, range.start, |messages| {
+            let wanted = messages.iter().filter(|message| message.offset() < range.end);
+            let records: Vec<RawRecord<'_>> = wanted.map(as_raw).collect();
+            figures.replayed += records.len() as u64;
+            rebuild.replay(records);
+            let next = messages.last().map_or(range.start, |message| message.offset() + 1);
+            if told.elapsed() > TELL {
+                told = Instant::now();
+                self.tell(u64::try_from(next - range.start).unwrap_or(0).min(total), total);
+            }
+            if next >= range.end {
+                Reading::Over
+            } else {
+                Reading::Wanted
+            }
+        })?;
+        self.tell(total, total);
+        Ok(())
+    }
+
+    fn tell(&self, done: u64, total: u64) {
+        // Nobody listens when the instance is going down.
+        let _ = self.sender.send(RestoreEvent::Replaying {
+            epoch: self.epoch,
+            partition: self.partition,
+            done,
+            total,
+        });
+    }
+
+    /// Hands over the records of a topic's partition in batches, from an offset to its end or until no more are wanted.
+    fn read(
+        &self,
+        reader: &Reader,
+        topic: &str,
+        from: i64,
+        mut take: impl FnMut(&[BorrowedMessage<'_>]) -> Reading,
+    ) -> Result<(), Stopped> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(topic, self.partition, Offset::Offset(from))
+            .map_err(failed(topic))?;
+        reader.assign(&list).map_err(failed(topic))?;
+        let mut is_over = false;
+        let mut heard = Instant::now();
+        while !is_over {
+            self.go_on()?;
             let mut messages = Vec::new();
-            let mut patience = Duration::from_millis(100);
+            let mut patience = MOMENT;
             while messages.len() < BATCH && !is_over {
-                match consumer.poll(patience) {
+                match reader.poll(patience) {
                     None => break,
-                    // The topic was assigned anew; a record of the homes topic may still be on its way.
-                    Some(Ok(message)) if message.topic() != self.settings.topics.readings => {}
-                    Some(Ok(message)) => {
-                        is_over = message.offset() + 1 >= until;
-                        if message.offset() < until {
-                            messages.push(message);
-                        }
-                    }
-                    // The last offsets before the committed one may hold no record.
+                    // Left over from the topic before this one.
+                    Some(Ok(message)) if message.topic() != topic => {}
+                    Some(Ok(message)) => messages.push(message),
                     Some(Err(KafkaError::PartitionEOF(_))) => is_over = true,
-                    Some(Err(error)) => return Err(ask(error)),
+                    Some(Err(error)) if passes(&error) && heard.elapsed() < PATIENCE => {}
+                    Some(Err(error)) => return Err(failed(topic)(error)),
                 }
                 patience = Duration::ZERO;
             }
-            let records: Vec<RawRecord<'_>> = messages.iter().map(as_raw).collect();
-            state.apply(records);
-            if told.elapsed() > Duration::from_secs(1) || is_over {
-                told = Instant::now();
-                let (done, total) = ((state.next_offset() - low).unsigned_abs(), (until - low).unsigned_abs());
-                let (epoch, partition) = (self.epoch, self.partition);
-                let _ = self.sender.send(RestoreEvent::Progress {
-                    epoch,
-                    partition,
-                    done: done.min(total),
-                    total,
-                });
+            if messages.is_empty() {
+                if heard.elapsed() > PATIENCE {
+                    return Err(Stopped::Failed(format!(
+                        "{topic}: nothing came for {} s",
+                        PATIENCE.as_secs()
+                    )));
+                }
+                continue;
             }
+            heard = Instant::now();
+            is_over |= take(&messages) == Reading::Over;
         }
-        Ok(true)
+        reader.unassign().map_err(failed(topic))
     }
+}
+
+/// Whether more of a topic is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Wanted,
+    Over,
+}
+
+fn as_log<'a>(message: &'a BorrowedMessage<'_>) -> LogRecord<'a> {
+    LogRecord {
+        key: message.key(),
+        value: message.payload(),
+    }
+}
+
+fn failed(what: &str) -> impl Fn(KafkaError) -> Stopped + '_ {
+    move |error| Stopped::Failed(format!("{what}: {error}"))
+}
+
+/// Whether an error may be gone at the next try.
+fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::NotCoordinator
+                | Code::CoordinatorNotAvailable
+                | Code::CoordinatorLoadInProgress
+                | Code::OffsetNotAvailable
+                | Code::WaitingForCoordinator
+        )
+    )
 }

@@ -13,7 +13,8 @@ pub struct KafkaSettings {
     pub bootstrap_servers: String,
     /// The consumer group; all instances of a deployment share it.
     pub group_id: String,
-    /// A name of this instance that outlives it (static membership); empty for none.
+    /// A name of this instance that outlives it, its own among all instances of the group. Empty: the machine's name and a
+    /// number. `none`: no such name; a restarted instance then waits for its predecessor's session to run out.
     pub instance_id: String,
     /// Names of the topics.
     pub topics: TopicNames,
@@ -22,12 +23,11 @@ pub struct KafkaSettings {
     pub partitions: i32,
     /// Replicas of topics that `topics --create` makes.
     pub replication: i32,
-    /// How often offsets are committed, in milliseconds.
-    pub commit_interval_ms: u64,
     /// Records taken in one batch at most.
     pub max_batch: usize,
-    /// How long partitions that move away may take to settle what is in flight, in milliseconds.
-    pub handover_ms: u64,
+    /// A transaction that takes longer is ended by the broker, in milliseconds. Until then, what a dead instance left open
+    /// holds up whoever reads the alerts.
+    pub transaction_timeout_ms: u32,
     /// Any property of librdkafka, by its own name: `"security.protocol" = "SASL_SSL"` and so on.
     pub properties: BTreeMap<String, String>,
 }
@@ -44,6 +44,8 @@ pub struct TopicNames {
     pub alerts: String,
     /// Records that were kept out, with the reason.
     pub dead_letter: String,
+    /// States of homes (compacted), in as many partitions as the readings; key: household_id. Each group has its own.
+    pub state: String,
 }
 
 impl Default for TopicNames {
@@ -54,6 +56,7 @@ impl Default for TopicNames {
             homes: name("homes"),
             alerts: name("alerts"),
             dead_letter: name("dead-letter"),
+            state: name("state"),
         }
     }
 }
@@ -67,16 +70,15 @@ impl Default for KafkaSettings {
             topics: TopicNames::default(),
             partitions: 4,
             replication: 1,
-            commit_interval_ms: 1_000,
             max_batch: 10_000,
-            handover_ms: 10_000,
+            transaction_timeout_ms: 10_000,
             properties: BTreeMap::new(),
         }
     }
 }
 
 /// Properties that the engine's promises rest on, and that settings may not change.
-const OURS: [&str; 12] = [
+const OURS: [&str; 15] = [
     "bootstrap.servers",
     "group.id",
     "group.instance.id",
@@ -89,6 +91,9 @@ const OURS: [&str; 12] = [
     "message.timeout.ms",
     "delivery.timeout.ms",
     "partitioner",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "isolation.level",
 ];
 
 impl KafkaSettings {
@@ -108,6 +113,7 @@ impl KafkaSettings {
             ("topics.homes", &topics.homes),
             ("topics.alerts", &topics.alerts),
             ("topics.dead_letter", &topics.dead_letter),
+            ("topics.state", &topics.state),
         ];
         for (index, (key, name)) in names.iter().enumerate() {
             let is_right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -127,21 +133,16 @@ impl KafkaSettings {
         if !(1..=1_000_000).contains(&self.max_batch) {
             mistake("max_batch", format!("{} is not between 1 and 1000000", self.max_batch));
         }
-        if !(10..=600_000).contains(&self.commit_interval_ms) {
-            mistake(
-                "commit_interval_ms",
-                format!("{} is not between 10 and 600000", self.commit_interval_ms),
-            );
-        }
-        if self.handover_ms > 60_000 {
-            mistake("handover_ms", format!("{} is more than 60000", self.handover_ms));
+        if !(1_000..=900_000).contains(&self.transaction_timeout_ms) {
+            let message = format!("{} is not between 1000 and 900000", self.transaction_timeout_ms);
+            mistake("transaction_timeout_ms", message);
         }
         for key in self.properties.keys().filter(|key| OURS.contains(&key.as_str())) {
             let message = "is set by tapwatch itself; use the setting of its own, where there is one".to_owned();
             mistake(&format!("properties.{key}"), message);
         }
         if mistakes.is_empty()
-            && let Err(error) = self.consumer().create_native_config()
+            && let Err(error) = self.consumer(None).create_native_config()
         {
             mistakes.push(("properties".into(), error.to_string()));
         }
@@ -167,10 +168,15 @@ impl KafkaSettings {
         config
     }
 
-    /// A member of the group.
-    pub(super) fn consumer(&self) -> ClientConfig {
+    /// Whether the group is led by the broker (KIP-848).
+    pub(super) fn speaks_consumer_protocol(&self) -> bool {
+        let protocol = self.properties.get("group.protocol");
+        protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
+    }
+
+    /// A member of the group, under a name that outlives it or none.
+    pub(super) fn consumer(&self, instance: Option<&str>) -> ClientConfig {
         let defaults = [
-            ("isolation.level", "read_committed"),
             ("partition.assignment.strategy", "cooperative-sticky"),
             ("session.timeout.ms", "10000"),
             // Rebalances wait for the other members' heartbeats.
@@ -184,11 +190,7 @@ impl KafkaSettings {
             ("enable.partition.eof", "true"),
         ];
         let mut config = self.client(&defaults);
-        if self
-            .properties
-            .get("group.protocol")
-            .is_some_and(|protocol| protocol.eq_ignore_ascii_case("consumer"))
-        {
+        if self.speaks_consumer_protocol() {
             // With the new protocol these live on the broker, and a client that sets them is refused.
             for key in [
                 "partition.assignment.strategy",
@@ -203,17 +205,19 @@ impl KafkaSettings {
             .set("enable.auto.commit", "false");
         config
             .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest");
-        if !self.instance_id.is_empty() {
-            config.set("group.instance.id", &self.instance_id);
+            .set("auto.offset.reset", "earliest")
+            // What was published and then aborted never was; offsets that a transaction still holds are waited for.
+            .set("isolation.level", "read_committed");
+        if let Some(instance) = instance {
+            config.set("group.instance.id", instance);
         }
         config
     }
 
     /// A consumer of chosen partitions, outside the group's assignments.
     pub(super) fn reader(&self) -> ClientConfig {
-        let mut config = self.consumer();
-        for key in ["group.instance.id", "group.protocol", "statistics.interval.ms"] {
+        let mut config = self.consumer(None);
+        for key in ["group.protocol", "statistics.interval.ms"] {
             config.remove(key);
         }
         config
@@ -235,8 +239,87 @@ impl KafkaSettings {
         self.client(&defaults)
     }
 
+    /// A producer of transactions. Its name is its own in the cluster: a second one of that name shuts the first out.
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let timeout = self.transaction_timeout_ms.to_string();
+        let request_timeout = self.transaction_timeout_ms.min(60_000).to_string();
+        let defaults = [
+            // A transaction's records are handed over together and waited for: there is nothing to linger for.
+            ("linger.ms", "0"),
+            ("socket.timeout.ms", request_timeout.as_str()),
+            // A broker that finds a batch too large refuses all of its records; small ones shall not share that fate.
+            ("batch.size", "131072"),
+            ("compression.type", "zstd"),
+            // Dead letters carry what came in, however large.
+            ("message.max.bytes", "20000000"),
+        ];
+        let mut config = self.client(&defaults);
+        config
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", &timeout)
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", &timeout)
+            .set("partitioner", "murmur2_random");
+        config
+    }
+
     /// A client for questions about the cluster.
     pub(super) fn admin(&self) -> ClientConfig {
         self.client(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(settings: &KafkaSettings) -> Vec<String> {
+        settings.mistakes().into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_right() {
+        assert_eq!(KafkaSettings::default().mistakes(), []);
+    }
+
+    #[test]
+    fn topics_differ_and_the_timeout_has_bounds() {
+        let mut settings = KafkaSettings::default();
+        settings.topics.state = settings.topics.homes.clone();
+        settings.transaction_timeout_ms = 999;
+        assert_eq!(keys(&settings), ["topics.state", "transaction_timeout_ms"]);
+        settings = KafkaSettings::default();
+        settings.transaction_timeout_ms = 900_001;
+        assert_eq!(keys(&settings), ["transaction_timeout_ms"]);
+    }
+
+    #[test]
+    fn what_exactness_rests_on_is_not_for_the_settings() {
+        for key in OURS {
+            let mut settings = KafkaSettings::default();
+            settings.properties.insert(key.into(), "1".into());
+            assert_eq!(keys(&settings), [format!("properties.{key}")]);
+        }
+        let settings = KafkaSettings::default();
+        assert_eq!(settings.consumer(None).get("isolation.level"), Some("read_committed"));
+        assert_eq!(settings.consumer(Some("a")).get("group.instance.id"), Some("a"));
+        assert_eq!(settings.reader().get("group.instance.id"), None);
+        assert_eq!(settings.transactional("x").get("transactional.id"), Some("x"));
+        assert_eq!(settings.transactional("x").get("transaction.timeout.ms"), Some("10000"));
+    }
+
+    #[test]
+    fn the_consumer_protocol_leaves_to_the_broker_what_is_its_own() {
+        let mut settings = KafkaSettings::default();
+        settings.properties.insert("group.protocol".into(), "consumer".into());
+        assert_eq!(settings.mistakes(), []);
+        let config = settings.consumer(Some("a"));
+        for key in [
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+            "partition.assignment.strategy",
+        ] {
+            assert_eq!(config.get(key), None);
+        }
     }
 }

@@ -5,16 +5,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
-use super::outbox::{Outbox, as_list};
+use super::membership::Membership;
+use super::name::InstanceName;
 use super::reader::{Reader, is_end};
 use super::settings::KafkaSettings;
-use crate::engine::{Answer, CommitMetadata, Committable, GroupEvent, LogRecord, Source, SourceError};
+use super::warnings::{Warnings, name_of};
+use crate::engine::{Answer, GroupEvent, LogRecord, Source, SourceError};
 use crate::model::{EventTime, RawRecord};
 use crate::telemetry::Metrics;
 
@@ -26,43 +28,30 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const HOMES_PATIENCE: Duration = Duration::from_secs(3);
 /// How long its next record may take.
 const HOMES_SILENCE: Duration = Duration::from_millis(500);
-/// Trouble of the same kind is said again after this long.
-const REPEAT_WARNING: Duration = Duration::from_secs(30);
 
 /// What happens in librdkafka's callbacks, which run inside the polls of the engine's own thread.
 pub struct GroupContext {
     topic: String,
-    outbox: Outbox,
-    handover: Duration,
-    metrics: Metrics,
+    warnings: Warnings,
     happened: Mutex<Happened>,
 }
 
 #[derive(Default)]
 struct Happened {
-    rebalances: VecDeque<(bool, Vec<i32>)>,
+    rebalances: VecDeque<(Change, Vec<i32>)>,
     ends: BTreeMap<i32, i64>,
-    said: BTreeMap<String, Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Assigned,
+    Revoked,
+    Lost,
 }
 
 impl GroupContext {
     fn happened(&self) -> MutexGuard<'_, Happened> {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that there is trouble, once in a while.
-    pub(super) fn warn(&self, code: &str, text: &str) {
-        self.metrics.kafka_error(code);
-        let now = Instant::now();
-        let mut happened = self.happened();
-        let is_due = happened
-            .said
-            .get(code)
-            .is_none_or(|said| now.duration_since(*said) > REPEAT_WARNING);
-        if is_due {
-            happened.said.insert(code.to_owned(), now);
-            tracing::warn!(code, "{text}");
-        }
     }
 }
 
@@ -81,41 +70,21 @@ impl ClientContext for GroupContext {
         if is_end(&error) {
             return;
         }
-        let code = error
-            .rdkafka_error_code()
-            .map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-        self.warn(&code, &format!("Kafka: {reason}; tapwatch goes on trying"));
+        let text = format!("Kafka: {reason}; tapwatch goes on trying");
+        self.warnings.warn(&name_of(error.rdkafka_error_code()), &text);
     }
 }
 
 impl ConsumerContext for GroupContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
+            let change = if consumer.assignment_lost() {
+                Change::Lost
+            } else {
+                Change::Revoked
+            };
             let partitions = of_topic(list, &self.topic);
-            // What was submitted for them is settled while they are still ours; the next owner begins after it.
-            if !self.outbox.settle(&partitions, self.handover) {
-                tracing::warn!(
-                    ?partitions,
-                    "handed over with records in flight: the next owner publishes them again"
-                );
-            }
-            let mut state = self.outbox.lock();
-            let (ours, others): (Vec<Committable>, Vec<Committable>) = state
-                .ledger
-                .take_committable()
-                .into_iter()
-                .partition(|ready| partitions.contains(&ready.partition));
-            others.into_iter().for_each(|ready| state.ledger.put_back(ready));
-            partitions.iter().for_each(|partition| state.ledger.forget(*partition));
-            drop(state);
-            if !ours.is_empty() && !consumer.assignment_lost() {
-                let outcome = consumer.commit(&as_list(&self.topic, &ours), CommitMode::Sync);
-                self.metrics.commit(if outcome.is_ok() { "ok" } else { "failed" });
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "offsets were not committed at the handover; the next owner reads again");
-                }
-            }
-            self.happened().rebalances.push_back((false, partitions));
+            self.happened().rebalances.push_back((change, partitions));
         }
     }
 
@@ -127,10 +96,10 @@ impl ConsumerContext for GroupContext {
                     tracing::error!(%error, "partitions could not be paused; their records are dropped until they are live");
                 }
                 let partitions = of_topic(list, &self.topic);
-                self.happened().rebalances.push_back((true, partitions));
+                self.happened().rebalances.push_back((Change::Assigned, partitions));
             }
             Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => self.warn("rebalance", &format!("a rebalance failed: {error}")),
+            Rebalance::Error(error) => self.warnings.warn("rebalance", &format!("a rebalance failed: {error}")),
         }
     }
 }
@@ -145,19 +114,17 @@ fn of_topic(list: &TopicPartitionList, topic: &str) -> Vec<i32> {
 /// A member of the group.
 pub type GroupMember = Arc<BaseConsumer<GroupContext>>;
 
-/// Joins the group, reading the readings topic.
+/// Joins the group under a name, reading the readings topic.
 ///
 /// # Errors
 /// A property that librdkafka refuses.
-pub fn join(settings: &KafkaSettings, outbox: &Outbox, metrics: &Metrics) -> Result<GroupMember, KafkaError> {
+pub fn join(settings: &KafkaSettings, name: &InstanceName, metrics: &Metrics) -> Result<GroupMember, KafkaError> {
     let context = GroupContext {
         topic: settings.topics.readings.clone(),
-        outbox: outbox.clone(),
-        handover: Duration::from_millis(settings.handover_ms),
-        metrics: metrics.clone(),
+        warnings: Warnings::new(metrics),
         happened: Mutex::default(),
     };
-    let consumer: BaseConsumer<GroupContext> = settings.consumer().create_with_context(context)?;
+    let consumer: BaseConsumer<GroupContext> = settings.consumer(name.member()).create_with_context(context)?;
     consumer.subscribe(&[&settings.topics.readings])?;
     Ok(Arc::new(consumer))
 }
@@ -213,7 +180,7 @@ impl KafkaSource {
             Ok(()) => false,
             Err(error) => {
                 let text = format!("partition {partition} does not run yet: {error}; tried again");
-                self.member.context().warn("resume", &text);
+                self.member.context().warnings.warn("resume", &text);
                 true
             }
         });
@@ -246,7 +213,7 @@ impl KafkaSource {
                 None => break,
                 Some(Ok(message)) => messages.push(message),
                 Some(Err(KafkaError::PartitionEOF(partition))) => ends.push(partition),
-                Some(Err(error)) => note_error(member.context(), &error)?,
+                Some(Err(error)) => note_error(member, &error)?,
             }
             patience = Duration::ZERO;
         }
@@ -255,26 +222,35 @@ impl KafkaSource {
 }
 
 /// Tells trouble that passes from trouble that does not.
-fn note_error(context: &GroupContext, error: &KafkaError) -> Result<(), SourceError> {
+fn note_error(member: &BaseConsumer<GroupContext>, error: &KafkaError) -> Result<(), SourceError> {
+    let fatal = member.client().fatal_error();
+    let code = fatal
+        .as_ref()
+        .map(|(code, _)| *code)
+        .or_else(|| error.rdkafka_error_code());
+    let text = fatal.map_or_else(|| error.to_string(), |(_, text)| text);
+    if let Some(reason) = lasting(code, &text, &member.context().topic) {
+        return Err(SourceError(reason));
+    }
+    let text = format!("reading: {text}; tapwatch goes on trying");
+    member.context().warnings.warn(&name_of(code), &text);
+    Ok(())
+}
+
+/// Why reading cannot go on, if it cannot.
+fn lasting(code: Option<RDKafkaErrorCode>, text: &str, topic: &str) -> Option<String> {
     use RDKafkaErrorCode as Code;
-    let code = error.rdkafka_error_code();
-    let topic = &context.topic;
-    let lasting = match code {
-        Some(Code::TopicAuthorizationFailed) => Some(format!("no permission to read topic {topic}")),
-        Some(Code::GroupAuthorizationFailed) => Some("no permission to join the consumer group".to_owned()),
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Some(format!(
+    match code? {
+        Code::TopicAuthorizationFailed => Some(format!("no permission to read topic {topic}")),
+        Code::GroupAuthorizationFailed => Some("no permission to join the consumer group".to_owned()),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => Some(format!(
             "topic {topic} does not exist (any more): `tapwatch topics --create` makes it"
         )),
-        Some(Code::Fatal | Code::FencedInstanceId) => Some(format!("this member of the group is fenced: {error}")),
+        Code::FencedInstanceId | Code::UnreleasedInstanceId => Some(format!(
+            "another process runs under kafka.instance_id of this one; give each its own ({text})"
+        )),
+        Code::Fatal => Some(format!("this member of the group cannot go on: {text}")),
         _ => None,
-    };
-    match lasting {
-        Some(reason) => Err(SourceError(reason)),
-        None => {
-            let name = code.map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
-            context.warn(&name, &format!("reading: {error}; tapwatch goes on trying"));
-            Ok(())
-        }
     }
 }
 
@@ -293,16 +269,20 @@ pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
 }
 
 impl Source for KafkaSource {
+    type Membership = Membership;
+
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         let mut ends = Vec::new();
         self.let_all_run();
         let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
         let rebalances = std::mem::take(&mut self.member.context().happened().rebalances);
-        for (is_gain, partitions) in &rebalances {
-            if *is_gain {
-                visit(GroupEvent::Assigned(partitions));
-            } else {
-                visit(GroupEvent::Revoked(partitions));
+        for (change, partitions) in &rebalances {
+            visit(match change {
+                Change::Assigned => GroupEvent::Assigned(partitions),
+                Change::Revoked => GroupEvent::Revoked(partitions),
+                Change::Lost => GroupEvent::Lost(partitions),
+            });
+            if *change != Change::Assigned {
                 self.following.retain(|partition, _| !partitions.contains(partition));
                 self.resuming.retain(|partition, _| !partitions.contains(partition));
                 self.assign_homes();
@@ -357,6 +337,12 @@ impl Source for KafkaSource {
             .filter(|end| *end >= 0)?;
         Some(u64::try_from(end - next_offset).unwrap_or(0))
     }
+
+    fn membership(&self) -> Option<Membership> {
+        // Asked on the thread that polls: what a rebalance in the background takes away is still to be polled, and until
+        // then the group does not give it to another member of this generation.
+        Membership::of(&self.member)
+    }
 }
 
 /// Hands over one record of the homes topic; false when there is none within `patience`.
@@ -371,7 +357,11 @@ fn take_home(
         Some(Ok(message)) => {
             following.insert(message.partition(), message.offset() + 1);
             let (key, value) = (message.key(), message.payload());
-            visit(GroupEvent::Home(message.partition(), LogRecord { key, value }));
+            visit(GroupEvent::Home(
+                message.partition(),
+                message.offset(),
+                LogRecord { key, value },
+            ));
         }
         Some(Err(KafkaError::PartitionEOF(_))) => {}
         Some(Err(error)) => tracing::warn!(%error, "the homes topic is not read; it is tried again"),
@@ -402,13 +392,26 @@ fn read_homes_to_end(
     }
 }
 
-/// Reads the metadata of a committed offset; what another program wrote is worth a warning, not a stop.
-pub(super) fn metadata_of(text: &str, partition: i32) -> CommitMetadata {
-    if text.is_empty() {
-        return CommitMetadata::default();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        use RDKafkaErrorCode as Code;
+        let said = |code| lasting(Some(code), "text", "readings");
+        assert!(said(Code::FencedInstanceId).is_some_and(|text| text.contains("kafka.instance_id")));
+        assert!(said(Code::UnknownTopicOrPartition).is_some_and(|text| text.contains("topics --create")));
+        for code in [
+            Code::TopicAuthorizationFailed,
+            Code::GroupAuthorizationFailed,
+            Code::Fatal,
+        ] {
+            assert!(said(code).is_some(), "{code:?}");
+        }
+        for code in [Code::AllBrokersDown, Code::BrokerTransportFailure, Code::Resolve] {
+            assert_eq!(said(code), None, "{code:?}");
+        }
+        assert_eq!(lasting(None, "text", "readings"), None);
     }
-    text.parse().unwrap_or_else(|error| {
-        tracing::warn!(partition, %error, "the stream's time begins at the last reading");
-        CommitMetadata::default()
-    })
 }

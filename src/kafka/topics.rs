@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::reader::Reader;
 use super::settings::KafkaSettings;
+use crate::engine::Deployment;
 
 const QUESTION: Duration = Duration::from_secs(5);
 
@@ -46,12 +47,26 @@ pub struct TopicReport {
 
 impl KafkaSettings {
     /// Name and settings of each topic, readings first.
-    fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 4] {
+    fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 5] {
         [
             // State is rebuilt from the readings: they stay until the operator says for how long. Replayed history, too:
             // Kafka counts retention from the timestamps of the records, and would delete it at once.
             (&self.topics.readings, vec![("retention.ms", "-1")]),
             (&self.topics.homes, vec![("cleanup.policy", "compact")]),
+            // A restart reads all of it: older states of a home go soon, in segments that are closed early. How many
+            // replicas must have a state before it counts (min.insync.replicas) is the cluster's to say, for this topic as
+            // for the others: fewer than two of three, and a broker lost can take committed states with it.
+            (
+                &self.topics.state,
+                vec![
+                    ("cleanup.policy", "compact"),
+                    ("max.message.bytes", "2097152"),
+                    ("min.cleanable.dirty.ratio", "0.3"),
+                    ("segment.bytes", "67108864"),
+                    ("segment.ms", "21600000"),
+                    ("delete.retention.ms", "86400000"),
+                ],
+            ),
             (&self.topics.alerts, vec![]),
             // Dead letters carry what came in and why: more than what came in may have had.
             (&self.topics.dead_letter, vec![("max.message.bytes", "2097152")]),
@@ -71,24 +86,26 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
     for (name, _) in settings.wanted() {
         let partitions = count_partitions(&client, settings, name)?;
         if partitions == 0 {
-            wrong.push(format!(
-                "topic {name} does not exist: `tapwatch topics --create` makes it"
-            ));
+            wrong.push(missing(name));
         }
         reports.push(TopicReport {
             name: name.to_owned(),
             partitions,
         });
     }
-    let (readings, homes) = (&reports[0], &reports[1]);
-    if readings.partitions > 0 && homes.partitions > 0 && readings.partitions != homes.partitions {
-        wrong.push(format!(
-            "topic {} has {} partitions and topic {} has {}: a home's record would lie apart from its readings; \
-             make them equal",
-            readings.name, readings.partitions, homes.name, homes.partitions
-        ));
+    let [readings, homes, state, ..] = &reports[..] else {
+        return Ok(reports);
+    };
+    for (other, what) in [(homes, "record"), (state, "stored state")] {
+        if readings.partitions > 0 && other.partitions > 0 && readings.partitions != other.partitions {
+            wrong.push(format!(
+                "topic {} has {} partitions and topic {} has {}: a home's {what} would lie apart from its readings; \
+                 make them equal",
+                readings.name, readings.partitions, other.name, other.partitions
+            ));
+        }
     }
-    for report in [readings, homes] {
+    for report in [readings, homes, state] {
         if settings.partitions > 0 && report.partitions > 0 && report.partitions != settings.partitions {
             wrong.push(format!(
                 "topic {} has {} partitions, and kafka.partitions says {}: set kafka.partitions = {} (or 0 to take what \
@@ -102,6 +119,49 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
     } else {
         Err(TopicsError::Wrong(wrong))
     }
+}
+
+/// The id that the cluster gave itself.
+///
+/// # Errors
+/// [`TopicsError::Unreachable`] when no broker answers in some seconds.
+pub fn cluster_id(settings: &KafkaSettings) -> Result<String, TopicsError> {
+    cluster_id_by(&settings.open_reader()?, settings)
+}
+
+fn cluster_id_by(client: &Reader, settings: &KafkaSettings) -> Result<String, TopicsError> {
+    let id = client.client().fetch_cluster_id(QUESTION).filter(|id| !id.is_empty());
+    id.ok_or_else(|| TopicsError::Unreachable {
+        servers: settings.bootstrap_servers.clone(),
+        reason: client
+            .context()
+            .failure()
+            .unwrap_or_else(|| "the cluster does not say its id".into()),
+    })
+}
+
+/// Whose offsets and states these are, as the cluster knows it; `source` is that of the alerts.
+///
+/// # Errors
+/// As [`check_topics`], for the readings topic alone.
+pub fn deployment(settings: &KafkaSettings, source: &str) -> Result<Deployment, TopicsError> {
+    let client = settings.open_reader()?;
+    let readings = &settings.topics.readings;
+    let partitions = count_partitions(&client, settings, readings)?;
+    if partitions == 0 {
+        return Err(TopicsError::Wrong(vec![missing(readings)]));
+    }
+    Ok(Deployment {
+        cluster: cluster_id_by(&client, settings)?.into(),
+        group: settings.group_id.as_str().into(),
+        readings: readings.as_str().into(),
+        partitions,
+        source: source.into(),
+    })
+}
+
+fn missing(topic: &str) -> String {
+    format!("topic {topic} does not exist: `tapwatch topics --create` makes it")
 }
 
 fn count_partitions(client: &Reader, settings: &KafkaSettings, name: &str) -> Result<i32, TopicsError> {

@@ -1,0 +1,589 @@
+//! The transactional producer, call by call.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::membership::Membership;
+use super::name::InstanceName;
+use super::reader::say_quietly;
+use super::settings::KafkaSettings;
+use super::warnings::{Warnings, name_of};
+use crate::engine::{CommitOffset, OutRecord, Output, TransactionClient, TransactionError};
+use crate::telemetry::Metrics;
+
+/// How long one call waits before it says that nothing is known yet. The same call goes on.
+const CALL: Duration = Duration::from_secs(1);
+/// Offsets cannot be gone on with: a call that gives up aborts the transaction.
+const OFFSETS_CALL: Duration = Duration::from_secs(3);
+/// More replacements by a producer of the same name than this, in a [`MINUTE`], are no accident.
+const MOST_FENCINGS: usize = 3;
+const MINUTE: Duration = Duration::from_secs(60);
+
+type TransactionalProducer = ThreadedProducer<Deliveries>;
+
+/// A transactional producer under the name of its instance.
+pub struct KafkaTransactions {
+    settings: KafkaSettings,
+    name: InstanceName,
+    warnings: Arc<Warnings>,
+    producer: Option<TransactionalProducer>,
+    /// The producer has been opened: to open again takes a new one.
+    is_open: bool,
+    /// When the transaction under way began.
+    began: Option<Instant>,
+    /// When producers of this one's name shut it out.
+    fencings: VecDeque<Instant>,
+}
+
+impl KafkaTransactions {
+    /// A producer that is not open yet.
+    pub fn new(settings: &KafkaSettings, name: &InstanceName, metrics: &Metrics) -> Self {
+        Self {
+            settings: settings.clone(),
+            name: name.clone(),
+            warnings: Arc::new(Warnings::new(metrics)),
+            producer: None,
+            is_open: false,
+            began: None,
+            fencings: VecDeque::new(),
+        }
+    }
+
+    fn producer(&self) -> Result<&TransactionalProducer, TransactionError> {
+        let missing = || TransactionError::Fatal("there is no producer".into());
+        self.producer.as_ref().ok_or_else(missing)
+    }
+
+    fn topic(&self, output: Output) -> &str {
+        let topics = &self.settings.topics;
+        match output {
+            Output::Alerts => &topics.alerts,
+            Output::DeadLetters => &topics.dead_letter,
+            Output::State => &topics.state,
+        }
+    }
+
+    /// What an error of a call means.
+    fn judge(&mut self, call: &str, error: &KafkaError) -> TransactionError {
+        let trouble = Trouble::of(error);
+        self.warnings.count(&name_of(trouble.code));
+        if trouble.is_fenced() && self.fenced_too_often() {
+            return TransactionError::Stop(format!(
+                "another instance runs under the name {}; give each its own kafka.instance_id",
+                self.name.transactional()
+            ));
+        }
+        trouble.means(call, &self.settings)
+    }
+
+    fn fenced_too_often(&mut self) -> bool {
+        // A transaction that has outlived its time was ended by the broker, which looks much the same.
+        let limit = Duration::from_millis(self.settings.transaction_timeout_ms.into());
+        if self.began.is_some_and(|began| began.elapsed() >= limit) {
+            return false;
+        }
+        let now = Instant::now();
+        self.fencings.push_back(now);
+        while self.fencings.front().is_some_and(|at| now.duration_since(*at) > MINUTE) {
+            self.fencings.pop_front();
+        }
+        self.fencings.len() > MOST_FENCINGS
+    }
+
+    /// The producer's own fatal error, where it has one; what failed after it failed because of it.
+    fn fatal(&mut self, call: &str) -> Option<TransactionError> {
+        let (code, text) = self.producer.as_ref()?.client().fatal_error()?;
+        let trouble = Trouble {
+            code: Some(code),
+            is_fatal: true,
+            text,
+            ..Trouble::default()
+        };
+        if trouble.is_fenced() {
+            return Some(self.judge(call, &KafkaError::Global(code)));
+        }
+        Some(trouble.means(call, &self.settings))
+    }
+
+    /// Waits until every record has arrived or one has failed, for the time of a call at most; false when that was too
+    /// short.
+    fn wait(&self) -> Result<bool, TransactionError> {
+        let deliveries = self.producer()?.context();
+        let is_open = |on_their_way: &mut OnTheirWay| on_their_way.left > 0 && on_their_way.failure.is_none();
+        let waited = deliveries.arrived.wait_timeout_while(deliveries.lock(), CALL, is_open);
+        Ok(!waited.unwrap_or_else(PoisonError::into_inner).1.timed_out())
+    }
+
+    /// Ends the transaction under way, if that can be done in a moment: nobody who reads what is committed shall wait for
+    /// the broker to do it.
+    pub fn close(&mut self) {
+        if let (Some(producer), Some(_)) = (&self.producer, self.began)
+            && let Err(error) = producer.abort_transaction(CALL)
+        {
+            tracing::debug!(%error, "a transaction is left to the broker, or to the next producer of this name");
+        }
+        self.began = None;
+    }
+}
+
+impl TransactionClient for KafkaTransactions {
+    type Membership = Membership;
+
+    fn open(&mut self) -> Result<(), TransactionError> {
+        if std::mem::take(&mut self.is_open) {
+            self.producer = None;
+        }
+        let producer = match self.producer.take() {
+            Some(opening) => opening,
+            None => {
+                let deliveries = Deliveries::new(Arc::clone(&self.warnings));
+                let config = self.settings.transactional(self.name.transactional());
+                let made = config.create_with_context(deliveries);
+                made.map_err(|error| TransactionError::Stop(format!("the producer: {error}")))?
+            }
+        };
+        match producer.init_transactions(CALL) {
+            Ok(()) => {
+                (self.producer, self.is_open, self.began) = (Some(producer), true, None);
+                Ok(())
+            }
+            Err(error) => {
+                let judged = self.judge("opening", &error);
+                if matches!(judged, TransactionError::Again(_)) {
+                    self.producer = Some(producer);
+                }
+                Err(judged)
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), TransactionError> {
+        let producer = self.producer()?;
+        *producer.context().lock() = OnTheirWay::default();
+        let begun = producer.begin_transaction();
+        begun.map_err(|error| self.judge("beginning", &error))?;
+        self.began = Some(Instant::now());
+        Ok(())
+    }
+
+    fn send(&mut self, place: usize, record: &OutRecord) -> Result<(), TransactionError> {
+        let topic = self.topic(record.output);
+        let mut message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, place);
+        message.key = record.key.as_deref();
+        message.payload = record.value.as_deref();
+        message.partition = (record.output == Output::State).then_some(record.partition);
+        if !record.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            let with = |headers: OwnedHeaders, (key, value): &(&'static str, String)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            };
+            message.headers = Some(record.headers.iter().fold(headers, with));
+        }
+        let producer = self.producer()?;
+        producer.context().lock().add(place, record.bytes());
+        let Err((error, _)) = producer.send(message) else {
+            return Ok(());
+        };
+        producer.context().lock().left -= 1;
+        match error.rdkafka_error_code() {
+            Some(Code::QueueFull) => Err(TransactionError::Again("the producer's queue is full".into())),
+            Some(Code::MessageSizeTooLarge) => Err(TransactionError::TooLarge {
+                record: place,
+                reason: error.to_string(),
+            }),
+            Some(code) => {
+                let reason = format!("a record for {topic} is refused: {error}");
+                let lasting = lasting(code, &reason);
+                Err(self
+                    .fatal("sending")
+                    .unwrap_or_else(|| lasting.unwrap_or(TransactionError::Abort(reason))))
+            }
+            // A name that cannot be one.
+            None => Err(TransactionError::Stop(format!(
+                "a record for {topic} is refused: {error}"
+            ))),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), TransactionError> {
+        let is_over = self.wait()?;
+        let (failure, too_large, left) = {
+            let mut on_their_way = self.producer()?.context().lock();
+            let too_large = on_their_way.largest_refused();
+            (on_their_way.failure.take(), too_large, on_their_way.left)
+        };
+        if let Some((code, reason)) = failure {
+            self.warnings.count(&name_of(Some(code)));
+            let judged = lasting(code, &reason).unwrap_or(TransactionError::Abort(reason));
+            return Err(self.fatal("publishing").unwrap_or(judged));
+        }
+        match too_large {
+            _ if !is_over => Err(TransactionError::Again(format!(
+                "{left} records are not acknowledged yet"
+            ))),
+            None => Ok(()),
+            Some(record) => Err(TransactionError::TooLarge {
+                record,
+                reason: "the broker finds it larger than max.message.bytes of its topic".into(),
+            }),
+        }
+    }
+
+    fn send_offsets(&mut self, offsets: &[CommitOffset], membership: &Membership) -> Result<(), TransactionError> {
+        let topic = &self.settings.topics.readings;
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for offset in offsets {
+            let mut element = list.add_partition(topic, offset.partition);
+            element.set_metadata(offset.metadata.to_string());
+            let set = element.set_offset(Offset::Offset(offset.next_offset));
+            set.map_err(|error| TransactionError::Stop(format!("offset {}: {error}", offset.next_offset)))?;
+        }
+        let sent = self
+            .producer()?
+            .send_offsets_to_transaction(&list, membership.metadata(), OFFSETS_CALL);
+        sent.map_err(|error| self.judge("adding offsets", &error))
+    }
+
+    fn commit(&mut self) -> Result<(), TransactionError> {
+        let committed = self.producer()?.commit_transaction(CALL);
+        committed.map_err(|error| self.judge("committing", &error))?;
+        self.began = None;
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<(), TransactionError> {
+        let aborted = self.producer()?.abort_transaction(CALL);
+        aborted.map_err(|error| self.judge("aborting", &error))?;
+        self.began = None;
+        Ok(())
+    }
+}
+
+/// What librdkafka says of an error.
+#[derive(Clone, Debug, Default)]
+struct Trouble {
+    code: Option<Code>,
+    is_fatal: bool,
+    must_abort: bool,
+    may_try_again: bool,
+    text: String,
+}
+
+impl Trouble {
+    fn of(error: &KafkaError) -> Self {
+        let text = error.to_string();
+        match error {
+            KafkaError::Transaction(error) => Self {
+                code: Some(error.code()),
+                is_fatal: error.is_fatal(),
+                must_abort: error.txn_requires_abort(),
+                may_try_again: error.is_retriable(),
+                text,
+            },
+            // Records are still on their way: the commit goes on.
+            KafkaError::Flush(code) => Self {
+                code: Some(*code),
+                may_try_again: true,
+                text,
+                ..Self::default()
+            },
+            other => Self {
+                code: other.rdkafka_error_code(),
+                text,
+                ..Self::default()
+            },
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        matches!(
+            self.code,
+            Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+        )
+    }
+
+    /// What follows from it. What cannot be told apart asks for a new producer, which is never wrong: what the last one
+    /// carried is in doubt then, and looked up.
+    fn means(&self, call: &str, settings: &KafkaSettings) -> TransactionError {
+        let reason = format!("{call} failed: {}", self.text);
+        match self.code {
+            Some(Code::InvalidTransactionTimeout) => TransactionError::Stop(format!(
+                "kafka.transaction_timeout_ms = {} is more than the broker allows (transaction.max.timeout.ms)",
+                settings.transaction_timeout_ms
+            )),
+            Some(
+                Code::TransactionalIdAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::UnsupportedFeature
+                | Code::UnsupportedVersion,
+            ) => TransactionError::Stop(reason),
+            // The group has moved on.
+            Some(
+                Code::IllegalGeneration
+                | Code::UnknownMemberId
+                | Code::FencedInstanceId
+                | Code::FencedMemberEpoch
+                | Code::StaleMemberEpoch
+                | Code::RebalanceInProgress,
+            ) if !self.is_fatal => TransactionError::Abort(reason),
+            _ if self.is_fatal => TransactionError::Fatal(reason),
+            _ if self.must_abort => TransactionError::Abort(reason),
+            _ if self.may_try_again => TransactionError::Again(reason),
+            Some(
+                Code::OperationTimedOut
+                | Code::TimedOutQueue
+                | Code::RequestTimedOut
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::CoordinatorNotAvailable
+                | Code::CoordinatorLoadInProgress
+                | Code::NotCoordinator
+                | Code::ConcurrentTransactions
+                | Code::PreviousInProgress
+                | Code::Conflict,
+            ) => TransactionError::Again(reason),
+            _ => TransactionError::Fatal(reason),
+        }
+    }
+}
+
+/// Why a record was refused, if it will be again.
+fn lasting(code: Code, reason: &str) -> Option<TransactionError> {
+    let stop = |what: &str| Some(TransactionError::Stop(format!("{reason}: {what}")));
+    match code {
+        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => stop("tapwatch may not write there"),
+        Code::TransactionalIdAuthorizationFailed => stop("tapwatch may not use its transactional id"),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            stop("the topic or the partition is not there (any more): `tapwatch topics` says what should be")
+        }
+        Code::PolicyViolation | Code::InvalidRequiredAcks | Code::InvalidRecord => {
+            stop("the topic takes no such record")
+        }
+        _ => None,
+    }
+}
+
+/// Hears of deliveries, on the producer's own thread.
+struct Deliveries {
+    warnings: Arc<Warnings>,
+    on_their_way: Mutex<OnTheirWay>,
+    arrived: Condvar,
+}
+
+/// The records of one transaction.
+#[derive(Default)]
+struct OnTheirWay {
+    left: usize,
+    /// Their sizes, by place.
+    bytes: Vec<usize>,
+    too_large: Vec<usize>,
+    failure: Option<(Code, String)>,
+}
+
+impl OnTheirWay {
+    fn add(&mut self, place: usize, bytes: usize) {
+        self.left += 1;
+        if self.bytes.len() <= place {
+            self.bytes.resize(place + 1, 0);
+        }
+        self.bytes[place] = bytes;
+    }
+
+    /// The broker refuses a whole batch for its size: it is the largest that is too large.
+    fn largest_refused(&self) -> Option<usize> {
+        let refused = self.too_large.iter().copied();
+        refused.max_by_key(|place| self.bytes.get(*place).copied().unwrap_or(0))
+    }
+}
+
+impl Deliveries {
+    fn new(warnings: Arc<Warnings>) -> Self {
+        Self {
+            warnings,
+            on_their_way: Mutex::default(),
+            arrived: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OnTheirWay> {
+        // The state is whole between any two statements that hold the lock.
+        self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        say_quietly(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let text = format!("the producer: {reason}; tapwatch goes on trying");
+        self.warnings.warn(&name_of(error.rdkafka_error_code()), &text);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
+        let mut on_their_way = self.lock();
+        on_their_way.left = on_their_way.left.saturating_sub(1);
+        match result {
+            Ok(_) => {}
+            Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _)) => on_their_way.too_large.push(place),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+                let reason = format!("a record for {} is not delivered: {error}", message.topic());
+                on_their_way.failure.get_or_insert((code, reason));
+            }
+        }
+        if on_their_way.left == 0 || result.is_err() {
+            self.arrived.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn means(trouble: &Trouble) -> TransactionError {
+        trouble.means("a call", &KafkaSettings::default())
+    }
+
+    fn plain(code: Code) -> Trouble {
+        Trouble {
+            code: Some(code),
+            text: "text".into(),
+            ..Trouble::default()
+        }
+    }
+
+    #[test]
+    fn what_librdkafka_marks_is_taken_at_its_word_and_the_worst_mark_counts() {
+        let mut trouble = plain(Code::OperationTimedOut);
+        trouble.may_try_again = true;
+        assert_eq!(means(&trouble), TransactionError::Again("a call failed: text".into()));
+        trouble.must_abort = true;
+        assert!(matches!(means(&trouble), TransactionError::Abort(_)));
+        trouble.is_fatal = true;
+        assert!(matches!(means(&trouble), TransactionError::Fatal(_)));
+    }
+
+    #[test]
+    fn a_group_that_moved_on_aborts() {
+        for code in [
+            Code::IllegalGeneration,
+            Code::UnknownMemberId,
+            Code::FencedInstanceId,
+            Code::FencedMemberEpoch,
+            Code::StaleMemberEpoch,
+        ] {
+            assert!(matches!(means(&plain(code)), TransactionError::Abort(_)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn no_permission_stops_however_it_is_marked() {
+        let mut trouble = plain(Code::TransactionalIdAuthorizationFailed);
+        trouble.is_fatal = true;
+        assert!(matches!(means(&trouble), TransactionError::Stop(_)));
+        let mut trouble = plain(Code::GroupAuthorizationFailed);
+        trouble.must_abort = true;
+        assert!(matches!(means(&trouble), TransactionError::Stop(_)));
+        let mut trouble = plain(Code::InvalidTransactionTimeout);
+        trouble.is_fatal = true;
+        let TransactionError::Stop(text) = means(&trouble) else {
+            panic!("{trouble:?}");
+        };
+        assert!(text.contains("kafka.transaction_timeout_ms = 10000"), "{text}");
+    }
+
+    #[test]
+    fn an_unanswered_call_goes_on_and_an_unknown_error_asks_for_a_new_producer() {
+        for code in [
+            Code::OperationTimedOut,
+            Code::BrokerTransportFailure,
+            Code::CoordinatorNotAvailable,
+        ] {
+            assert!(matches!(means(&plain(code)), TransactionError::Again(_)), "{code:?}");
+        }
+        for code in [Code::State, Code::Fatal, Code::Unknown, Code::OutOfOrderSequenceNumber] {
+            assert!(matches!(means(&plain(code)), TransactionError::Fatal(_)), "{code:?}");
+        }
+        let flushed = Trouble::of(&KafkaError::Flush(Code::OperationTimedOut));
+        assert!(matches!(means(&flushed), TransactionError::Again(_)));
+    }
+
+    #[test]
+    fn records_that_no_topic_will_take_stop_and_others_abort() {
+        for code in [
+            Code::TopicAuthorizationFailed,
+            Code::UnknownTopic,
+            Code::UnknownPartition,
+        ] {
+            assert!(
+                matches!(lasting(code, "r"), Some(TransactionError::Stop(_))),
+                "{code:?}"
+            );
+        }
+        for code in [Code::MessageTimedOut, Code::PurgeQueue, Code::NotLeaderForPartition] {
+            assert_eq!(lasting(code, "r"), None, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_batch_that_is_too_large_the_largest_record_is_to_blame() {
+        let mut on_their_way = OnTheirWay::default();
+        [10, 300, 20]
+            .iter()
+            .enumerate()
+            .for_each(|(place, bytes)| on_their_way.add(place, *bytes));
+        assert_eq!(on_their_way.largest_refused(), None);
+        on_their_way.too_large.extend([0, 1, 2]);
+        assert_eq!(on_their_way.largest_refused(), Some(1));
+    }
+
+    #[test]
+    fn a_name_that_two_use_stops_and_a_broker_that_ends_old_transactions_does_not() {
+        let settings = KafkaSettings {
+            instance_id: "one".into(),
+            ..KafkaSettings::default()
+        };
+        let client = || {
+            let name = InstanceName::claim(&settings);
+            KafkaTransactions::new(&settings, &name, &Metrics::new())
+        };
+        let fenced = KafkaError::Global(Code::Fenced);
+        let mut twice = client();
+        for _ in 0..MOST_FENCINGS {
+            assert!(matches!(twice.judge("committing", &fenced), TransactionError::Fatal(_)));
+        }
+        let TransactionError::Stop(text) = twice.judge("committing", &fenced) else {
+            panic!("it goes on");
+        };
+        assert!(
+            text.contains("tapwatch-one") && text.contains("kafka.instance_id"),
+            "{text}"
+        );
+
+        let mut slow = client();
+        slow.settings.transaction_timeout_ms = 0;
+        slow.began = Some(Instant::now());
+        for _ in 0..10 {
+            assert!(matches!(slow.judge("committing", &fenced), TransactionError::Fatal(_)));
+        }
+    }
+}
