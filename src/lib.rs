@@ -4,10 +4,8 @@
 //! The way of a reading is `ingest → home → detect → alert`; `docs/ARCHITECTURE.md` draws the map.
 
 pub mod alert;
-#[cfg(any())]
 pub mod app;
 pub mod backtest;
-#[cfg(any())]
 pub mod cli;
 pub mod detect;
 pub mod engine;

@@ -120,7 +120,7 @@ impl Service {
         tracing::info!(
             group = kafka.group_id,
             topic = kafka.topics.readings,
-            instance = name.as_str(),
+            name = name.transactional(),
             "joining the group"
         );
         let outcome = self.turns(&mut engine, &mut turned);
