@@ -108,7 +108,9 @@ pub fn schedule(plan: &Plan) -> Vec<Step> {
         };
         let earliest = candidates.clone().map(|instance| free_from[instance as usize]).min();
         at = at.max(earliest.unwrap_or_default());
-        let free: Vec<u32> = candidates.filter(|instance| free_from[*instance as usize] <= at).collect();
+        let free: Vec<u32> = candidates
+            .filter(|instance| free_from[*instance as usize] <= at)
+            .collect();
         let Some(instance) = free.choose(&mut random).copied() else {
             continue; // Only where there are no instances at all.
         };

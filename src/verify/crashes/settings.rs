@@ -39,7 +39,11 @@ pub fn isolated(base: &Settings, order: &Order, prefix: &str) -> Result<Validate
 /// Every topic's name behind the prefix, whatever topics there are.
 fn prefixed(names: &TopicNames, prefix: &str) -> Result<TopicNames, serde_json::Error> {
     let mut fields = serde_json::to_value(names)?;
-    for name in fields.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+    for name in fields
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|fields| fields.values_mut())
+    {
         *name = format!("{prefix}.{}", name.as_str().unwrap_or_default()).into();
     }
     serde_json::from_value(fields)
@@ -99,7 +103,10 @@ mod tests {
         let own = isolated(&base, &order(), "run-1").expect("sound").settings;
         let topics = all_topics(&own.kafka.topics);
         assert_eq!(topics.len(), all_topics(&base.kafka.topics).len());
-        assert!(topics.iter().all(|topic| topic.starts_with("run-1.tapwatch.")), "{topics:?}");
+        assert!(
+            topics.iter().all(|topic| topic.starts_with("run-1.tapwatch.")),
+            "{topics:?}"
+        );
         assert_eq!((own.kafka.group_id.as_str(), own.kafka.partitions), ("run-1", 6));
         assert_ne!(unique_prefix(), unique_prefix());
     }
