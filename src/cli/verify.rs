@@ -46,10 +46,10 @@ pub struct CrashesArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=100))]
     replication: i32,
     /// Simulated homes.
-    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     homes: u32,
-    /// Days of their readings.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=700))]
+    /// Days of their readings; incidents begin after the first 30.
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=700))]
     days: u32,
     /// Equal seeds give equal homes and blows.
     #[arg(long, default_value_t = 1)]

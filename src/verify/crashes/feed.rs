@@ -110,7 +110,7 @@ impl Feed {
             Some(payload)
         };
         let value = match Poison::ALL[which] {
-            Poison::NotJson => Some(json[..json.len() / 2].to_vec()),
+            Poison::NotJson => Some(json[..json.len() - 1].to_vec()),
             Poison::NotUtf8 => Some([json, b"\xff\xfe"].concat()),
             Poison::WrongKey => {
                 return Record {

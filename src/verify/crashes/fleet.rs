@@ -164,26 +164,23 @@ impl Fleet {
         for instance in 0..self.members.len() as u32 {
             let name = Self::name(instance);
             let member = &mut self.members[instance as usize];
-            if let Some(process) = &mut member.process {
-                let mut status = process.child.try_wait().map_err(CrashesError::system(&name))?;
-                if status.is_none() && process.asked_at.is_some_and(|at| at.elapsed() > FAREWELL) {
-                    process.child.kill().map_err(CrashesError::system(&name))?;
-                    status = Some(process.child.wait().map_err(CrashesError::system(&name))?);
-                }
-                if let (Some(status), Some(process)) = (status, member.process.take_if(|_| status.is_some())) {
-                    let was_asked = process.asked_at.is_some();
-                    let ran = process.started.elapsed();
-                    let exit = process.exit(&name, status);
-                    if !was_asked {
-                        member.wanted_from = Some(Instant::now() + RESTART_AFTER);
-                        member.short_lives = if ran < SHORT { member.short_lives + 1 } else { 0 };
-                    }
-                    if member.short_lives >= TRIES {
-                        let said = exit.last_lines.join("\n");
-                        return Err(CrashesError::WillNotRun { name, said });
-                    }
-                    if !(was_asked && status.success()) {
-                        exits.push((instance, exit));
+            if let Some(mut process) = member.process.take() {
+                match process.ended().map_err(CrashesError::system(&name))? {
+                    None => member.process = Some(process),
+                    Some(status) => {
+                        let ran = process.started.elapsed();
+                        let exit = process.exit(&name, status);
+                        if !exit.was_asked {
+                            member.wanted_from = Some(Instant::now() + RESTART_AFTER);
+                            member.short_lives = if ran < SHORT { member.short_lives + 1 } else { 0 };
+                        }
+                        if member.short_lives >= TRIES {
+                            let said = exit.last_lines.join("\n");
+                            return Err(CrashesError::WillNotRun { name, said });
+                        }
+                        if !(exit.was_asked && status.success()) {
+                            exits.push((instance, exit));
+                        }
                     }
                 }
             }
@@ -250,6 +247,18 @@ impl Process {
         if let Err(error) = kill_process(Pid::from_child(&self.child), signal) {
             tracing::debug!(%error, "a signal reached nobody");
         }
+    }
+
+    /// How it ended, if it has; one that was asked to and does not is killed in the end.
+    fn ended(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if self.asked_at.is_some_and(|at| at.elapsed() > FAREWELL) {
+            self.child.kill()?;
+            return self.child.wait().map(Some);
+        }
+        Ok(None)
     }
 
     fn exit(self, name: &str, status: ExitStatus) -> Exit {
