@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,13 @@ use support::service::{Deployment, wait_until};
 
 /// It ends a run that hangs, and measures nothing.
 const HANGS: Duration = Duration::from_secs(900);
+
+/// Runs measure times and share few cores: one at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A run of the command. Dropping one that goes on asks it to end, so that it ends its instances.
 struct Verification {
@@ -140,6 +148,7 @@ fn topics_of(client: &rdkafka::ClientConfig, prefix: &str) -> Vec<String> {
 
 #[test]
 fn thirty_kills_lose_nothing_and_say_nothing_twice() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "30", "--every", "4"]);
     let (code, report) = run.end();
@@ -151,6 +160,7 @@ fn thirty_kills_lose_nothing_and_say_nothing_twice() {
 
 #[test]
 fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
+    let _turn = turn();
     let cluster = Cluster::start(3);
     let mut run = Verification::start(
         &cluster.bootstrap(),
@@ -167,7 +177,8 @@ fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
         });
         thread::sleep(Duration::from_secs(3));
         cluster.restart(leader);
-        assert!(run.is_running(), "the brokers were killed too late:\n{}", run.said());
+        let is_in_time = run.is_running() && !run.said().contains("stopping the instances");
+        assert!(is_in_time, "the brokers were killed too late:\n{}", run.said());
         thread::sleep(Duration::from_secs(5));
     }
     let (code, report) = run.end();
@@ -178,6 +189,7 @@ fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
 /// What the tool is for: somebody else's records on the topics do not pass.
 #[test]
 fn a_record_too_many_and_a_record_lost_fail_the_run() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "1", "--every", "10", "--homes", "40"]);
     run.wait_for("Kill");
@@ -246,6 +258,7 @@ fn delete_before(broker: &Broker, topic: &str, partition: i32, offset: i64) {
 
 #[test]
 fn asked_to_end_it_leaves_neither_instances_nor_topics() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "50"]);
     run.wait_for(" kills\n");

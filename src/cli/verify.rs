@@ -78,8 +78,8 @@ fn crashes(args: CrashesArgs, validated: Validated) -> anyhow::Result<()> {
     }
     let mut settings = validated.settings;
     if settings.log.filter == "info" {
-        // The run speaks for itself, and the instances have logs of their own.
-        settings.log.filter = "warn".into();
+        // The run speaks for itself, instances have logs of their own, and brokers that go away may be a part of it.
+        settings.log.filter = "error,librdkafka=off".into();
     }
     init_logging(settings.log.format, &settings.log.filter).context("setting log.filter")?;
     if let Some(brokers) = args.brokers {

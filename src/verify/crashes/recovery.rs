@@ -123,12 +123,19 @@ impl Recoveries {
                 blow: *blow,
                 count: tally.count,
                 measured: seconds.len(),
-                median_seconds: seconds.get(seconds.len() / 2).copied(),
+                median_seconds: median(&seconds),
                 max_seconds: seconds.last().copied(),
             }
         };
         self.tallies.iter().map(figure).collect()
     }
+}
+
+/// The middle of numbers in order; of an even number of them, the middle between the two there.
+fn median(sorted: &[f64]) -> Option<f64> {
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = *sorted.get(sorted.len().saturating_sub(1) / 2)?;
+    Some(f64::midpoint(lower, upper))
 }
 
 #[cfg(test)]
@@ -179,7 +186,7 @@ mod tests {
                     blow: Blow::Kill,
                     count: 2,
                     measured: 2,
-                    median_seconds: Some(5.0),
+                    median_seconds: Some(4.0),
                     max_seconds: Some(5.0)
                 },
                 Recovery {
@@ -191,6 +198,19 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let cases: [(&[f64], _); 4] = [
+            (&[], None),
+            (&[2.0], Some(2.0)),
+            (&[1.0, 4.0], Some(2.5)),
+            (&[1.0, 2.0, 9.0], Some(2.0)),
+        ];
+        for (numbers, middle) in cases {
+            assert_eq!(median(numbers), middle);
+        }
     }
 
     #[test]
