@@ -1,7 +1,7 @@
 //! `tapwatch verify crashes` against real brokers: nothing is lost, said twice, or in another order, whatever dies.
 
-// A test of processes: it waits for them by the wall clock.
-#![allow(clippy::disallowed_methods)]
+// A test of processes: it waits for them by the wall clock, and reads the files they write.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod support;
 
@@ -16,7 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use serde_json::Value;
 
-use support::broker::Broker;
+use support::broker::{ADMIN, Broker};
 use support::cluster::Cluster;
 use support::service::{Deployment, wait_until};
 
@@ -131,7 +131,7 @@ fn assert_exactly_once(report: &Value, kills: u64) {
     assert_eq!(report["passed"], true);
     // One that has just ended by itself cannot be killed.
     assert!(
-        report["kills"].as_u64() >= Some(kills - kills / 10),
+        report["kills"].as_u64() >= Some(kills - kills.div_ceil(10)),
         "{}",
         report["kills"]
     );
@@ -253,6 +253,33 @@ fn delete_before(broker: &Broker, topic: &str, partition: i32, offset: i64) {
     let deleted = support::broker::block_on(admin.delete_records(&list, &AdminOptions::new()));
     for element in deleted.expect("the broker answers").elements() {
         element.error().expect("records may be deleted");
+    }
+}
+
+/// A broker that lets nobody in without a login: it reaches every client and every instance, and stays nowhere.
+#[test]
+fn logins_reach_its_clients_and_its_instances() {
+    let _turn = turn();
+    let broker = Broker::start_with_sasl();
+    let login = [
+        "kafka.properties.security.protocol=SASL_PLAINTEXT".to_owned(),
+        "kafka.properties.sasl.mechanism=PLAIN".to_owned(),
+        format!("kafka.properties.sasl.username={}", ADMIN.user),
+        format!("kafka.properties.sasl.password={}", ADMIN.password),
+    ];
+    let mut arguments = vec!["--kills", "1", "--every", "3", "--homes", "20", "--days", "40"];
+    arguments.extend(login.iter().flat_map(|setting| ["--set", setting]));
+    let mut run = Verification::start(&broker.bootstrap(), &arguments);
+    let (_, report) = run.end();
+    for topic in ["alerts", "dead_letters"] {
+        assert_eq!(report[topic]["differences"]["missing"]["count"], 0);
+        assert!(report[topic]["expected"].as_u64() > Some(50));
+    }
+    assert_eq!(report["problems"], serde_json::json!([]));
+    for file in fs::read_dir(run.folder()).expect("a folder") {
+        let path = file.expect("a file").path();
+        let text = String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned();
+        assert!(!text.contains(ADMIN.password), "the password is in {}", path.display());
     }
 }
 

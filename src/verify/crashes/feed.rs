@@ -181,20 +181,8 @@ mod tests {
 
     #[test]
     fn poison_is_kept_out_by_its_name_or_is_allowed() {
-        let order = Order {
-            kills: 1,
-            instances: 1,
-            partitions: 1,
-            replication: 1,
-            homes: 2,
-            days: 2,
-            seed: 3,
-            every: Duration::ZERO,
-            out: "out".into(),
-            keep: false,
-        };
         let settings = IngestSettings::default();
-        let feed = Feed::new(&order, settings.max_payload_bytes).expect("a feed");
+        let feed = Feed::new(&Order::of_tests(), settings.max_payload_bytes).expect("a feed");
         let row = feed.history.rows[5];
         let mut json = Vec::new();
         feed.history.json(&row, &mut json);

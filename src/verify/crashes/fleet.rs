@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -178,7 +179,9 @@ impl Fleet {
                             let said = exit.last_lines.join("\n");
                             return Err(CrashesError::WillNotRun { name, said });
                         }
-                        if !(exit.was_asked && status.success()) {
+                        // SIGTERM itself ends one that has only just been started.
+                        let is_orderly = status.success() || status.signal() == Some(Signal::TERM.as_raw());
+                        if !(exit.was_asked && is_orderly) {
                             exits.push((instance, exit));
                         }
                     }

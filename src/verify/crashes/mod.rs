@@ -57,6 +57,24 @@ pub struct Order {
     pub keep: bool,
 }
 
+#[cfg(test)]
+impl Order {
+    fn of_tests() -> Self {
+        Self {
+            kills: 1,
+            instances: 3,
+            partitions: 6,
+            replication: 3,
+            homes: 2,
+            days: 2,
+            seed: 3,
+            every: Duration::from_secs(5),
+            out: "out".into(),
+            keep: false,
+        }
+    }
+}
+
 /// The verification itself could not be done.
 #[derive(Debug, Error)]
 pub enum CrashesError {

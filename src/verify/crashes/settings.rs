@@ -82,25 +82,10 @@ mod tests {
     use super::*;
     use crate::settings::{SettingsFile, Sources};
 
-    fn order() -> Order {
-        Order {
-            kills: 1,
-            instances: 3,
-            partitions: 6,
-            replication: 3,
-            homes: 10,
-            days: 10,
-            seed: 1,
-            every: Duration::from_secs(5),
-            out: "out".into(),
-            keep: false,
-        }
-    }
-
     #[test]
     fn no_topic_of_the_operator_is_touched() {
         let base = Settings::default();
-        let own = isolated(&base, &order(), "run-1").expect("sound").settings;
+        let own = isolated(&base, &Order::of_tests(), "run-1").expect("sound").settings;
         let topics = all_topics(&own.kafka.topics);
         assert_eq!(topics.len(), all_topics(&base.kafka.topics).len());
         assert!(
@@ -117,7 +102,7 @@ mod tests {
         let properties = &mut base.kafka.properties;
         properties.insert("sasl.password".into(), "s = \"e\"\ncret".into());
         properties.insert("session.timeout.ms".into(), "6000".into());
-        let own = isolated(&base, &order(), "run-2").expect("sound").settings;
+        let own = isolated(&base, &Order::of_tests(), "run-2").expect("sound").settings;
         assert_eq!(session(&own.kafka), Duration::from_secs(6));
         let sources = Sources {
             file: Some(SettingsFile {
