@@ -33,8 +33,8 @@ pub struct CrashesArgs {
     /// Brokers to begin with; the setting kafka.bootstrap_servers without it.
     #[arg(long, value_name = "HOST:PORT,…")]
     brokers: Option<String>,
-    /// How many times an instance is killed; other blows come besides.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// How many times an instance is killed; other blows come besides. 0 for none at all.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     kills: u32,
     /// How many instances run.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
