@@ -1,7 +1,7 @@
 #!/bin/sh
 # Keeps one Kafka broker and its folder for a test process. Orders come on standard input, one a line, each answered by
-# one line: "start CLUSTER HEAP [OPTION OF THE FORMATTING]" by the process id, "kill" when it is done. The end of standard input means that the test process is gone, however it ended: the broker is killed and
-# the folder removed.
+# one line: "start CLUSTER HEAP [OPTION OF THE FORMATTING]" by the process id, "kill" when it is done. The end of
+# standard input means that the test process is gone, however it ended: the broker is killed and the folder removed.
 # Usage: watchdog.sh LIB PARENT; the first answer is the folder, made within PARENT.
 
 # The test process decides, not the terminal. Ignoring PIPE lets an answer to a dead process fail without ending this one.

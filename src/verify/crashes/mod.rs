@@ -106,6 +106,18 @@ pub enum CrashesError {
         /// Its last lines.
         said: String,
     },
+    /// Instances run, and do not come to judge their partitions.
+    #[error("after {seconds} s only {live} of {partitions} partitions are live: see the logs in {}", .folder.display())]
+    NotLive {
+        /// After how long.
+        seconds: u64,
+        /// How many are.
+        live: usize,
+        /// How many should be.
+        partitions: i32,
+        /// Where the logs are.
+        folder: PathBuf,
+    },
     /// Somebody asked for an end.
     #[error("stopped before its end; nothing is known")]
     Stopped,

@@ -173,14 +173,11 @@ impl<'a> Run<'a> {
         while self.live.len() < self.order.partitions as usize {
             self.tick(stop)?;
             if Instant::now() > deadline {
-                return Err(CrashesError::WillNotRun {
-                    name: Fleet::name(0),
-                    said: format!(
-                        "(see its log) after {} s {} of {} partitions are live",
-                        FIRST_START.as_secs(),
-                        self.live.len(),
-                        self.order.partitions
-                    ),
+                return Err(CrashesError::NotLive {
+                    seconds: FIRST_START.as_secs(),
+                    live: self.live.len(),
+                    partitions: self.order.partitions,
+                    folder: self.order.out.clone(),
                 });
             }
         }
