@@ -18,3 +18,4 @@ pub mod partition;
 pub mod settings;
 pub mod simulate;
 pub mod telemetry;
+pub mod verify;

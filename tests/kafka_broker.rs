@@ -14,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -21,6 +23,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use support::broker::{ADMIN, Broker, Credentials, GUEST, block_on, is_running};
+use support::cluster::Cluster;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -78,6 +81,35 @@ fn the_shared_broker_takes_topic_settings_and_runs_kafkas_tools() {
         "{text}"
     );
     assert!(std::ptr::eq(broker, Broker::shared()));
+}
+
+#[test]
+fn a_cluster_of_three_goes_on_without_any_one_of_them() {
+    let cluster = Cluster::start(3);
+    let client = cluster.client();
+    let admin: AdminClient<DefaultClientContext> = client.create().expect("an admin client");
+    let topic = NewTopic::new("readings", 3, TopicReplication::Fixed(3));
+    let made = block_on(admin.create_topics([&topic], &AdminOptions::new())).expect("the cluster answers");
+    assert_eq!(made, [Ok("readings".to_owned())]);
+    let first: Vec<String> = (0..1000).map(|number| format!("first {number}")).collect();
+    produce(&client, "readings", &first).expect("the cluster takes records");
+
+    let dead = cluster.leader_of("readings", 0);
+    cluster.kill(dead);
+    wait_until("another broker leads", || cluster.leader_of("readings", 0) != dead);
+    let second: Vec<String> = (0..1000).map(|number| format!("second {number}")).collect();
+    produce(&client, "readings", &second).expect("two of three take records");
+    cluster.restart(dead);
+
+    let frozen = cluster.leader_of("readings", 0);
+    assert_ne!(frozen, dead);
+    cluster.stop(frozen);
+    wait_until("yet another broker leads", || {
+        cluster.leader_of("readings", 0) != frozen
+    });
+    let all: Vec<String> = first.into_iter().chain(second).collect();
+    assert_eq!(consume(&client, "readings", all.len()), Ok(sorted(&all)));
+    cluster.resume(frozen);
 }
 
 #[test]

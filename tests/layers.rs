@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["app"],
+    &["verify"],
     &["kafka"],
     &["telemetry"],
     &["engine"],

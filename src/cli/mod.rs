@@ -11,6 +11,7 @@ macro_rules! say {
 mod backtest;
 mod feed;
 mod service;
+mod verify;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -111,6 +112,14 @@ Examples:
         #[arg(long)]
         create: bool,
     },
+    /// Prove that nothing is lost and nothing said twice, before going live.
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  tapwatch verify crashes --brokers 10.0.0.7:9092 --kills 30"
+    )]
+    Verify(verify::VerifyCommand),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -138,6 +147,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Backtest(args) => backtest::backtest(args, validated),
         Command::Train(args) => backtest::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
+        Command::Verify(command) => verify::verify(command, validated),
         Command::Config(ConfigCommand::Check) => {
             say!("the settings are right");
             Ok(())

@@ -33,7 +33,7 @@ fn start_logging(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Calls `stop` at the first SIGTERM or SIGINT, and ends the process at the second.
-fn on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+pub(super) fn on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         let mut is_asked = false;

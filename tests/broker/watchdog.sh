@@ -1,7 +1,7 @@
 #!/bin/sh
 # Keeps one Kafka broker and its folder for a test process. Orders come on standard input, one a line, each answered by
-# one line. The end of standard input means that the test process is gone, however it ended: the broker is killed and
-# the folder removed.
+# one line: "start CLUSTER HEAP [OPTION OF THE FORMATTING]" by the process id, "kill" when it is done. The end of
+# standard input means that the test process is gone, however it ended: the broker is killed and the folder removed.
 # Usage: watchdog.sh LIB PARENT; the first answer is the folder, made within PARENT.
 
 # The test process decides, not the terminal. Ignoring PIPE lets an answer to a dead process fail without ending this one.
@@ -22,20 +22,24 @@ stop() {
 }
 
 java_on_kafka() {
+    heap=$1
+    shift
     # The performance file of a killed JVM would stay behind in the system's temporary folder.
-    exec java -Xmx512m -XX:-UsePerfData -cp "$lib/*" -Dlog4j2.configurationFile="$logging" "$@" \
+    exec java -Xmx"$heap" -XX:-UsePerfData -cp "$lib/*" -Dlog4j2.configurationFile="$logging" "$@" \
         </dev/null >>"$folder/broker.log" 2>&1
 }
 
 echo "$folder"
-while read -r order cluster; do
+while read -r order cluster memory option; do
     case $order in
     start)
         stop
         if [ ! -e "$folder/data/meta.properties" ]; then
-            (java_on_kafka kafka.tools.StorageTool format --standalone -t "$cluster" -c "$settings")
+            # No quotes: without an option there is none.
+            # shellcheck disable=SC2086
+            (java_on_kafka "$memory" kafka.tools.StorageTool format $option -t "$cluster" -c "$settings")
         fi
-        java_on_kafka kafka.Kafka "$settings" &
+        java_on_kafka "$memory" kafka.Kafka "$settings" &
         broker=$!
         echo "$broker"
         ;;

@@ -50,6 +50,7 @@ pub struct Broker {
     folder: PathBuf,
     port: u16,
     admin: Option<Credentials>,
+    start: &'static str,
 }
 
 impl Broker {
@@ -109,19 +110,30 @@ impl Broker {
     }
 
     fn start_as(admin: Option<Credentials>, properties: &[(&str, &str)]) -> Self {
-        let (port, controller_port) = (free_port(), free_port());
+        let broker = Self::prepare(admin, [free_port(), free_port()], "512m --standalone", properties);
+        broker.restart();
+        broker
+    }
+
+    /// A broker that does not run yet, with its ports for clients and for controllers. `start` is its heap and how its
+    /// storage is formatted.
+    pub(super) fn prepare(
+        admin: Option<Credentials>,
+        [port, controller_port]: [u16; 2],
+        start: &'static str,
+        properties: &[(&str, &str)],
+    ) -> Self {
         let watchdog = Watchdog::start();
         let folder = watchdog.folder.clone();
         let settings = server_properties(port, controller_port, &folder, properties);
         fs::write(folder.join("server.properties"), settings).expect("the broker's folder takes files");
-        let broker = Self {
+        Self {
             watchdog: Mutex::new(watchdog),
             folder,
             port,
             admin,
-        };
-        broker.restart();
-        broker
+            start,
+        }
     }
 
     /// Where clients connect: `host:port`.
@@ -176,10 +188,20 @@ impl Broker {
 
     /// Starts the broker again, on the same ports and data, killing it first if it runs. Returns when it serves.
     pub fn restart(&self) {
+        let begun = self.launch();
+        self.wait_until_started(begun);
+    }
+
+    /// The first half of [`Broker::restart`]: answers the process and how long the log was before it.
+    pub(super) fn launch(&self) -> (u32, usize) {
         let mut watchdog = self.watchdog();
         watchdog.kill();
         let log_before = self.log().len();
-        let process_id = watchdog.start_broker();
+        (watchdog.start_broker(self.start), log_before)
+    }
+
+    /// The second half.
+    pub(super) fn wait_until_started(&self, (process_id, log_before): (u32, usize)) {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             // Asked before the log is read: what the process wrote before its end is then in the log.
@@ -305,8 +327,8 @@ impl Watchdog {
         watchdog
     }
 
-    fn start_broker(&mut self) -> u32 {
-        self.order(&format!("start {CLUSTER_ID}"));
+    fn start_broker(&mut self, how: &str) -> u32 {
+        self.order(&format!("start {CLUSTER_ID} {how}"));
         let process_id = self.answer().parse().expect("a process id");
         self.broker = Some(process_id);
         process_id

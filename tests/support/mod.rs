@@ -6,4 +6,5 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod broker;
+pub mod cluster;
 pub mod service;

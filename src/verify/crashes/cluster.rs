@@ -1,0 +1,208 @@
+//! What the run asks of Kafka: how far the group is, what lies on a topic, and that it be gone afterwards.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Headers, Message, Timestamp};
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::settings::all_topics;
+use crate::kafka::KafkaSettings;
+
+const QUESTION: Duration = Duration::from_secs(10);
+/// A topic of which nothing comes for so long cannot be read.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A record as it lies in its topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub partition: i32,
+    pub offset: i64,
+    /// Kafka's timestamp in milliseconds.
+    pub timestamp: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, String)>,
+}
+
+/// The cluster, under the settings of the run.
+pub struct Cluster {
+    settings: KafkaSettings,
+    committed: Client,
+    uncommitted: Client,
+}
+
+type Client = BaseConsumer<Quiet>;
+
+/// Brokers that are away are a part of the matter: what librdkafka says of them is for debugging.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, "librdkafka: {reason}");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+impl Cluster {
+    /// Connects.
+    pub fn open(settings: &KafkaSettings) -> Result<Self, KafkaError> {
+        Ok(Self {
+            settings: settings.clone(),
+            committed: reader(settings, "read_committed")?,
+            uncommitted: reader(settings, "read_uncommitted")?,
+        })
+    }
+
+    /// How many readings the group has committed, and how many there are.
+    pub fn progress(&self) -> Result<(i64, i64), KafkaError> {
+        let topic = &self.settings.topics.readings;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, self.settings.partitions - 1);
+        let (mut done, mut all) = (0, 0);
+        for element in self.committed.committed_offsets(list, QUESTION)?.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                done += offset;
+            }
+        }
+        for partition in 0..self.settings.partitions {
+            all += self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
+        }
+        Ok((done, all))
+    }
+
+    /// Partitions of a topic.
+    pub fn partitions(&self, topic: &str) -> Result<i32, KafkaError> {
+        let metadata = self.committed.fetch_metadata(Some(topic), QUESTION)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        Ok(found.map_or(0, |found| found.partitions().len() as i32))
+    }
+
+    /// Whether no transaction on the topic is open: then a reader of what is committed sees all there is.
+    pub fn is_settled(&self, topic: &str) -> Result<bool, KafkaError> {
+        for partition in 0..self.partitions(topic)? {
+            let stable = self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
+            let end = self.uncommitted.fetch_watermarks(topic, partition, QUESTION)?.1;
+            if stable < end {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything on a topic that is committed, partition by partition in the order of the offsets.
+    pub fn read(&self, topic: &str) -> Result<Vec<Stored>, KafkaError> {
+        let client = reader(&self.settings, "read_committed")?;
+        let mut list = TopicPartitionList::new();
+        let partitions = self.partitions(topic)?;
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        client.assign(&list)?;
+        let (mut records, mut ended) = (Vec::new(), BTreeSet::new());
+        let mut last_heard = Instant::now();
+        while ended.len() < partitions as usize {
+            match client.poll(Duration::from_millis(200)) {
+                Some(Ok(message)) => {
+                    ended.remove(&message.partition());
+                    records.push(stored(&message));
+                    last_heard = Instant::now();
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    ended.insert(partition);
+                }
+                Some(Err(error)) if last_heard.elapsed() > SILENCE => return Err(error),
+                Some(Err(error)) => tracing::debug!(%error, topic, "reading goes on"),
+                None if last_heard.elapsed() > SILENCE => {
+                    return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                }
+                None => {}
+            }
+        }
+        records.sort_by_key(|record| (record.partition, record.offset));
+        Ok(records)
+    }
+
+    /// Deletes topics and group; answers what is left and why.
+    pub async fn delete(&self) -> Result<Vec<String>, KafkaError> {
+        let mut config = client(&self.settings);
+        config.remove("group.protocol");
+        let admin: AdminClient<DefaultClientContext> = config.create()?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(QUESTION))
+            .operation_timeout(Some(QUESTION));
+        let topics = all_topics(&self.settings.topics);
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let group = [self.settings.group_id.as_str()];
+        let outcomes = [
+            admin.delete_groups(&group, &options).await,
+            admin.delete_topics(&topics, &options).await,
+        ];
+        let mut left = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                Ok(results) => {
+                    let refused = results.into_iter().filter_map(Result::err);
+                    left.extend(refused.map(|(name, code)| format!("{name}: {code}")));
+                }
+                Err(error) => left.push(error.to_string()),
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// A client to the cluster of the settings, by the operator's own properties.
+fn client(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &settings.bootstrap_servers);
+    config.set("reconnect.backoff.max.ms", "2000");
+    config.set("log.connection.close", "false");
+    for (key, value) in &settings.properties {
+        config.set(key, value);
+    }
+    config
+}
+
+fn reader(settings: &KafkaSettings, isolation: &str) -> Result<Client, KafkaError> {
+    let mut config = client(settings);
+    // It is no member of the group, it only asks for its offsets.
+    config.remove("group.protocol");
+    config
+        .set("group.id", &settings.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", isolation);
+    config.create_with_context(Quiet)
+}
+
+fn stored(message: &impl Message) -> Stored {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    Stored {
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: match message.timestamp() {
+            Timestamp::NotAvailable => None,
+            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => Some(millis),
+        },
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers
+            .map(|header| (header.key.to_owned(), text(header.value)))
+            .collect(),
+    }
+}

@@ -1,0 +1,215 @@
+//! Homes that do not exist, their readings at an even pace, and poison among them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{CrashesError, Order};
+use crate::history::{History, Row, arrival};
+use crate::kafka::{FeedError, Feeder, TopicNames};
+use crate::model::{HomeRecord, Measure};
+use crate::simulate::District;
+
+/// One record in so many is poison.
+const POISON_ONE_IN: u32 = 80;
+/// What a broker takes by default, with room for the record around it.
+const BROKER_TAKES: usize = 900_000;
+
+/// What is sent.
+pub struct Feed {
+    pub history: History,
+    pub homes: Vec<HomeRecord>,
+    seed: u64,
+    /// The largest payload that tapwatch accepts as a reading.
+    max_payload: usize,
+}
+
+impl Feed {
+    /// Simulates it. The readings are years old: no clock of the present moves anything.
+    pub fn new(order: &Order, max_payload: usize) -> Result<Self, CrashesError> {
+        let time_zone = jiff::tz::TimeZone::get("Europe/Madrid");
+        let district = District {
+            seed: order.seed,
+            homes: order.homes,
+            days: order.days,
+            start: jiff::civil::date(2024, 1, 1),
+            interval_seconds: 3_600,
+            time_zone: time_zone.map_err(|error| CrashesError::Settings(error.to_string()))?,
+            // Many, so that there is always something to be said twice, or lost.
+            incidents_per_home_month: 6.0,
+        };
+        let mut history = district.history().0;
+        history.sort_by_arrival();
+        Ok(Self {
+            history,
+            homes: district.home_records(),
+            seed: order.seed,
+            max_payload,
+        })
+    }
+
+    /// Puts the homes into their topic, and waits until they are there.
+    pub fn send_homes(&self, feeder: &Feeder, topics: &TopicNames) -> Result<(), FeedError> {
+        let at = self.history.rows.first().map(arrival).unwrap_or_default();
+        for home in &self.homes {
+            // A record of four texts always has a JSON form.
+            let value = serde_json::to_vec(home).unwrap_or_default();
+            feeder.send(&topics.homes, home.household_id.as_bytes(), Some(&value), at)?;
+        }
+        feeder.finish().map(drop)
+    }
+
+    /// Puts the readings into their topic at an even pace, so that it takes `length`; answers how many records there
+    /// were, and how many of them poison.
+    pub fn send(
+        &self,
+        feeder: &Feeder,
+        topic: &str,
+        length: Duration,
+        stop: &AtomicBool,
+    ) -> Result<(u64, u64), FeedError> {
+        let (mut random, mut payload) = (ChaCha8Rng::seed_from_u64(self.seed), Vec::new());
+        let (mut sent, mut poisonous) = (0, 0);
+        let began = Instant::now();
+        let count = self.history.rows.len().max(1) as f64;
+        for (index, row) in self.history.rows.iter().enumerate() {
+            // Evenly by number: by the stream's own time, nights and ends would be empty.
+            let due = length.mul_f64(index as f64 / count);
+            if let Some(early) = due
+                .checked_sub(began.elapsed())
+                .filter(|early| *early > Duration::from_millis(2))
+            {
+                std::thread::sleep(early);
+            }
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            payload.clear();
+            self.history.json(row, &mut payload);
+            let key = self.history.name(row).household.as_bytes();
+            feeder.send(topic, key, Some(&payload), arrival(row))?;
+            sent += 1;
+            if random.random_ratio(1, POISON_ONE_IN) {
+                let poison = self.poison(random.random_range(0..Poison::ALL.len()), row, &payload);
+                feeder.send(topic, &poison.key, poison.value.as_deref(), arrival(row))?;
+                (sent, poisonous) = (sent + 1, poisonous + 1);
+            }
+        }
+        feeder.finish()?;
+        Ok((sent, poisonous))
+    }
+
+    fn poison(&self, which: usize, row: &Row, json: &[u8]) -> Record {
+        let key = self.history.name(row).household.as_bytes().to_vec();
+        let with = |change: fn(&mut Row)| {
+            let (mut row, mut payload) = (*row, Vec::new());
+            change(&mut row);
+            self.history.json(&row, &mut payload);
+            Some(payload)
+        };
+        let value = match Poison::ALL[which] {
+            Poison::NotJson => Some(json[..json.len() - 1].to_vec()),
+            Poison::NotUtf8 => Some([json, b"\xff\xfe"].concat()),
+            Poison::WrongKey => {
+                return Record {
+                    key: [b"not-".as_slice(), &key].concat(),
+                    value: Some(json.to_vec()),
+                };
+            }
+            Poison::AbsurdVolume => with(|row| row.measure = Some(Measure::Volume(1e9))),
+            Poison::AbsurdRegister => with(|row| row.measure = Some(Measure::Register(-5.0))),
+            Poison::NoInterval => with(|row| row.seconds = 0),
+            Poison::Tombstone => None,
+            Poison::Again => Some(json.to_vec()),
+            Poison::GiantAndAllowed => Some(grown(json, self.max_payload.min(BROKER_TAKES))),
+            Poison::TooLarge => Some(grown(json, (self.max_payload + 1).min(BROKER_TAKES))),
+        };
+        Record { key, value }
+    }
+}
+
+struct Record {
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+/// What goes wrong with producers.
+#[derive(Clone, Copy)]
+enum Poison {
+    NotJson,
+    NotUtf8,
+    WrongKey,
+    AbsurdVolume,
+    AbsurdRegister,
+    NoInterval,
+    Tombstone,
+    Again,
+    GiantAndAllowed,
+    TooLarge,
+}
+
+impl Poison {
+    const ALL: [Self; 10] = [
+        Self::NotJson,
+        Self::NotUtf8,
+        Self::WrongKey,
+        Self::AbsurdVolume,
+        Self::AbsurdRegister,
+        Self::NoInterval,
+        Self::Tombstone,
+        Self::Again,
+        Self::GiantAndAllowed,
+        Self::TooLarge,
+    ];
+}
+
+/// The same JSON object with a field more, `bytes` long in all.
+fn grown(json: &[u8], bytes: usize) -> Vec<u8> {
+    let (begin, end) = (b",\"note\":\"".as_slice(), b"\"}".as_slice());
+    let body = &json[..json.len() - 1];
+    let filler = bytes.saturating_sub(body.len() + begin.len() + end.len());
+    [body, begin, &vec![b'x'; filler], end].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::{IngestSettings, decode};
+    use crate::model::RawRecord;
+
+    #[test]
+    fn poison_is_kept_out_by_its_name_or_is_allowed() {
+        let settings = IngestSettings::default();
+        let feed = Feed::new(&Order::of_tests(), settings.max_payload_bytes).expect("a feed");
+        let row = feed.history.rows[5];
+        let mut json = Vec::new();
+        feed.history.json(&row, &mut json);
+        let names: Vec<&str> = (0..Poison::ALL.len())
+            .map(|which| {
+                let record = feed.poison(which, &row, &json);
+                let raw = RawRecord {
+                    offset: 0,
+                    timestamp: Some(arrival(&row)),
+                    key: Some(&record.key),
+                    value: record.value.as_deref(),
+                };
+                decode(&raw, &settings).map_or_else(|rejection| rejection.name(), |_| "allowed")
+            })
+            .collect();
+        let expected = [
+            "not_json",
+            "not_utf8",
+            "wrong_key",
+            "absurd_volume",
+            "absurd_register",
+            "bad_interval",
+            "no_payload",
+            "allowed",
+            "allowed",
+            "too_large",
+        ];
+        assert_eq!(names, expected);
+    }
+}

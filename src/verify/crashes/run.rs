@@ -1,0 +1,350 @@
+//! A run from topics to report.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::compare::compare;
+use super::feed::Feed;
+use super::fleet::{Exit, Fleet};
+use super::oracle::{Names, expected, found_alert, found_dead_letter};
+use super::recovery::{Recoveries, Told};
+use super::report::{Comparison, Report};
+use super::schedule::{Action, Blow, Plan, Step, schedule};
+use super::settings::{isolated, session, unique_prefix, write};
+use super::{CrashesError, Order};
+use crate::kafka::{FeedError, Feeder, create_topics};
+use crate::settings::{Settings, Validated};
+
+/// How long the first instances may take until they judge all partitions.
+const FIRST_START: Duration = Duration::from_secs(120);
+/// Readings that wait and of which none is committed for so long are not going to be.
+const STANDSTILL: Duration = Duration::from_secs(180);
+/// How long a transaction of a dead instance may stay open: the longest a broker takes to notice, and some more.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(150);
+const TICK: Duration = Duration::from_millis(10);
+
+/// Does it; `print` gets every line for the person before it.
+///
+/// # Errors
+/// When it cannot be done. What it finds wrong is in the report instead.
+pub fn run(order: &Order, base: &Settings, print: fn(&str), stop: &AtomicBool) -> Result<Report, CrashesError> {
+    let prefix = unique_prefix();
+    let validated = isolated(base, order, &prefix)?;
+    let shown = order.out.display().to_string();
+    std::fs::create_dir_all(&order.out).map_err(CrashesError::system(&shown))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CrashesError::system("a runtime"))?;
+    let kafka = &validated.settings.kafka;
+    let cluster = Cluster::open(kafka)?;
+    runtime.block_on(create_topics(kafka))?;
+    print(&format!("topics and group {prefix} on {}", kafka.bootstrap_servers));
+
+    let settings = order.out.join(format!("{prefix}.toml"));
+    write(&validated.settings, &settings)?;
+    let fleet = Fleet::new(settings.clone(), order.out.clone(), &prefix, order.instances + 1);
+    let outcome = fleet.and_then(|fleet| Run::new(order, &validated, &cluster, fleet, print).go(&prefix, stop));
+    // It may hold passwords.
+    drop(std::fs::remove_file(&settings));
+
+    let is_done_with = match &outcome {
+        Ok(report) => report.passed,
+        Err(error) => matches!(error, CrashesError::Stopped),
+    };
+    if is_done_with && !order.keep {
+        for left in runtime.block_on(cluster.delete())? {
+            print(&format!("not deleted: {left}"));
+        }
+    } else {
+        print(&format!("topics and group {prefix} are kept"));
+    }
+    let report = outcome?;
+    let path = order.out.join("report.json");
+    let json = serde_json::to_vec_pretty(&report).map_err(std::io::Error::other);
+    let written = json.and_then(|json| std::fs::write(&path, json));
+    written.map_err(CrashesError::system(path.display().to_string()))?;
+    Ok(report)
+}
+
+struct Run<'a> {
+    order: &'a Order,
+    validated: &'a Validated,
+    cluster: &'a Cluster,
+    fleet: Fleet,
+    print: fn(&str),
+    began: Instant,
+    recoveries: Recoveries,
+    live: BTreeSet<i32>,
+    kills: u32,
+    exits: Vec<Exit>,
+    problems: Vec<String>,
+}
+
+type Feeding<'a> = ScopedJoinHandle<'a, Result<(u64, u64), FeedError>>;
+
+impl<'a> Run<'a> {
+    fn new(order: &'a Order, validated: &'a Validated, cluster: &'a Cluster, fleet: Fleet, print: fn(&str)) -> Self {
+        Self {
+            order,
+            validated,
+            cluster,
+            fleet,
+            print,
+            began: Instant::now(),
+            recoveries: Recoveries::default(),
+            live: BTreeSet::new(),
+            kills: 0,
+            exits: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn go(mut self, prefix: &str, stop: &AtomicBool) -> Result<Report, CrashesError> {
+        let kafka = &self.validated.settings.kafka;
+        let feed = Feed::new(self.order, self.validated.settings.ingest.max_payload_bytes)?;
+        let feeder = Feeder::new(kafka)?;
+        feed.send_homes(&feeder, &kafka.topics)?;
+        self.start_all(stop)?;
+
+        let steps = schedule(&Plan {
+            seed: self.order.seed,
+            kills: self.order.kills,
+            instances: self.order.instances,
+            every: self.order.every,
+            session: session(kafka),
+        });
+        let length = steps.last().map(|step| step.at).unwrap_or_default() + self.order.every;
+        (self.print)(&format!(
+            "{} readings of {} homes in {:.0} s, and {} kills",
+            feed.history.rows.len(),
+            feed.homes.len(),
+            length.as_secs_f64(),
+            self.order.kills
+        ));
+        self.began = Instant::now();
+        let is_over = AtomicBool::new(false);
+        let (sent, poison) = thread::scope(|scope| {
+            let feeding = scope.spawn(|| feed.send(&feeder, &kafka.topics.readings, length, &is_over));
+            let struck = self.strike(&steps, &feeding, stop);
+            // If the run ends early, so does the feed.
+            is_over.store(struck.is_err(), Ordering::SeqCst);
+            let fed = feeding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            struck?;
+            Ok::<_, CrashesError>(fed?)
+        })?;
+        let seconds = self.began.elapsed().as_secs_f64();
+
+        let fed_at = Instant::now();
+        self.catch_up(sent, stop)?;
+        let seconds_to_catch_up = fed_at.elapsed().as_secs_f64();
+        (self.print)("stopping the instances, then comparing");
+        self.end_all(stop)?;
+        let [alerts, dead_letters] = self.judge(stop)?;
+        self.problems.extend(self.fleet.panics());
+        let is_right = alerts.differences.are_none() && dead_letters.differences.are_none();
+        Ok(Report {
+            version: env!("CARGO_PKG_VERSION"),
+            passed: is_right && self.problems.is_empty(),
+            prefix: prefix.to_owned(),
+            seed: self.order.seed,
+            instances: self.order.instances,
+            partitions: self.order.partitions,
+            replication: self.order.replication,
+            seconds,
+            seconds_to_catch_up,
+            readings: sent,
+            poison,
+            kills: self.kills,
+            blows: self.recoveries.figures(),
+            exits: std::mem::take(&mut self.exits),
+            alerts,
+            dead_letters,
+            problems: std::mem::take(&mut self.problems),
+        })
+    }
+
+    /// Starts the instances, and waits until every partition is judged by one.
+    fn start_all(&mut self, stop: &AtomicBool) -> Result<(), CrashesError> {
+        (0..self.order.instances).for_each(|instance| self.fleet.want(instance));
+        let deadline = Instant::now() + FIRST_START;
+        while self.live.len() < self.order.partitions as usize {
+            self.tick(stop)?;
+            if Instant::now() > deadline {
+                return Err(CrashesError::NotLive {
+                    seconds: FIRST_START.as_secs(),
+                    live: self.live.len(),
+                    partitions: self.order.partitions,
+                    folder: self.order.out.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through the schedule, until that and the readings are at their end.
+    fn strike(&mut self, steps: &[Step], feeding: &Feeding<'_>, stop: &AtomicBool) -> Result<(), CrashesError> {
+        let mut steps = steps.iter().peekable();
+        while steps.peek().is_some() || !feeding.is_finished() {
+            while let Some(step) = steps.next_if(|step| step.at <= self.began.elapsed()) {
+                self.act(step)?;
+            }
+            self.tick(stop)?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, step: &Step) -> Result<(), CrashesError> {
+        let Step {
+            instance, action, blow, ..
+        } = *step;
+        let at = self.began.elapsed();
+        let is_running = self.fleet.is_running(instance);
+        match action {
+            Action::Start => self.fleet.want(instance),
+            Action::Kill => self.kills += u32::from(self.fleet.kill(instance)?),
+            Action::Terminate => self.fleet.ask_to_end(instance),
+            Action::Freeze => self.fleet.freeze(instance, true),
+            Action::Thaw => self.fleet.freeze(instance, false),
+        }
+        // What it still said before it was struck.
+        self.hear();
+        let mut had = String::new();
+        if is_running && matches!(action, Action::Kill | Action::Terminate | Action::Freeze) {
+            had = format!(", had partitions {:?}", self.recoveries.struck(blow, instance, at));
+        }
+        (self.print)(&format!(
+            "{:7.2} s  {} {action:?}: {}{had}",
+            at.as_secs_f64(),
+            Fleet::name(instance),
+            blow.name()
+        ));
+        Ok(())
+    }
+
+    /// Hears what instances say, starts what should run, and waits a moment.
+    fn tick(&mut self, stop: &AtomicBool) -> Result<(), CrashesError> {
+        if stop.load(Ordering::SeqCst) {
+            return Err(CrashesError::Stopped);
+        }
+        for (instance, exit) in self.fleet.look_after()? {
+            self.hear();
+            if !exit.was_asked {
+                self.recoveries
+                    .struck(Blow::EndedByItself, instance, self.began.elapsed());
+            }
+            (self.print)(&format!(
+                "{:7.2} s  {} has ended: {}",
+                self.began.elapsed().as_secs_f64(),
+                exit.instance,
+                exit.status
+            ));
+            self.exits.push(exit);
+        }
+        self.hear();
+        thread::sleep(TICK);
+        Ok(())
+    }
+
+    fn hear(&mut self) {
+        for heard in self.fleet.heard() {
+            let at = heard.at.saturating_duration_since(self.began);
+            if let Told::Live(partition) = &heard.told {
+                self.live.insert(*partition);
+            }
+            self.recoveries.heard(heard.instance, at, &heard.told);
+        }
+    }
+
+    /// Waits until the group has committed every reading.
+    fn catch_up(&mut self, sent: u64, stop: &AtomicBool) -> Result<(), CrashesError> {
+        (0..self.order.instances).for_each(|instance| self.fleet.want(instance));
+        let (mut last, mut moved_at) = ((0, 0), Instant::now());
+        loop {
+            self.tick(stop)?;
+            match self.cluster.progress() {
+                Ok((done, all)) if done >= all => {
+                    if u64::try_from(all).unwrap_or(0) < sent {
+                        let lost = format!("{sent} readings were acknowledged, and the topic holds {all}");
+                        self.problems.push(lost);
+                    }
+                    return Ok(());
+                }
+                Ok(progress) if progress != last => (last, moved_at) = (progress, Instant::now()),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "how far the group is"),
+            }
+            if moved_at.elapsed() > STANDSTILL {
+                let seconds = STANDSTILL.as_secs();
+                let (done, all) = last;
+                self.problems.push(format!(
+                    "of {all} readings {done} are committed, and for {seconds} s no more were: see the instances' logs"
+                ));
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Ends all instances in good order.
+    fn end_all(&mut self, stop: &AtomicBool) -> Result<(), CrashesError> {
+        (0..=self.order.instances).for_each(|instance| self.fleet.ask_to_end(instance));
+        while !self.fleet.is_as_wanted() {
+            self.tick(stop)?;
+        }
+        for exit in self.exits.iter().filter(|exit| exit.was_asked) {
+            self.problems
+                .push(format!("{} did not end in good order: {}", exit.instance, exit.status));
+        }
+        Ok(())
+    }
+
+    /// Compares both topics with what the core says of the log.
+    fn judge(&mut self, stop: &AtomicBool) -> Result<[Comparison; 2], CrashesError> {
+        let settings = &self.validated.settings;
+        let topics = &settings.kafka.topics;
+        for topic in [&topics.alerts, &topics.dead_letter] {
+            let deadline = Instant::now() + OPEN_TRANSACTION;
+            while !self.cluster.is_settled(topic)? {
+                self.tick(stop)?;
+                if Instant::now() > deadline {
+                    self.problems.push(format!(
+                        "a transaction on {topic} is still open: its records are not seen"
+                    ));
+                    break;
+                }
+            }
+        }
+        let rules = Arc::clone(&self.validated.rules);
+        let names = Names {
+            source: &settings.source,
+            readings: &topics.readings,
+        };
+        let should_be = expected(
+            &rules,
+            &names,
+            &self.cluster.read(&topics.homes)?,
+            &self.cluster.read(&topics.readings)?,
+        );
+        let alerts = self
+            .cluster
+            .read(&topics.alerts)?
+            .into_iter()
+            .map(found_alert)
+            .collect();
+        let letters = self.cluster.read(&topics.dead_letter)?.into_iter();
+        let letters = letters.map(found_dead_letter).collect();
+        let partitions_agree = self.cluster.partitions(&topics.alerts)? == self.order.partitions;
+        let comparison = |expected: Vec<_>, found: Vec<_>, partitions_agree| Comparison {
+            differences: compare(&expected, &found, partitions_agree),
+            expected: expected.len(),
+            found: found.len(),
+        };
+        Ok([
+            comparison(should_be.alerts, alerts, partitions_agree),
+            comparison(should_be.dead_letters, letters, false),
+        ])
+    }
+}

@@ -1,0 +1,3 @@
+//! Proofs that an operator or a test runs against tapwatch itself.
+
+pub mod crashes;
