@@ -11,6 +11,7 @@ macro_rules! say {
 mod backtest;
 mod feed;
 mod service;
+mod state;
 mod verify;
 
 use std::io::Write;
@@ -120,6 +121,14 @@ Example:
   tapwatch verify crashes --brokers 10.0.0.7:9092 --kills 30"
     )]
     Verify(verify::VerifyCommand),
+    /// What is stored for a restart: homes, bytes, how far a restart would replay, and what is wrong.
+    #[command(after_help = "\
+Examples:
+  tapwatch state
+  tapwatch state check                             exit code 1 if a restart would not find what it needs
+  tapwatch state export --home 7f3a --out 7f3a.json
+  tapwatch state erase --home 7f3a")]
+    State(state::StateArgs),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -148,6 +157,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => backtest::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),
+        Command::State(args) => state::state(args, &validated),
         Command::Config(ConfigCommand::Check) => {
             say!("the settings are right");
             Ok(())

@@ -397,7 +397,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let Some(owned) = self.owned.get_mut(&partition) else {
             return;
         };
-        let effects = std::mem::take(&mut rebuilt.effects);
+        let effects = *std::mem::take(&mut rebuilt.effects);
         let work = owned.work.insert(Work::new(rebuilt));
         if !effects.alerts.is_empty() {
             observe_applied(

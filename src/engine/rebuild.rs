@@ -89,7 +89,7 @@ pub struct Rebuilt {
     /// The partition at its committed offset.
     pub state: Box<Partition>,
     /// What it has to say because its rules are others now.
-    pub effects: Effects,
+    pub effects: Box<Effects>,
     /// The next offset of the homes topic.
     pub homes_offset: i64,
     /// Readings that retention removed before they were judged.
@@ -273,7 +273,7 @@ impl Rebuild {
         };
         Ok(Rebuilt {
             state: Box::new(state),
-            effects,
+            effects: Box::new(effects),
             homes_offset,
             lost: u64::try_from(self.first - self.until).unwrap_or(0),
             lost_to_state,

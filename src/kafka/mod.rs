@@ -12,6 +12,7 @@
 
 mod commits;
 mod feeder;
+mod inspect;
 mod membership;
 mod name;
 mod reader;
@@ -24,6 +25,7 @@ mod warnings;
 
 pub use commits::KafkaCommits;
 pub use feeder::{FeedError, Feeder};
+pub use inspect::InspectError;
 pub use membership::Membership;
 pub use name::InstanceName;
 pub use restore::KafkaRestorer;

@@ -33,7 +33,10 @@ fn a_home_takes_little_memory() {
     assert_eq!(partition.arena().len(), HOMES);
     let bytes = partition.bytes() / HOMES;
     let slot = size_of::<Slot>();
-    let stored = (0..HOMES as u32).map(|home| partition.snapshot(home).len()).sum::<usize>() / HOMES;
+    let stored = (0..HOMES as u32)
+        .map(|home| partition.snapshot(home).len())
+        .sum::<usize>()
+        / HOMES;
     println!("{slot} bytes a slot, {bytes} bytes a home all in, {stored} bytes stored");
     assert!(slot <= 408, "{slot} bytes a slot");
     assert!(bytes <= 476, "{bytes} bytes a home");

@@ -125,7 +125,10 @@ fn what_is_kept_of_a_home_can_be_looked_at() {
         panic!("a home that was spoken of");
     };
     let home = StoredHome::read(&checkpoint.bytes).expect("its own bytes");
-    assert_eq!((home.stamp, &*home.household, &home.open[..]), (stamp, "h1", &[AlertKind::Inactivity][..]));
+    assert_eq!(
+        (home.stamp, &*home.household, &home.open[..]),
+        (stamp, "h1", &[AlertKind::Inactivity][..])
+    );
     let heard = home.contents["home"]["heard"].as_str();
     assert_eq!(heard, Some("2024-03-01T09:00:00Z"), "{:#}", home.contents);
 }
