@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -16,14 +17,15 @@ use rdkafka::topic_partition_list::Offset;
 
 use support::broker::Broker;
 use tapwatch::engine::{
-    Answer, CommitMetadata, CommitOffset, Commits, GroupEvent, OutRecord, Output, Progress, Source, Transaction,
-    TransactionClient, TransactionError, Transactor, Verdict,
+    Answer, CommitMetadata, CommitOffset, Commits, Engine, EngineSettings, GroupEvent, Now, Observation, Observer,
+    OutRecord, Output, Progress, Source, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
 };
 use tapwatch::kafka::{
-    InstanceName, KafkaCommits, KafkaSettings, KafkaSource, KafkaTransactions, Membership, cluster_id, deployment, join,
+    Feeder, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, KafkaTransactions, Membership,
+    cluster_id, deployment, join,
 };
 use tapwatch::model::EventTime;
-use tapwatch::partition::ReplayPoint;
+use tapwatch::partition::{ReplayPoint, Rules};
 use tapwatch::telemetry::Metrics;
 
 const PARTITIONS: usize = 2;
@@ -135,8 +137,9 @@ fn seen_by(isolation: &str, topic: &str) -> BTreeMap<(i32, String), Vec<u8>> {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
-                let about = message.headers().and_then(|headers| headers.get(0).value);
-                assert_eq!(about, Some(key.as_bytes()), "the headers");
+                if let Some(headers) = message.headers() {
+                    assert_eq!(headers.get(0).value, Some(key.as_bytes()));
+                }
                 found.insert(
                     (message.partition(), key),
                     message.payload().unwrap_or_default().to_vec(),
@@ -432,6 +435,100 @@ fn a_deployment_is_what_the_cluster_says() {
     assert_eq!(*found.cluster, *cluster_id(&settings).expect("an answer"));
     assert_eq!(*found.cluster, *"dGFwd2F0Y2gtdGVzdHMtMQ");
     assert_eq!((&*found.group, &*found.source), ("deployment", "a source"));
+}
+
+/// An engine on these ports.
+fn engine(settings: &KafkaSettings, seen: &Seen) -> Engine<KafkaSource, KafkaRestorer, KafkaCommits, Seen> {
+    let (name, metrics) = (InstanceName::claim(settings), Metrics::new());
+    let deployment = deployment(settings, "test").expect("the topics are there");
+    let member = join(settings, &name, &metrics).expect("a member");
+    let source = KafkaSource::new(settings, member).expect("a source");
+    let restorer = KafkaRestorer::new(settings, Arc::new(Rules::default()), deployment.clone(), &metrics);
+    let commits = KafkaCommits::new(settings, &name, &metrics).expect("a thread");
+    let engine = EngineSettings {
+        checkpoint_share: 1_000.0,
+        ..EngineSettings::default()
+    };
+    Engine::new(deployment, engine, source, restorer, commits, seen.clone())
+}
+
+/// What restores came to.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<(i32, i64, usize, bool)>>>);
+
+impl Observer for Seen {
+    fn observe(&mut self, observation: &Observation<'_>) {
+        match observation {
+            Observation::Live { partition, rebuilt } => self.0.lock().expect("no panic").push((
+                *partition,
+                rebuilt.state.next_offset(),
+                rebuilt.state.arena().len(),
+                rebuilt.from_scratch,
+            )),
+            Observation::RestoreFailed { reason, .. } => panic!("{reason}"),
+            Observation::Breach { invariant, found } => panic!("invariant {invariant}: {found}"),
+            _ => {}
+        }
+    }
+}
+
+fn turn_until_caught_up(
+    engine: &mut Engine<KafkaSource, KafkaRestorer, KafkaCommits, Seen>,
+    mut is_over: impl FnMut() -> bool,
+) {
+    let began = Instant::now();
+    while !(engine.is_caught_up() && engine.readiness() == (true, PARTITIONS) && is_over()) {
+        let wall = EventTime::from_unix(1_709_500_000).expect("a time");
+        let millis = began.elapsed().as_millis() as u64;
+        engine.turn(Now { wall, millis }).expect("it goes on");
+        assert!(began.elapsed() < LIMIT, "{:?}", engine.readiness());
+    }
+}
+
+#[test]
+fn an_engine_goes_on_from_what_the_one_before_it_stored() {
+    let settings = deployed("engine");
+    let homes: Vec<String> = (0..20).map(|home| format!("home-{home}")).collect();
+    let feed = |hours: std::ops::Range<i64>| {
+        let feeder = Feeder::new(&settings).expect("a producer");
+        for (hour, home) in hours.flat_map(|hour| homes.iter().map(move |home| (hour, home))) {
+            let at = EventTime::from_unix(1_709_251_200 + hour * 3_600).expect("a time");
+            let payload = serde_json::json!({
+                "household_id": home, "timestamp": at, "interval_seconds": 3_600, "volume_litres": 12.5,
+            });
+            let payload = payload.to_string();
+            let key = home.as_bytes();
+            feeder
+                .send(&settings.topics.readings, key, Some(payload.as_bytes()), at)
+                .expect("it is taken");
+        }
+        feeder.finish().expect("all arrive");
+    };
+    let next_offsets = || (0..PARTITIONS as i32).map(|partition| group_offset(&settings, partition).0);
+    let committed = || {
+        next_offsets()
+            .map(|offset| offset.to_raw().unwrap_or(0).max(0))
+            .sum::<i64>()
+    };
+
+    feed(0..10);
+    let mut first = engine(&settings, &Seen::default());
+    turn_until_caught_up(&mut first, || committed() == 200);
+    drop(first);
+    assert_eq!(committed_in(&settings.topics.state).len(), homes.len(), "states");
+
+    let seen = Seen::default();
+    let mut second = engine(&settings, &seen);
+    feed(10..20);
+    turn_until_caught_up(&mut second, || committed() == 400);
+    let seen = seen.0.lock().expect("no panic").clone();
+    assert_eq!(seen.iter().map(|(_, next, ..)| next).sum::<i64>(), 200, "{seen:?}");
+    assert_eq!(
+        seen.iter().map(|(_, _, homes, _)| homes).sum::<usize>(),
+        homes.len(),
+        "{seen:?}"
+    );
+    assert!(seen.iter().all(|(.., from_scratch)| !from_scratch), "{seen:?}");
 }
 
 /// The thread that publishes, end to end, and how long a transaction takes.
