@@ -410,6 +410,33 @@ fn a_successor_ends_the_open_transaction_of_one_that_died_at_once() {
 }
 
 #[test]
+fn the_consumer_protocol_gives_proof_of_membership_too() {
+    let mut settings = deployed("consumer-protocol");
+    settings.properties.insert("group.protocol".into(), "consumer".into());
+    let mut member = Member::join(&settings, "one");
+    let membership = member.membership_with(PARTITIONS);
+    let mut client = open(&settings);
+    send_all(&mut client, &[record(Output::Alerts, 0, "key", b"1")]);
+    call(|| client.send_offsets(&[offset(1, 22)], &membership)).expect("the group takes offsets");
+    call(|| client.commit()).expect("it commits");
+    assert_eq!(group_offset(&settings, 1).0, Offset::Offset(22));
+}
+
+#[test]
+fn publishing_ends_soon_while_no_broker_answers() {
+    let settings = KafkaSettings {
+        bootstrap_servers: "127.0.0.1:1".into(),
+        instance_id: "none".into(),
+        ..KafkaSettings::default()
+    };
+    let mut commits = KafkaCommits::new(&settings, &InstanceName::claim(&settings), &Metrics::new()).expect("a thread");
+    assert_eq!(commits.poll(), Ok(None));
+    let began = Instant::now();
+    drop(commits);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
 fn an_unknown_topic_stops_and_says_so() {
     let mut settings = deployed("no-topic");
     settings.transaction_timeout_ms = 60_000;
