@@ -52,7 +52,7 @@ pub async fn play(stage: Stage, base: Settings, service_stop: Arc<AtomicBool>, p
     let mut settings = base;
     settings.kafka.bootstrap_servers = cluster.bootstrap_servers();
     settings.kafka.partitions = PARTITIONS;
-    settings.kafka.instance_id.clear();
+    settings.kafka.instance_id = "none".into();
     settings.source = "/tapwatch/demo".into();
     // The stream is history at high speed; the wall clock has nothing to say in it.
     settings.engine.idle_max_behind_seconds = 60;

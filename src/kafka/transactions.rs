@@ -20,6 +20,8 @@ use crate::telemetry::Metrics;
 
 /// How long one call waits before it says that nothing is known yet. The same call goes on.
 const CALL: Duration = Duration::from_secs(1);
+/// Records that are refused with one that is too large are told in this time.
+const REFUSED_TOGETHER: Duration = Duration::from_millis(100);
 /// Offsets cannot be gone on with: a call that gives up aborts the transaction.
 const OFFSETS_CALL: Duration = Duration::from_secs(3);
 /// More replacements by a producer of the same name than this, in a [`MINUTE`], are no accident.
@@ -112,13 +114,13 @@ impl KafkaTransactions {
         Some(trouble.means(call, &self.settings))
     }
 
-    /// Waits until every record has arrived or one has failed, for the time of a call at most; false when that was too
-    /// short.
-    fn wait(&self) -> Result<bool, TransactionError> {
+    /// Waits while records are on their way and `still`, for `limit` at most.
+    fn wait(&self, limit: Duration, still: fn(&OnTheirWay) -> bool) -> Result<(), TransactionError> {
         let deliveries = self.producer()?.context();
-        let is_open = |on_their_way: &mut OnTheirWay| on_their_way.left > 0 && on_their_way.failure.is_none();
-        let waited = deliveries.arrived.wait_timeout_while(deliveries.lock(), CALL, is_open);
-        Ok(!waited.unwrap_or_else(PoisonError::into_inner).1.timed_out())
+        let waits = |on_their_way: &mut OnTheirWay| on_their_way.left > 0 && still(on_their_way);
+        let waited = deliveries.arrived.wait_timeout_while(deliveries.lock(), limit, waits);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        Ok(())
     }
 
     /// Ends the transaction under way, if that can be done in a moment: nobody who reads what is committed shall wait for
@@ -216,26 +218,33 @@ impl TransactionClient for KafkaTransactions {
     }
 
     fn flush(&mut self) -> Result<(), TransactionError> {
-        let is_over = self.wait()?;
+        self.wait(CALL, |on_their_way| {
+            on_their_way.failure.is_none() && on_their_way.too_large.is_empty()
+        })?;
+        if !self.producer()?.context().lock().too_large.is_empty() {
+            // Of the others some are refused with it, and some are not even sent until the transaction is aborted.
+            self.wait(REFUSED_TOGETHER, |on_their_way| on_their_way.failure.is_none())?;
+        }
         let (failure, too_large, left) = {
             let mut on_their_way = self.producer()?.context().lock();
             let too_large = on_their_way.largest_refused();
             (on_their_way.failure.take(), too_large, on_their_way.left)
         };
-        if let Some((code, reason)) = failure {
-            self.warnings.count(&name_of(Some(code)));
-            let judged = lasting(code, &reason).unwrap_or(TransactionError::Abort(reason));
-            return Err(self.fatal("publishing").unwrap_or(judged));
+        let stop = failure.as_ref().and_then(|(code, reason)| lasting(*code, reason));
+        if let Some((code, _)) = &failure {
+            self.warnings.count(&name_of(Some(*code)));
         }
-        match too_large {
-            _ if !is_over => Err(TransactionError::Again(format!(
-                "{left} records are not acknowledged yet"
-            ))),
-            None => Ok(()),
-            Some(record) => Err(TransactionError::TooLarge {
+        match (stop, too_large, failure) {
+            (Some(stop), ..) => Err(stop),
+            (None, Some(record), _) => Err(TransactionError::TooLarge {
                 record,
                 reason: "the broker finds it larger than max.message.bytes of its topic".into(),
             }),
+            (None, None, Some((_, reason))) => Err(self.fatal("publishing").unwrap_or(TransactionError::Abort(reason))),
+            (None, None, None) if left > 0 => Err(TransactionError::Again(format!(
+                "{left} records are not acknowledged yet"
+            ))),
+            (None, None, None) => Ok(()),
         }
     }
 
