@@ -20,3 +20,4 @@ pub mod partition;
 pub mod settings;
 pub mod simulate;
 pub mod telemetry;
+pub mod verify;

@@ -1,0 +1,3 @@
+//! What tapwatch promises, put to the test by itself: `tapwatch verify`.
+
+pub mod faults;
