@@ -397,7 +397,7 @@ impl World<'_> {
         let last = |topic| cluster.written(topic, partition).last().map_or(0, |(offset, _)| offset + 1);
         let (readings, homes) = (last(Topic::Readings), last(Topic::Homes));
         let Some(committed) = cluster.committed(partition) else {
-            return readings == 0 && homes == 0;
+            return readings == 0;
         };
         let metadata = committed.metadata.parse::<crate::engine::CommitMetadata>();
         committed.offset >= readings && metadata.is_ok_and(|metadata| metadata.homes_offset >= homes)

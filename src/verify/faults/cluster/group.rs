@@ -108,19 +108,21 @@ impl Group {
             joined: false,
             left: false,
         };
+        let mut is_settled = true;
         if let Some(old) = predecessor {
             let is_alive = self.members.get(&old).is_some_and(|old| !old.left);
             if self.protocol == Protocol::Consumer && is_alive {
                 return None; // UNRELEASED_INSTANCE_ID: its session must end first.
             }
             if let Some(old) = self.members.remove(&old) {
-                // It takes the place as it is, without a rebalance.
+                // It takes the place as it is, without a rebalance; but what the old one was about to let go must move.
+                is_settled = old.owned.is_subset(&old.target);
                 member.target = old.target;
             }
         }
         self.next_member += 1;
         self.members.insert(id, member);
-        if predecessor.is_none() || self.rebalancing.is_some() {
+        if predecessor.is_none() || !is_settled || self.rebalancing.is_some() {
             self.rebalance(now);
         }
         Some(id)
@@ -338,7 +340,7 @@ impl Group {
     }
 
     fn assign(&mut self) {
-        let ids: Vec<u64> = self.members.iter().filter(|(_, member)| !member.left).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self.members.keys().copied().collect();
         self.members.values_mut().for_each(|member| member.target.clear());
         if ids.is_empty() {
             return;
