@@ -180,6 +180,8 @@ impl Plan {
             storm: *dice.one_of(&[2, 6, 12, 20]),
             gaps: *dice.one_of(&[0, 0, 60, 1_500]),
             retains: dice.percent(40),
+            jumps: dice.percent(25),
+            clocks: *dice.one_of(&[0, 0, 8, 25]),
             pace: dice.between(1, 3),
         };
         for slot in 0..plan.setup.slots {
@@ -213,6 +215,7 @@ impl Plan {
         }
         let hours = dice.between(18, 40) as u32;
         let mut blackout = (0, 0);
+        let mut ahead = 0;
         for hour in 0..hours {
             if dice.percent(6) {
                 blackout = (dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32, hour + 9);
@@ -242,12 +245,19 @@ impl Plan {
                 let is_dark = blackout.0 == home.partition && hour < blackout.1;
                 if !is_dark {
                     let partition = home.partition;
-                    for content in readings(home, hour, dice) {
+                    for content in readings(home, hour, weather.jumps, dice) {
                         self.push(dice, Action::Reading { partition, content });
                     }
                 }
             }
-            self.push(dice, Action::Wall { seconds: i64::from(HOUR) });
+            let mut seconds = i64::from(HOUR);
+            if ahead > 0 && dice.percent(40) {
+                seconds -= std::mem::take(&mut ahead);
+            } else if ahead == 0 && dice.percent(weather.clocks) {
+                ahead = dice.between(3, 30) as i64 * i64::from(HOUR);
+                seconds += ahead;
+            }
+            self.push(dice, Action::Wall { seconds });
         }
     }
 
@@ -316,6 +326,10 @@ struct Weather {
     storm: u64,
     gaps: u64,
     retains: bool,
+    /// Meters' clocks jump, and other readings agree.
+    jumps: bool,
+    /// How often, in a hundred hours, the wall clock goes wrong for a while.
+    clocks: u64,
     pace: u64,
 }
 
@@ -352,7 +366,7 @@ fn setup(partitions: i32, dice: &mut Dice) -> Setup {
 }
 
 /// What a home's meter puts into the topic in an hour.
-fn readings(home: &mut SimulatedHome, hour: u32, dice: &mut Dice) -> Vec<Content> {
+fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -> Vec<Content> {
     let mut all = Vec::new();
     if home.mood != Mood::Unheard {
         let litres = match home.mood {
@@ -378,7 +392,12 @@ fn readings(home: &mut SimulatedHome, hour: u32, dice: &mut Dice) -> Vec<Content
             }
             4 if dice.percent(30) => {
                 // A meter whose clock has jumped, and a second reading that may agree.
-                all.push(reading(&home.name, hour + 20 * 24, hour + 20 * 24, r#""volume_litres":1"#));
+                let far = hour + 20 * 24;
+                all.push(reading(&home.name, far, far, r#""volume_litres":1"#));
+                if jumps && dice.percent(50) {
+                    let next = reading(&home.name, far + 1, far + 1, r#""volume_litres":1"#);
+                    home.held.push((hour + dice.between(1, 4) as u32, next));
+                }
                 all.push(content);
             }
             5 => all.extend([content, garbage(&home.name, hour, dice)]),
@@ -388,7 +407,7 @@ fn readings(home: &mut SimulatedHome, hour: u32, dice: &mut Dice) -> Vec<Content
     let (due, held) = std::mem::take(&mut home.held).into_iter().partition(|(at, _)| *at <= hour);
     home.held = held;
     all.extend(Vec::into_iter(due).map(|(_, content)| Content {
-        timestamp: Some(BEGIN.plus((hour + 1) * HOUR)),
+        timestamp: content.timestamp.max(Some(BEGIN.plus((hour + 1) * HOUR))),
         ..content
     }));
     all

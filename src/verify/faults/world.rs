@@ -263,9 +263,10 @@ impl World<'_> {
         };
         let baselines = Baselines::default();
         let (shared, setup) = (self.shared.clone(), self.setup);
-        let client = Client::new(shared.clone(), name, setup.time_out_ms, Rc::clone(&baselines));
-        let commits = StepwiseCommits::new(Transactor::new(client, self.settings.mutation));
         let follower = Follower::default();
+        let client = Client::new(shared.clone(), name, setup.time_out_ms, Rc::clone(&baselines))
+            .mutated(self.settings.mutation, &follower);
+        let commits = StepwiseCommits::new(Transactor::new(client, self.settings.mutation));
         let source = SimulatedSource::new(shared.clone(), instance, setup.max_batch, follower.clone());
         let restorer = SimulatedRestorer::new(
             shared,

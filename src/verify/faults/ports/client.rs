@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Baselines, Shared};
-use crate::engine::{CommitOffset, OutRecord, Output, TransactionClient, TransactionError};
+use super::{Baselines, Follower, Shared};
+use crate::engine::{CommitOffset, Mutation, OutRecord, Output, TransactionClient, TransactionError};
 use crate::verify::faults::cluster::{GroupRefusal, Membership, PendingOffset, ProducerId, Refusal};
 
 /// What goes wrong with a call.
@@ -51,6 +51,8 @@ pub struct Client {
     /// Something of the transaction may be with the broker.
     touched: bool,
     faults: VecDeque<Option<Fault>>,
+    /// For [`Mutation::MembershipOfLater`].
+    later: Option<Follower>,
 }
 
 impl Client {
@@ -61,12 +63,19 @@ impl Client {
             name,
             time_out_ms,
             baselines,
+            later: None,
             producer: None,
             buffer: VecDeque::new(),
             placed: BTreeSet::new(),
             touched: false,
             faults: VecDeque::new(),
         }
+    }
+
+    /// The same, with a mistake.
+    pub fn mutated(mut self, mutation: Option<Mutation>, follower: &Follower) -> Self {
+        self.later = (mutation == Some(Mutation::MembershipOfLater)).then(|| follower.clone());
+        self
     }
 
     /// The call after so many others goes wrong.
@@ -218,6 +227,8 @@ impl TransactionClient for Client {
     fn send_offsets(&mut self, offsets: &[CommitOffset], membership: &Membership) -> Result<(), TransactionError> {
         self.attempt(Call::Offsets, |client| {
             let producer = client.opened()?;
+            let later = client.later.as_ref().and_then(|later| later.membership(membership.instance.clone()));
+            let membership = later.as_ref().unwrap_or(membership);
             let proven = client.shared.cluster.borrow().group.check(membership);
             proven.map_err(|refusal| {
                 TransactionError::Abort(

@@ -34,6 +34,16 @@ impl Follower {
     pub fn member(&self) -> Option<u64> {
         self.0.borrow().id
     }
+
+    /// Proof of its membership.
+    pub fn membership(&self, instance: Option<String>) -> Option<Membership> {
+        let member = self.0.borrow();
+        Some(Membership {
+            member: member.id?,
+            generation: member.generation?,
+            instance,
+        })
+    }
 }
 
 /// A consumer.
@@ -208,11 +218,6 @@ impl Source for SimulatedSource {
     }
 
     fn membership(&self) -> Option<Membership> {
-        let member = self.follower.0.borrow();
-        Some(Membership {
-            member: member.id?,
-            generation: member.generation?,
-            instance: self.instance.clone(),
-        })
+        self.follower.membership(self.instance.clone())
     }
 }
