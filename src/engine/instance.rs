@@ -427,6 +427,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 continue;
             }
             let effects = work.state.advance(now);
+            work.pending.note_time(work.state.next_offset(), now);
             if effects.alerts.is_empty() {
                 // Time alone is worth a commit now and then, for the restart's sake.
                 work.pending.progressed |= now.since(work.committed_clock) >= MINUTE;
@@ -440,10 +441,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 &effects,
                 &work.state,
             );
-            work.pending.note(SideInput::Clock {
-                before: work.state.next_offset(),
-                to: now,
-            });
             work.pending.add(effects, &self.deployment, *partition);
         }
     }

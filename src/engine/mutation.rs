@@ -42,11 +42,19 @@ pub enum Mutation {
     StateUpToLastStable,
     /// A restore of an assignment that is over is taken for the present one.
     StaleRestore,
+    /// Offsets are committed with the membership of that moment, not with that under which the readings were taken.
+    MembershipOfLater,
+    /// Committed offsets are taken while a transaction may still change them.
+    OffsetsWhileUnstable,
+    /// A jump of the log's clock that awaits confirmation is forgotten in a restart.
+    ForgetJump,
+    /// The clock that silence had moved is forgotten in a restart.
+    ForgetClock,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -65,5 +73,9 @@ impl Mutation {
         Self::ReplayClockOfCommit,
         Self::StateUpToLastStable,
         Self::StaleRestore,
+        Self::MembershipOfLater,
+        Self::OffsetsWhileUnstable,
+        Self::ForgetJump,
+        Self::ForgetClock,
     ];
 }

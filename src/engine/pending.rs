@@ -20,7 +20,7 @@ pub enum SideInput {
         /// The home.
         household: Box<str>,
     },
-    /// Time passed, and made somebody speak.
+    /// Time passed without a reading. Even where nobody spoke, what follows is judged by it.
     Clock {
         /// The next reading when it did.
         before: i64,
@@ -63,6 +63,15 @@ impl Pending {
     pub fn note(&mut self, input: SideInput) {
         self.inputs.push(input);
         self.progressed = true;
+    }
+
+    /// Notes that time has passed up to `to` before the reading at `before`. In which steps it did makes no difference,
+    /// and it is worth no commit of its own.
+    pub fn note_time(&mut self, before: i64, to: EventTime) {
+        match self.inputs.last_mut() {
+            Some(SideInput::Clock { before: known, to: last }) if *known == before => *last = to,
+            _ => self.inputs.push(SideInput::Clock { before, to }),
+        }
     }
 
     /// Adds states to be stored.

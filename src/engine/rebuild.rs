@@ -15,7 +15,7 @@ use super::metadata::{CommitMetadata, MetadataError};
 use super::mutation::Mutation;
 use super::ports::LogRecord;
 use crate::home::SnapshotError;
-use crate::model::RawRecord;
+use crate::model::{EventTime, RawRecord};
 use crate::partition::{Effects, Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
 
 /// A partition cannot be rebuilt from what is there.
@@ -293,6 +293,10 @@ impl Rebuild {
             },
             Some(Mutation::ReplayClockOfCommit) => ReplayPoint {
                 log_clock: metadata.clock,
+                ..metadata.replay
+            },
+            Some(Mutation::ForgetJump) => ReplayPoint {
+                jump: EventTime::ZERO,
                 ..metadata.replay
             },
             _ => metadata.replay,

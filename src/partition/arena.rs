@@ -131,10 +131,10 @@ pub struct Slot {
     /// Where a jump of the clock led to that awaits confirmation; zero for none.
     pub jump: EventTime,
     pub(super) profile: Profile,
+    /// The earliest of its deadlines that are noted; zero for none.
+    pub noted: EventTime,
     /// Bit i: an alert of the i-th kind is open.
     pub open: u8,
-    /// Whether a deadline is on the heap.
-    pub scheduled: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

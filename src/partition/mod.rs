@@ -187,9 +187,8 @@ impl Partition {
             let _ = self.reconcile(index, None, self.clock, Some(rules_changed), &mut effects);
         }
         self.unsaved.urge(index);
-        // Under other rules its deadline may be nearer than the one noted.
-        self.arena.slot_mut(index).scheduled = false;
-        self.schedule(index, self.clock);
+        // From where the home stood, as a restart would: what time has brought since was said.
+        self.schedule(index, self.arena.slot(index).heard);
         Ok(effects)
     }
 
@@ -312,7 +311,11 @@ impl Partition {
                 if let Err(message) = self.reconcile(index, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);
                 }
-                self.schedule(index, clock);
+                // With one meter, a reading only puts the deadline off.
+                let slot = self.arena.slot(index);
+                if slot.noted == EventTime::ZERO || slot.meters.is_some() {
+                    self.schedule(index, clock);
+                }
             }
         }
         panicked.map_or(Ok(()), |message| Err(Rejection::DetectorPanicked { message }))
@@ -356,7 +359,11 @@ impl Partition {
             due.sort_by(|a, b| self.arena.id(*a).cmp(self.arena.id(*b)));
             due.dedup();
             for index in due {
-                self.arena.slot_mut(index).scheduled = false;
+                let slot = self.arena.slot_mut(index);
+                if slot.noted != deadline {
+                    continue; // Looked at already, because an earlier one was noted after it.
+                }
+                slot.noted = EventTime::ZERO;
                 // It may have moved on since it was noted.
                 if self.next_deadline(index, deadline) == Some(deadline) {
                     let after = deadline.plus(1);
@@ -370,13 +377,15 @@ impl Partition {
         }
     }
 
-    /// Notes the home's next deadline from `now`, unless one is noted; one that was too early is looked at again.
+    /// Notes the home's next deadline from `now`, unless one as early is noted; one that was too early is looked at
+    /// again. Late readings and other rules may bring a deadline nearer.
     fn schedule(&mut self, index: u32, now: EventTime) {
-        if self.arena.slot(index).scheduled {
+        let Some(deadline) = self.next_deadline(index, now) else {
             return;
-        }
-        if let Some(deadline) = self.next_deadline(index, now) {
-            self.arena.slot_mut(index).scheduled = true;
+        };
+        let noted = &mut self.arena.slot_mut(index).noted;
+        if *noted == EventTime::ZERO || deadline < *noted {
+            *noted = deadline;
             self.deadlines.note(deadline, index);
         }
     }

@@ -223,7 +223,7 @@ impl Recovery {
         state.deadlines.clear();
         for slot in 0..state.arena.len() as u32 {
             let known = state.arena.slot_mut(slot);
-            known.scheduled = false;
+            known.noted = EventTime::ZERO;
             // From where the home stood: what time has brought since was said, and saying it again changes nothing.
             let heard = known.heard;
             state.schedule(slot, heard);

@@ -1,3 +1,4 @@
-//! Proofs that an operator or a test runs against tapwatch itself.
+//! What tapwatch promises, put to the test by itself: `tapwatch verify`.
 
 pub mod crashes;
+pub mod faults;

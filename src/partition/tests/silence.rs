@@ -86,3 +86,19 @@ fn a_home_whose_readings_are_all_estimates_is_silent() {
     let effects = apply(&mut partition, &estimates);
     assert_eq!(told(&effects), ["h1 silent_meter Raised at 27 h"]);
 }
+
+#[test]
+fn a_deadline_that_a_late_reading_brings_nearer_is_kept_after_a_restart_too() {
+    let mut original = Partition::new(rules());
+    let garden = |place| meter_hour("h1", "garden", place, 1.0);
+    let own = |place| meter_hour("h1", "h1", place, 1.0);
+    apply(&mut original, &[garden(0), garden(2), own(3)]);
+    let mut restored = Partition::new(rules());
+    restored.restore(&original.snapshot(0)).expect("its own bytes");
+    restored.next_offset = original.next_offset;
+    for mut partition in [original, restored] {
+        // It shows that the garden's meter was not replaced: that one has been silent for longer.
+        let effects = apply(&mut partition, &[own(1), hour("h2", 29, 1.0)]);
+        assert_eq!(told(&effects), ["h1 silent_meter Raised at 29 h"]);
+    }
+}

@@ -1,0 +1,213 @@
+//! A Kafka cluster in memory, as far as exactness hangs on it: logs with markers and gaps, last stable offsets, producers
+//! with epochs, commits in two phases, a consumer group, compaction and retention.
+//!
+//! Constraints: it must not be kinder than a real one. A commit is decided at once and marked partition by partition,
+//! whenever the scheduler pleases; whoever holds current membership may commit any partition's offset.
+//! Limits: brokers lose nothing that they acknowledged (`acks=all` and enough replicas); there is no clock but `now`.
+
+mod group;
+mod log;
+mod transactions;
+
+#[cfg(test)]
+mod cluster_tests;
+
+pub use group::{Group, GroupRefusal, Membership, Protocol};
+pub use log::{Content, Entry, Log};
+pub use transactions::{PendingOffset, Place, ProducerId, Refusal, Transactions};
+
+use std::collections::BTreeMap;
+
+use crate::engine::{OutRecord, Output, SideInput};
+
+/// A topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// What meters report.
+    Readings,
+    /// What is known of homes; compacted.
+    Homes,
+    /// States of homes; compacted.
+    State,
+    /// Alerts.
+    Alerts,
+    /// What was kept out.
+    DeadLetters,
+}
+
+impl Topic {
+    /// Where a record goes.
+    pub fn of(output: Output) -> Self {
+        match output {
+            Output::Alerts => Self::Alerts,
+            Output::DeadLetters => Self::DeadLetters,
+            Output::State => Self::State,
+        }
+    }
+}
+
+/// An offset that the group has committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next to read.
+    pub offset: i64,
+    /// What is written beside it.
+    pub metadata: String,
+    /// Where a restart begins to replay.
+    pub replay: i64,
+}
+
+/// The cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Milliseconds since it began.
+    pub now: u64,
+    /// Until when nobody reaches it.
+    pub down_until: u64,
+    /// The group.
+    pub group: Group,
+    /// The transactions.
+    pub transactions: Transactions,
+    /// The largest record the topic of dead letters takes, in bytes.
+    pub max_record_bytes: usize,
+    logs: BTreeMap<(Topic, i32), Log>,
+    committed: BTreeMap<i32, Committed>,
+    /// What committed transactions say they took in from beside the readings: what an oracle must repeat.
+    inputs: BTreeMap<i32, Vec<SideInput>>,
+    /// All readings and all records of homes, whatever compaction and retention did since.
+    written: BTreeMap<(Topic, i32), BTreeMap<i64, Content>>,
+}
+
+impl Cluster {
+    /// An empty cluster.
+    pub fn new(group: Group, max_record_bytes: usize) -> Self {
+        Self {
+            now: 0,
+            down_until: 0,
+            group,
+            transactions: Transactions::default(),
+            max_record_bytes,
+            logs: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// Whether nobody reaches it.
+    pub fn is_down(&self) -> bool {
+        self.now < self.down_until
+    }
+
+    /// One partition of a topic.
+    pub fn log(&mut self, topic: Topic, partition: i32) -> &mut Log {
+        self.logs.entry((topic, partition)).or_default()
+    }
+
+    /// Appends a reading or a record of a home.
+    pub fn append(&mut self, topic: Topic, partition: i32, content: Content) {
+        let offset = self.log(topic, partition).append(content.clone());
+        self.written.entry((topic, partition)).or_default().insert(offset, content);
+    }
+
+    /// Everything that was ever appended to a partition.
+    pub fn written(&self, topic: Topic, partition: i32) -> impl Iterator<Item = (i64, &Content)> {
+        let records = self.written.get(&(topic, partition));
+        records.into_iter().flatten().map(|(offset, content)| (*offset, content))
+    }
+
+    /// What was once appended at this offset.
+    pub fn written_at(&self, topic: Topic, partition: i32, offset: i64) -> Option<&Content> {
+        self.written.get(&(topic, partition))?.get(&offset)
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, millis: u64) {
+        self.now += millis;
+        if !self.is_down() {
+            self.group.tick(self.now);
+            self.transactions.tick(self.now);
+        }
+    }
+
+    /// Writes one of the markers that are due.
+    pub fn write_marker(&mut self, pick: u64) -> bool {
+        let due = self.transactions.unmarked();
+        if due.is_empty() {
+            return false;
+        }
+        let (id, place) = due[usize::try_from(pick % due.len() as u64).unwrap_or(0)];
+        let Some((commits, offset)) = self.transactions.marked(id, place) else {
+            return false;
+        };
+        if let Place::Log(topic, partition) = place {
+            self.log(topic, partition).mark(id, commits);
+        }
+        if let Some(PendingOffset { offset, baseline }) = offset.filter(|_| commits) {
+            let inputs = self.inputs.entry(offset.partition).or_default();
+            if !self.committed.contains_key(&offset.partition) {
+                inputs.extend(baseline.into_iter().map(|offset| SideInput::Home {
+                    before: 0,
+                    offset,
+                    household: "".into(),
+                }));
+            }
+            inputs.extend(offset.inputs);
+            let committed = Committed {
+                offset: offset.next_offset,
+                metadata: offset.metadata.to_string(),
+                replay: offset.metadata.replay.offset,
+            };
+            self.committed.insert(offset.partition, committed);
+        }
+        true
+    }
+
+    /// Writes a record within a transaction.
+    ///
+    /// # Errors
+    /// Every [`Refusal`].
+    pub fn produce(&mut self, who: ProducerId, record: &OutRecord) -> Result<(), Refusal> {
+        let (topic, partition, now) = (Topic::of(record.output), record.partition, self.now);
+        self.transactions.touch(who, Place::Log(topic, partition), now)?;
+        let content = Content {
+            key: record.key.as_deref().map(Into::into),
+            value: record.value.as_deref().map(Into::into),
+            headers: record.headers.clone(),
+            timestamp: None,
+        };
+        self.log(topic, partition).append_in(who.id, content);
+        Ok(())
+    }
+
+    /// Adds an offset to a transaction.
+    ///
+    /// # Errors
+    /// Every [`Refusal`].
+    pub fn hold_offset(&mut self, who: ProducerId, offset: PendingOffset) -> Result<(), Refusal> {
+        self.transactions.touch(who, Place::Offsets(offset.offset.partition), self.now)?;
+        self.transactions.hold_offsets(who, offset);
+        Ok(())
+    }
+
+    /// The committed offset, as a fetch gets it that waits while a transaction may still change it.
+    ///
+    /// # Errors
+    /// As long as it may.
+    pub fn fetch_committed(&self, partition: i32) -> Result<Option<Committed>, Refusal> {
+        if self.transactions.is_unstable(partition) {
+            return Err(Refusal::Concurrent);
+        }
+        Ok(self.committed.get(&partition).cloned())
+    }
+
+    /// The same, whatever is pending.
+    pub fn committed(&self, partition: i32) -> Option<&Committed> {
+        self.committed.get(&partition)
+    }
+
+    /// What committed transactions say they took in from beside the readings, in order.
+    pub fn inputs(&self, partition: i32) -> &[SideInput] {
+        self.inputs.get(&partition).map_or(&[], Vec::as_slice)
+    }
+}

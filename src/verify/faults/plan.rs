@@ -1,0 +1,461 @@
+//! What happens in one simulation, written down before it begins, so that it can be repeated with parts left out.
+
+use std::sync::Arc;
+
+use super::cluster::{Content, Protocol};
+use super::dice::Dice;
+use super::ports::{Fault, Kind};
+use crate::detect::DetectorSettings;
+use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
+use crate::detect::leak::LeakSettings;
+use crate::detect::silent_meter::SilentMeterSettings;
+use crate::engine::{Deployment, EngineSettings};
+use crate::model::{EventTime, HOUR, Severity};
+use crate::partition::{Programme, Rules};
+
+/// When the readings begin: 2024-03-29T00:00:00Z, two days before clocks change in Europe.
+pub const BEGIN: EventTime = EventTime::from_seconds(1_711_670_400);
+/// At a reading of so many litres, detectors panic.
+const POISON_LITRES: f32 = 66.5;
+/// The largest dead letter that its topic takes.
+pub const MAX_RECORD_BYTES: usize = 68_000;
+
+/// The circumstances of one simulation.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Whose it is.
+    pub deployment: Deployment,
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// Settings of every instance.
+    pub engine: EngineSettings,
+    /// The group's protocol.
+    pub protocol: Protocol,
+    /// Places for instances.
+    pub slots: usize,
+    /// Whether members are static.
+    pub is_static: bool,
+    /// How long a silent member is waited for.
+    pub session_ms: u64,
+    /// How long a transaction may take.
+    pub time_out_ms: u64,
+    /// The largest batch of readings.
+    pub max_batch: usize,
+    /// The largest slice of a rebuild.
+    pub slice: usize,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A record is appended to the readings.
+    Reading { partition: i32, content: Content },
+    /// A record is appended to the homes.
+    Home { partition: i32, content: Content },
+    /// Offsets of the readings that hold no record.
+    Gap { partition: i32, offsets: i64 },
+    /// The wall clock moves, on or back.
+    Wall { seconds: i64 },
+    /// Time passes.
+    Tick { millis: u64 },
+    /// Markers of decided transactions are written.
+    Markers { count: usize },
+    /// An instance takes turns, and its producer makes calls in between.
+    Work { slot: usize, rounds: usize },
+    /// An instance takes one turn.
+    Turn { slot: usize },
+    /// An instance's producer makes calls.
+    Calls { slot: usize, count: usize },
+    /// Processes that were replaced while they were stopped wake up and work.
+    Ghosts { rounds: usize },
+    /// One of the next calls of an instance's producer goes wrong.
+    Fault { slot: usize, after: usize, fault: Fault },
+    /// An instance dies.
+    Crash { slot: usize },
+    /// An instance starts; in the place of a stopped one, which becomes a ghost. `anew`: under a name of its own.
+    Start { slot: usize, anew: bool },
+    /// An instance is stopped (SIGSTOP).
+    Stop { slot: usize },
+    /// It goes on.
+    Continue { slot: usize },
+    /// An instance leaves in good order.
+    Leave { slot: usize },
+    /// The coordinator moves partitions about.
+    Shuffle,
+    /// The compacted topics of a partition are compacted.
+    Compact { partition: i32 },
+    /// Readings that no restart needs are removed.
+    Retain { partition: i32 },
+    /// Nobody reaches a broker.
+    Down { millis: u64 },
+}
+
+/// An action, with the number that its own chances follow from.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// That number.
+    pub salt: u64,
+    /// The action.
+    pub action: Action,
+}
+
+/// Circumstances and actions.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The circumstances.
+    pub setup: Setup,
+    /// The actions, in order.
+    pub actions: Vec<Planned>,
+}
+
+fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
+    let rules = hours.iter().enumerate().map(|(place, hours)| Rule {
+        name: format!("no-use-{hours}h").into(),
+        severity: if place == 0 { Severity::High } else { Severity::Critical },
+        until_learned: false,
+        when: Condition::NoUse { hours: *hours },
+    });
+    Programme {
+        name: name.into(),
+        detectors: DetectorSettings {
+            inactivity: InactivitySettings {
+                rules: rules.collect(),
+                ..InactivitySettings::default()
+            },
+            leak: LeakSettings {
+                hours: 5,
+                ..LeakSettings::default()
+            },
+            silent_meter: SilentMeterSettings {
+                after_hours: silent_after,
+                ..SilentMeterSettings::default()
+            },
+        },
+    }
+}
+
+fn rules() -> Arc<Rules> {
+    let learned = Programme {
+        name: "learned".into(),
+        detectors: DetectorSettings::default(),
+    };
+    Arc::new(Rules {
+        programmes: vec![programme("watched", &[4.0, 8.0], 6), programme("patient", &[9.0], 30), learned],
+        panic_at_litres: Some(POISON_LITRES),
+        ..Rules::default()
+    })
+}
+
+/// What a home is up to.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Usual,
+    Dry,
+    Leaking,
+    Unheard,
+}
+
+struct SimulatedHome {
+    name: String,
+    partition: i32,
+    mood: Mood,
+    until: u32,
+    /// Readings that the meter keeps back for a while.
+    held: Vec<(u32, Content)>,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(1));
+        let dice = &mut dice;
+        let partitions = dice.between(2, 4) as i32;
+        let setup = setup(partitions, dice);
+        let mut plan = Self {
+            setup,
+            actions: Vec::new(),
+        };
+        // Some seeds are calm, some stormy; gaps and retention are of some seeds only.
+        let mut weather = Weather {
+            storm: *dice.one_of(&[2, 6, 12, 20]),
+            gaps: *dice.one_of(&[0, 0, 60, 1_500]),
+            retains: dice.percent(40),
+            jumps: dice.percent(25),
+            clocks: *dice.one_of(&[0, 0, 8, 25]),
+            pace: dice.between(1, 3),
+        };
+        for slot in 0..plan.setup.slots {
+            if slot == 0 || dice.percent(70) {
+                plan.push(dice, Action::Start { slot, anew: false });
+            }
+        }
+        plan.hours(&mut weather, dice);
+        plan
+    }
+
+    fn push(&mut self, dice: &mut Dice, action: Action) {
+        self.actions.push(Planned {
+            salt: dice.next(),
+            action,
+        });
+    }
+
+    fn hours(&mut self, weather: &mut Weather, dice: &mut Dice) {
+        let mut homes = Vec::new();
+        for partition in 0..self.setup.deployment.partitions {
+            for number in 0..dice.between(2, 4) {
+                homes.push(SimulatedHome {
+                    name: format!("home-{partition}-{number}"),
+                    partition,
+                    mood: Mood::Usual,
+                    until: 0,
+                    held: Vec::new(),
+                });
+            }
+        }
+        let hours = dice.between(18, 40) as u32;
+        let mut blackout = (0, 0);
+        let mut ahead = 0;
+        for hour in 0..hours {
+            if dice.percent(6) {
+                blackout = (dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32, hour + 9);
+            }
+            for place in 0..homes.len() {
+                for _ in 0..dice.below(weather.pace + 1) {
+                    let action = self.operation(weather, dice);
+                    self.push(dice, action);
+                }
+                if dice.percent(8) {
+                    let home = &homes[dice.below(homes.len() as u64) as usize];
+                    let (partition, content) = (home.partition, home_record(&home.name, dice));
+                    self.push(dice, Action::Home { partition, content });
+                }
+                let home = &mut homes[place];
+                if hour >= home.until {
+                    home.mood = *dice.one_of(&[
+                        Mood::Usual,
+                        Mood::Usual,
+                        Mood::Usual,
+                        Mood::Dry,
+                        Mood::Leaking,
+                        Mood::Unheard,
+                    ]);
+                    home.until = hour + dice.between(3, 12) as u32;
+                }
+                let is_dark = blackout.0 == home.partition && hour < blackout.1;
+                if !is_dark {
+                    let partition = home.partition;
+                    for content in readings(home, hour, weather.jumps, dice) {
+                        self.push(dice, Action::Reading { partition, content });
+                    }
+                }
+            }
+            let mut seconds = i64::from(HOUR);
+            if ahead > 0 && dice.percent(40) {
+                seconds -= std::mem::take(&mut ahead);
+            } else if ahead == 0 && dice.percent(weather.clocks) {
+                ahead = dice.between(3, 30) as i64 * i64::from(HOUR);
+                seconds += ahead;
+            }
+            self.push(dice, Action::Wall { seconds });
+        }
+    }
+
+    fn operation(&self, weather: &mut Weather, dice: &mut Dice) -> Action {
+        let slot = dice.below(self.setup.slots as u64) as usize;
+        let partition = dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32;
+        if dice.below(100) < weather.storm {
+            return match dice.below(22) {
+                0..=6 => Action::Fault {
+                    slot,
+                    after: dice.below(12) as usize,
+                    fault: Fault {
+                        kind: *dice.one_of(&[Kind::Again, Kind::Abort, Kind::Fatal]),
+                        done: dice.percent(50),
+                    },
+                },
+                7..=9 => Action::Crash { slot },
+                10..=11 => Action::Stop { slot },
+                12 => Action::Leave { slot },
+                13..=16 => Action::Shuffle,
+                17 => Action::Down {
+                    millis: dice.between(500, 20_000),
+                },
+                18 => Action::Wall {
+                    seconds: dice.between(0, 40) as i64 * i64::from(HOUR) - 16 * i64::from(HOUR),
+                },
+                19 => Action::Tick {
+                    millis: dice.between(3_000, 15_000),
+                },
+                20 => Action::Ghosts {
+                    rounds: dice.between(1, 12) as usize,
+                },
+                _ => Action::Start { slot, anew: true },
+            };
+        }
+        match dice.below(100) {
+            0..=37 => Action::Work {
+                slot,
+                rounds: dice.between(1, 8) as usize,
+            },
+            38..=47 => Action::Turn { slot },
+            48..=62 => Action::Calls {
+                slot,
+                count: dice.between(1, 8) as usize,
+            },
+            63..=76 => Action::Tick {
+                millis: dice.between(10, 900),
+            },
+            77..=84 => Action::Markers {
+                count: dice.between(1, 6) as usize,
+            },
+            85..=90 => Action::Start { slot, anew: false },
+            91..=93 => Action::Continue { slot },
+            94..=95 => Action::Compact { partition },
+            96 if weather.retains => Action::Retain { partition },
+            97 if weather.gaps > 0 => Action::Gap {
+                partition,
+                offsets: dice.between(1, weather.gaps) as i64,
+            },
+            _ => Action::Work { slot, rounds: 3 },
+        }
+    }
+}
+
+struct Weather {
+    storm: u64,
+    gaps: u64,
+    retains: bool,
+    /// Meters' clocks jump, and other readings agree.
+    jumps: bool,
+    /// How often, in a hundred hours, the wall clock goes wrong for a while.
+    clocks: u64,
+    pace: u64,
+}
+
+fn setup(partitions: i32, dice: &mut Dice) -> Setup {
+    let engine = EngineSettings {
+        restores_at_once: dice.between(1, 3) as usize,
+        max_in_flight: *dice.one_of(&[4, 20, 10_000]),
+        commit_interval_ms: *dice.one_of(&[0, 20, 100, 500]),
+        offsets_interval_ms: *dice.one_of(&[0, 50, 1_000, 5_000]),
+        checkpoint_share: *dice.one_of(&[0.0, 0.04, 0.5, 2.0]),
+        max_replay_records: *dice.one_of(&[5, 40, 100_000]),
+        idle_grace_seconds: *dice.one_of(&[0, 300]),
+        idle_max_behind_seconds: *dice.one_of(&[12 * HOUR, 7 * 24 * HOUR]),
+        mutation: None,
+    };
+    Setup {
+        deployment: Deployment {
+            cluster: "simulated".into(),
+            group: "tapwatch".into(),
+            readings: "readings".into(),
+            partitions,
+            source: "/tapwatch/simulated".into(),
+        },
+        rules: rules(),
+        engine,
+        protocol: *dice.one_of(&[Protocol::Eager, Protocol::Cooperative, Protocol::Consumer]),
+        slots: dice.between(1, 4) as usize,
+        is_static: dice.percent(50),
+        session_ms: *dice.one_of(&[2_000, 6_000, 45_000]),
+        time_out_ms: *dice.one_of(&[1_500, 10_000, 60_000]),
+        max_batch: *dice.one_of(&[1, 5, 30]),
+        slice: *dice.one_of(&[3, 40]),
+    }
+}
+
+/// What a home's meter puts into the topic in an hour.
+fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -> Vec<Content> {
+    let mut all = Vec::new();
+    if home.mood != Mood::Unheard {
+        let litres = match home.mood {
+            Mood::Dry => 0.0,
+            Mood::Leaking => 2.0 + dice.below(20) as f32,
+            Mood::Usual | Mood::Unheard if dice.percent(70) => 1.0 + dice.below(60) as f32 / 2.0,
+            Mood::Usual | Mood::Unheard => 0.0,
+        };
+        let litres = if dice.percent(2) { POISON_LITRES } else { litres };
+        let more = match dice.below(40) {
+            0 => r#","quality":"estimated""#.to_owned(),
+            1 => r#","quality":"faulty""#.to_owned(),
+            2 | 3 => format!(r#","meter_id":"{}-garden""#, home.name),
+            _ => String::new(),
+        };
+        let content = reading(&home.name, hour, hour, &format!(r#""volume_litres":{litres}{more}"#));
+        match dice.below(30) {
+            0 | 1 => home.held.push((hour + dice.between(1, 6) as u32, content)),
+            2 => all.extend([content.clone(), content]),
+            3 => {
+                let other = reading(&home.name, hour, hour, r#""volume_litres":7.5"#);
+                all.extend([content, other]);
+            }
+            4 if dice.percent(30) => {
+                // A meter whose clock has jumped, and a second reading that may agree.
+                let far = hour + 20 * 24;
+                all.push(reading(&home.name, far, far, r#""volume_litres":1"#));
+                if jumps && dice.percent(50) {
+                    let next = reading(&home.name, far + 1, far + 1, r#""volume_litres":1"#);
+                    home.held.push((hour + dice.between(1, 4) as u32, next));
+                }
+                all.push(content);
+            }
+            5 => all.extend([content, garbage(&home.name, hour, dice)]),
+            _ => all.push(content),
+        }
+    }
+    let (due, held) = std::mem::take(&mut home.held).into_iter().partition(|(at, _)| *at <= hour);
+    home.held = held;
+    all.extend(Vec::into_iter(due).map(|(_, content)| Content {
+        timestamp: content.timestamp.max(Some(BEGIN.plus((hour + 1) * HOUR))),
+        ..content
+    }));
+    all
+}
+
+fn reading(home: &str, hour: u32, arrival: u32, fields: &str) -> Content {
+    let start = BEGIN.plus(hour * HOUR);
+    let value = format!(r#"{{"household_id":"{home}","timestamp":"{start}","interval_seconds":3600,{fields}}}"#);
+    content(home, Some(value), Some(BEGIN.plus((arrival + 1) * HOUR)))
+}
+
+fn content(key: &str, value: Option<String>, timestamp: Option<EventTime>) -> Content {
+    Content {
+        key: Some(key.as_bytes().into()),
+        value: value.map(|value| value.into_bytes().into()),
+        headers: Vec::new(),
+        timestamp,
+    }
+}
+
+fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
+    let at = Some(BEGIN.plus((hour + 1) * HOUR));
+    match dice.below(8) {
+        0 => content(home, None, at),
+        1 => content(home, Some("{".into()), at),
+        2 => content(home, Some(r#"{"household_id":"nobody"}"#.into()), None),
+        3 => Content {
+            key: None,
+            ..reading(home, hour, hour, r#""volume_litres":1"#)
+        },
+        4 => content("another", Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()), at),
+        5 => reading(home, hour, hour, r#""volume_litres":1e9"#),
+        6 => content(home, Some("x".repeat(70_000)), at),
+        _ => reading(home, hour + 1_000, hour, r#""volume_litres":1"#),
+    }
+}
+
+fn home_record(home: &str, dice: &mut Dice) -> Content {
+    let record = |fields: &str| Some(format!(r#"{{"household_id":"{home}"{fields}}}"#));
+    let value = match dice.below(12) {
+        0..=2 => record(r#","programme":"watched""#),
+        3..=5 => record(r#","programme":"patient""#),
+        6 => record(r#","programme":"learned","time_zone":"Asia/Shanghai""#),
+        7 => record(r#","zone":"street-7","time_zone":"Europe/Berlin""#),
+        8 => record(r#","programme":"nonsense""#),
+        9 => record(r#","erase":true"#),
+        10 => None,
+        _ => Some("nothing that could be read".into()),
+    };
+    content(home, value, None)
+}

@@ -1,0 +1,42 @@
+//! The engine's ports on the simulated cluster.
+
+mod client;
+mod commits;
+mod restorer;
+mod source;
+
+pub use client::{Client, Fault, Kind};
+pub use commits::StepwiseCommits;
+pub use restorer::SimulatedRestorer;
+pub use source::{Follower, SimulatedSource, log_record};
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::cluster::Cluster;
+use super::dice::Dice;
+
+/// What all parts of a simulation share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The cluster.
+    pub cluster: Rc<RefCell<Cluster>>,
+    /// Chance, set anew for every action.
+    pub dice: Rc<RefCell<Dice>>,
+}
+
+impl Shared {
+    /// True so many times in a hundred.
+    pub fn percent(&self, chance: u64) -> bool {
+        self.dice.borrow_mut().percent(chance)
+    }
+
+    /// One of `least..=most`.
+    pub fn between(&self, least: usize, most: usize) -> usize {
+        self.dice.borrow_mut().between(least as u64, most as u64) as usize
+    }
+}
+
+/// Offsets of the homes topic that an instance's rebuilds from nothing have taken in, by partition.
+pub type Baselines = Rc<RefCell<BTreeMap<i32, Vec<i64>>>>;
