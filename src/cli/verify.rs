@@ -9,9 +9,11 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::service::on_signal;
+use crate::engine::Mutation;
 use crate::settings::Validated;
 use crate::telemetry::init_logging;
 use crate::verify::crashes::{Order, run};
+use crate::verify::faults;
 
 #[derive(Debug, Subcommand)]
 pub enum VerifyCommand {
@@ -26,6 +28,56 @@ Examples:
   tapwatch verify crashes --kills 30 --set 'kafka.properties.session.timeout.ms=6000'
   jq '.blows' tapwatch-verify/report.json")]
     Crashes(CrashesArgs),
+    /// Run the engine on a simulated cluster, from seeds, with everything going wrong that may, in virtual time.
+    ///
+    /// What subscribers see must equal what the core says of the log in one go, and so must the state of every home,
+    /// before and after a restart. Exit code 1 if a seed fails; it is printed with a line that repeats it and with its
+    /// story, made as short as possible.
+    #[command(after_help = "\
+Examples:
+  tapwatch verify faults --seeds 10000
+  tapwatch verify faults --first-seed 4711 --seeds 1
+  tapwatch verify faults --mutations --seeds 500           put mistakes into the engine: each must be found")]
+    Faults(FaultsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FaultsArgs {
+    /// How many seeds.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    first_seed: u64,
+    /// Put this mistake into the engine.
+    #[arg(long, value_name = "NAME", value_parser = mutation)]
+    mutation: Option<Mutation>,
+    /// Put each mistake into the engine in turn, and say how many seeds it takes to find it.
+    #[arg(long, conflicts_with = "mutation")]
+    mutations: bool,
+}
+
+fn mutation(name: &str) -> Result<Mutation, String> {
+    Mutation::ALL
+        .into_iter()
+        .find(|mutation| faults::name(*mutation) == name)
+        .ok_or_else(|| format!("there are {}", Mutation::ALL.map(faults::name).join(", ")))
+}
+
+/// Runs seeds.
+pub fn faults(args: &FaultsArgs) -> anyhow::Result<()> {
+    let options = faults::Options {
+        seeds: args.seeds,
+        first_seed: args.first_seed,
+        mutation: args.mutation,
+        mutations: args.mutations,
+    };
+    let outcome = faults::run(&options, &mut |line| drop(super::print_line(line)));
+    if outcome.is_good {
+        Ok(())
+    } else {
+        bail!("what is promised does not hold, or a mistake was not found")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +121,7 @@ pub struct CrashesArgs {
 pub fn verify(command: VerifyCommand, validated: Validated) -> anyhow::Result<()> {
     match command {
         VerifyCommand::Crashes(args) => crashes(args, validated),
+        VerifyCommand::Faults(args) => faults(&args),
     }
 }
 

@@ -140,7 +140,11 @@ fn rules() -> Arc<Rules> {
         detectors: DetectorSettings::default(),
     };
     Arc::new(Rules {
-        programmes: vec![programme("watched", &[4.0, 8.0], 6), programme("patient", &[9.0], 30), learned],
+        programmes: vec![
+            programme("watched", &[4.0, 8.0], 6),
+            programme("patient", &[9.0], 30),
+            learned,
+        ],
         panic_at_litres: Some(POISON_LITRES),
         ..Rules::default()
     })
@@ -218,7 +222,10 @@ impl Plan {
         let mut ahead = 0;
         for hour in 0..hours {
             if dice.percent(6) {
-                blackout = (dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32, hour + 9);
+                blackout = (
+                    dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32,
+                    hour + 9,
+                );
             }
             for place in 0..homes.len() {
                 for _ in 0..dice.below(weather.pace + 1) {
@@ -404,7 +411,9 @@ fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -
             _ => all.push(content),
         }
     }
-    let (due, held) = std::mem::take(&mut home.held).into_iter().partition(|(at, _)| *at <= hour);
+    let (due, held) = std::mem::take(&mut home.held)
+        .into_iter()
+        .partition(|(at, _)| *at <= hour);
     home.held = held;
     all.extend(Vec::into_iter(due).map(|(_, content)| Content {
         timestamp: content.timestamp.max(Some(BEGIN.plus((hour + 1) * HOUR))),
@@ -438,7 +447,11 @@ fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
             key: None,
             ..reading(home, hour, hour, r#""volume_litres":1"#)
         },
-        4 => content("another", Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()), at),
+        4 => content(
+            "another",
+            Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()),
+            at,
+        ),
         5 => reading(home, hour, hour, r#""volume_litres":1e9"#),
         6 => content(home, Some("x".repeat(70_000)), at),
         _ => reading(home, hour + 1_000, hour, r#""volume_litres":1"#),
