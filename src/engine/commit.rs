@@ -150,8 +150,13 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                     self.owned.remove(&partition);
                 }
                 (Some(work), End::Aborted) => {
+                    let carried = part.weight();
                     work.pending.put_back(part);
                     work.was_put_back = true;
+                    let waits = work.pending.weight();
+                    check(&mut self.observer, 9, waits >= carried, || {
+                        format!("of {carried} records {waits} wait")
+                    });
                 }
                 (Some(_), End::Doubtful) => self.give_up(partition),
                 (Some(work), End::Committed) => {

@@ -394,6 +394,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             rebuilt: &rebuilt,
         });
         self.step(partition, Stage::Live);
+        let stands = rebuilt.state.next_offset();
+        check(&mut self.observer, 8, stands == rebuilt.offset, || {
+            format!("rebuilt up to {stands}, not to {}", rebuilt.offset)
+        });
         let Some(owned) = self.owned.get_mut(&partition) else {
             return;
         };

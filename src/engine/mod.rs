@@ -21,6 +21,9 @@ mod ports;
 mod rebuild;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use deployment::Deployment;
 pub use instance::{Engine, EngineError, EngineSettings, home_record};
 pub use invariants::INVARIANTS;

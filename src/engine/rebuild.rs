@@ -90,6 +90,8 @@ pub struct Rebuilt {
     pub state: Box<Partition>,
     /// What it has to say because its rules are others now.
     pub effects: Box<Effects>,
+    /// Where it goes on: at the committed offset, or at the first retained one where that is later.
+    pub offset: i64,
     /// The next offset of the homes topic.
     pub homes_offset: i64,
     /// Readings that retention removed before they were judged.
@@ -274,6 +276,7 @@ impl Rebuild {
         Ok(Rebuilt {
             state: Box::new(state),
             effects: Box::new(effects),
+            offset: self.until.max(self.first),
             homes_offset,
             lost: u64::try_from(self.first - self.until).unwrap_or(0),
             lost_to_state,

@@ -188,10 +188,7 @@ impl Job {
     fn restore(&self, from_scratch: bool) -> Result<Rebuilt, Stopped> {
         let settings = &self.shared.settings;
         let topics = &settings.topics;
-        // Records that retention removes while they are wanted are an error, not something to leave out.
-        let reader = settings
-            .open_reader_that_leaves_nothing_out()
-            .map_err(failed("a client"))?;
+        let reader = settings.open_reader().map_err(failed("a client"))?;
         let (rules, partition) = (Arc::clone(&self.shared.rules), self.partition);
         let committed = self.committed(&reader)?;
         let committed = committed
@@ -225,7 +222,7 @@ impl Job {
         self.read_homes(&reader, &mut rebuild)?;
         figures.stored_ms = began.elapsed().as_millis();
         let began = Instant::now();
-        self.replay(&reader, &mut rebuild, &mut figures)?;
+        self.replay(&mut rebuild, &mut figures)?;
         figures.replay_ms = began.elapsed().as_millis();
         let rebuilt = rebuild.finish().map_err(|error| match error {
             RebuildError::StateMissing { .. } => Stopped::StateMissing(error),
@@ -297,7 +294,7 @@ impl Job {
         let begin = self.wait_until_stable(reader, topic)?;
         let mut outcome = Ok(());
         let mut warned = 0_u32;
-        self.read(reader, topic, begin, |messages| {
+        self.read(topic, begin, |messages| {
             for message in messages {
                 figures.states += 1;
                 figures.bytes += message.payload_len();
@@ -352,7 +349,7 @@ impl Job {
         }
         let topic = &self.shared.settings.topics.homes;
         let (begin, _) = self.watermarks(reader, topic)?;
-        self.read(reader, topic, begin, |messages| {
+        self.read(topic, begin, |messages| {
             for message in messages {
                 let offset = message.offset();
                 if until.is_some_and(|until| offset >= until) {
@@ -368,7 +365,7 @@ impl Job {
     }
 
     /// Applies the readings that the stored states do not include.
-    fn replay(&self, reader: &Reader, rebuild: &mut Rebuild, figures: &mut Figures) -> Result<(), Stopped> {
+    fn replay(&self, rebuild: &mut Rebuild, figures: &mut Figures) -> Result<(), Stopped> {
         let range = rebuild.range();
         let total = u64::try_from(range.end - range.start).unwrap_or(0);
         self.tell(0, total);
@@ -376,7 +373,7 @@ impl Job {
             return Ok(());
         }
         let mut told = Instant::now();
-        self.read(reader, &self.shared.settings.topics.readings, range.start, |messages| {
+        self.read(&self.shared.settings.topics.readings, range.start, |messages| {
             let wanted = messages.iter().filter(|message| message.offset() < range.end);
             let records: Vec<RawRecord<'_>> = wanted.map(as_raw).collect();
             figures.replayed += records.len() as u64;
@@ -409,11 +406,14 @@ impl Job {
     /// Hands over the records of a topic's partition in batches, from an offset to its end or until no more are wanted.
     fn read(
         &self,
-        reader: &Reader,
         topic: &str,
         from: i64,
         mut take: impl FnMut(&[BorrowedMessage<'_>]) -> Reading,
     ) -> Result<(), Stopped> {
+        // Records that retention removes while they are wanted are an error, not something to leave out. The client is of
+        // this topic alone: the end of a partition is told without a topic's name.
+        let reader = self.shared.settings.open_reader_that_leaves_nothing_out();
+        let reader = reader.map_err(failed("a client"))?;
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(topic, self.partition, Offset::Offset(from))
             .map_err(failed(topic))?;
@@ -427,8 +427,6 @@ impl Job {
             while messages.len() < BATCH && !is_over {
                 match reader.poll(patience) {
                     None => break,
-                    // Left over from the topic before this one.
-                    Some(Ok(message)) if message.topic() != topic => {}
                     Some(Ok(message)) => messages.push(message),
                     Some(Err(KafkaError::PartitionEOF(_))) => is_over = true,
                     Some(Err(error)) if passes(&error) && heard.elapsed() < PATIENCE => {}
@@ -448,7 +446,7 @@ impl Job {
             heard = Instant::now();
             is_over |= take(&messages) == Reading::Over;
         }
-        reader.unassign().map_err(failed(topic))
+        Ok(())
     }
 }
 

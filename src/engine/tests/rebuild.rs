@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use super::super::*;
+use super::metadata::metadata;
+use crate::partition::{Partition, Rules, Stamp};
+
+pub fn deployment() -> Deployment {
+    Deployment {
+        cluster: metadata().cluster,
+        group: "night".into(),
+        readings: "readings".into(),
+        partitions: 8,
+        source: "/tapwatch".into(),
+    }
+}
+
+fn plan(committed: Option<(i64, &CommitMetadata)>, end: i64) -> Result<Rebuild, RebuildError> {
+    let committed = committed.map(|(offset, metadata)| (offset, metadata.to_string()));
+    let committed = committed.as_ref().map(|(offset, text)| (*offset, text.as_str()));
+    let rules = Arc::new(Rules::default());
+    Rebuild::plan(rules, &deployment(), 3, committed, 0..end, |error| panic!("{error}"))
+}
+
+fn refusal(committed: (i64, &CommitMetadata), end: i64) -> String {
+    let refused = plan(Some(committed), end).err();
+    refused.expect("it does not belong together").to_string()
+}
+
+#[test]
+fn offsets_and_log_that_do_not_belong_together_are_refused_by_what_is_wrong() {
+    let said = refusal((60, &metadata()), 50);
+    assert!(
+        said.contains("offset 60 lies beyond the end of readings/3 (50)"),
+        "{said}"
+    );
+    let mut other = metadata();
+    other.cluster = "staging".into();
+    let said = refusal((40, &other), 50);
+    assert!(said.contains("of cluster staging, and this is cluster MkU3"), "{said}");
+    let mut other = metadata();
+    other.partitions = 4;
+    let said = refusal((40, &other), 50);
+    assert!(said.contains("a topic of 4 partitions, and readings has 8"), "{said}");
+}
+
+#[test]
+fn without_a_commit_it_begins_at_the_first_retained_reading() {
+    let mut rebuild = plan(None, 50).expect("nothing is wrong");
+    assert_eq!((rebuild.homes_until(), rebuild.range()), (None, 0..0));
+    let rebuilt = rebuild.finish().expect("an empty partition");
+    assert_eq!((rebuilt.offset, rebuilt.lost, rebuilt.state.next_offset()), (0, 0, 0));
+}
+
+#[test]
+fn the_metadata_of_an_older_version_means_everything_anew() {
+    let mut warned = 0;
+    let rules = Arc::new(Rules::default());
+    let committed = Some((40, "tapwatch/1 clock=1800000000"));
+    let rebuild = Rebuild::plan(rules, &deployment(), 3, committed, 5..50, |_| warned += 1);
+    let mut rebuild = rebuild.expect("it can be rebuilt");
+    assert_eq!((rebuild.homes_until(), rebuild.range(), warned), (None, 5..40, 1));
+}
+
+#[test]
+fn states_that_are_gone_are_noticed_by_their_number() {
+    let rebuild = plan(Some((40, &metadata())), 50).expect("nothing is wrong yet");
+    let missing = RebuildError::StateMissing { expected: 56, found: 0 };
+    assert_eq!(rebuild.finish().err(), Some(missing));
+    let rebuild = plan(Some((40, &metadata())), 50).expect("nothing is wrong yet");
+    let mut rebuild = rebuild.from_scratch();
+    assert_eq!(rebuild.range(), 0..40);
+    let rebuilt = rebuild.finish().expect("without what is stored");
+    assert_eq!((rebuilt.from_scratch, rebuilt.offset), (true, 40));
+}
+
+#[test]
+fn a_state_of_another_deployment_stops_it_and_a_damaged_one_does_not() {
+    let mut partition = Partition::new(Arc::new(Rules::default()));
+    partition.set_home("h1", None).expect("the defaults");
+    let stamp = Stamp {
+        deployment: deployment().number() ^ 1,
+        offset: 1,
+    };
+    let foreign = partition.checkpoints(stamp, 0).remove(0);
+    let record = |bytes| LogRecord {
+        key: Some(b"h1"),
+        value: Some(bytes),
+    };
+    let mut rebuild = plan(Some((40, &metadata())), 50).expect("nothing is wrong yet");
+    let mut warned = Vec::new();
+    rebuild
+        .stored(record(&foreign.bytes[1..]), |error| warned.push(error.to_string()))
+        .expect("it goes on");
+    assert_eq!(warned, ["not a snapshot of a home"]);
+    // The home is rebuilt from the first retained reading, and needs its own record for that.
+    assert_eq!((rebuild.homes_until(), rebuild.range()), (Some(12), 0..40));
+    let refused = rebuild.stored(record(&foreign.bytes), |error| panic!("{error}"));
+    assert!(matches!(refused, Err(RebuildError::ForeignState { .. })), "{refused:?}");
+}
