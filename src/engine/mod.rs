@@ -2,7 +2,7 @@
 //!
 //! Constraints: no socket, no thread, no clock. What the engine needs of the world are three ports ([`Source`],
 //! [`Restorer`], [`Commits`]) and somebody to tell ([`Observer`]); `kafka/` implements them on a real broker and
-//! [`memory`] on a log in memory, and the engine cannot tell them apart.
+//! `verify/faults` on a simulated cluster, and the engine cannot tell them apart.
 //! Form: one [`Engine`] an instance; one [`crate::partition::Partition`] for each partition that is live.
 //! Operation: [`Engine::turn`] takes what the source has, applies it, and commits what follows: alerts, dead letters,
 //! states of homes and offsets in one [`Transaction`] at a time. [`Transactor`] makes the calls of a transaction,
