@@ -69,7 +69,10 @@ impl Pending {
     /// and it is worth no commit of its own.
     pub fn note_time(&mut self, before: i64, to: EventTime) {
         match self.inputs.last_mut() {
-            Some(SideInput::Clock { before: known, to: last }) if *known == before => *last = to,
+            Some(SideInput::Clock {
+                before: known,
+                to: last,
+            }) if *known == before => *last = to,
             _ => self.inputs.push(SideInput::Clock { before, to }),
         }
     }

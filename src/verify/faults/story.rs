@@ -58,7 +58,11 @@ fn circumstances(setup: &Setup) -> String {
          commits after {} and {} ms, {} in flight, states {} of what is read, replay of {} records, batches of {}\n",
         setup.deployment.partitions,
         setup.slots,
-        if setup.is_static { "static members" } else { "dynamic members" },
+        if setup.is_static {
+            "static members"
+        } else {
+            "dynamic members"
+        },
         engine.commit_interval_ms,
         engine.offsets_interval_ms,
         engine.max_in_flight,
@@ -112,5 +116,9 @@ fn record(content: &Content) -> String {
         Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     };
     let at = content.timestamp.map_or(String::new(), |at| format!(" at {at}"));
-    format!("{}: {}{at}", text(content.key.as_deref()), text(content.value.as_deref()))
+    format!(
+        "{}: {}{at}",
+        text(content.key.as_deref()),
+        text(content.value.as_deref())
+    )
 }

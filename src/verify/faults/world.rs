@@ -35,7 +35,10 @@ impl Figures {
     pub fn add(&mut self, other: &Self) {
         self.alerts += other.alerts;
         self.dead_letters += other.dead_letters;
-        self.verdicts.iter_mut().zip(other.verdicts).for_each(|(sum, more)| *sum += more);
+        self.verdicts
+            .iter_mut()
+            .zip(other.verdicts)
+            .for_each(|(sum, more)| *sum += more);
         self.rebuilds += other.rebuilds;
         self.crashes += other.crashes;
     }
@@ -151,7 +154,11 @@ impl World<'_> {
             Action::Reading { partition, content } => self.append(Topic::Readings, *partition, content),
             Action::Home { partition, content } => self.append(Topic::Homes, *partition, content),
             Action::Gap { partition, offsets } => {
-                self.shared.cluster.borrow_mut().log(Topic::Readings, *partition).skip(*offsets);
+                self.shared
+                    .cluster
+                    .borrow_mut()
+                    .log(Topic::Readings, *partition)
+                    .skip(*offsets);
             }
             Action::Wall { seconds } => self.wall += seconds,
             Action::Tick { millis } => self.shared.cluster.borrow_mut().tick(*millis),
@@ -239,7 +246,10 @@ impl World<'_> {
     }
 
     fn append(&mut self, topic: Topic, partition: i32, content: &Content) {
-        self.shared.cluster.borrow_mut().append(topic, partition, content.clone());
+        self.shared
+            .cluster
+            .borrow_mut()
+            .append(topic, partition, content.clone());
     }
 
     fn write_marker(&mut self) -> bool {
@@ -304,7 +314,9 @@ impl World<'_> {
     }
 
     fn turn(&mut self, slot: usize) {
-        let Some(mut instance) = self.slots[slot].take() else { return };
+        let Some(mut instance) = self.slots[slot].take() else {
+            return;
+        };
         if instance.is_stopped || self.turn_of(&mut instance) {
             self.slots[slot] = Some(instance);
         }
@@ -364,7 +376,9 @@ impl World<'_> {
             for slot in 0..self.slots.len() {
                 self.turn(slot);
                 for _ in 0..40 {
-                    let goes_on = self.slots[slot].as_ref().is_some_and(|instance| instance.commits.step());
+                    let goes_on = self.slots[slot]
+                        .as_ref()
+                        .is_some_and(|instance| instance.commits.step());
                     if !goes_on {
                         break;
                     }
@@ -395,7 +409,12 @@ impl World<'_> {
     /// Whether all readings and records of homes of a partition are in what is committed.
     fn is_dealt_with(&self, partition: i32) -> bool {
         let cluster = self.shared.cluster.borrow();
-        let last = |topic| cluster.written(topic, partition).last().map_or(0, |(offset, _)| offset + 1);
+        let last = |topic| {
+            cluster
+                .written(topic, partition)
+                .last()
+                .map_or(0, |(offset, _)| offset + 1)
+        };
         let (readings, homes) = (last(Topic::Readings), last(Topic::Homes));
         let Some(committed) = cluster.committed(partition) else {
             return readings == 0;
@@ -411,13 +430,17 @@ impl World<'_> {
             if let Some(instance) = instance {
                 let (is_ready, owned) = instance.engine.readiness();
                 let caught_up = instance.engine.is_caught_up();
-                words.push(format!("instance {slot} owns {owned} (all live: {is_ready}, caught up: {caught_up})"));
+                words.push(format!(
+                    "instance {slot} owns {owned} (all live: {is_ready}, caught up: {caught_up})"
+                ));
             }
         }
         for partition in self.partitions() {
             let committed = cluster.committed(partition).map(|committed| committed.offset);
             let is_done = self.is_dealt_with(partition);
-            words.push(format!("partition {partition} committed {committed:?} (all dealt with: {is_done})"));
+            words.push(format!(
+                "partition {partition} committed {committed:?} (all dealt with: {is_done})"
+            ));
         }
         words.push(format!("transactions quiet: {}", cluster.transactions.is_quiet()));
         words.join(", ")
@@ -445,7 +468,9 @@ impl World<'_> {
         self.come_to_rest()?;
         let truths: Vec<Truth> = {
             let cluster = self.shared.cluster.borrow();
-            self.partitions().map(|partition| Truth::of(self.setup, &cluster, partition)).collect()
+            self.partitions()
+                .map(|partition| Truth::of(self.setup, &cluster, partition))
+                .collect()
         };
         for (partition, truth) in (0..).zip(&truths) {
             truth.compare(&mut self.shared.cluster.borrow_mut(), partition)?;
@@ -461,11 +486,15 @@ impl World<'_> {
 
     fn check_distance(&self, partition: i32) -> Result<(), String> {
         let cluster = self.shared.cluster.borrow();
-        let Some(committed) = cluster.committed(partition) else { return Ok(()) };
+        let Some(committed) = cluster.committed(partition) else {
+            return Ok(());
+        };
         let distance = u64::try_from(committed.offset - committed.replay).unwrap_or(0);
         let most = self.setup.engine.max_replay_records;
         if distance > most {
-            return Err(format!("partition {partition} would replay {distance} records, and {most} are allowed"));
+            return Err(format!(
+                "partition {partition} would replay {distance} records, and {most} are allowed"
+            ));
         }
         Ok(())
     }

@@ -43,7 +43,13 @@ fn offset(next_offset: i64) -> PendingOffset {
 }
 
 fn values(entries: &[Entry]) -> Vec<String> {
-    let text = |entry: &Entry| entry.content.value.as_deref().map(|value| String::from_utf8_lossy(value).into_owned());
+    let text = |entry: &Entry| {
+        entry
+            .content
+            .value
+            .as_deref()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    };
     entries.iter().filter_map(text).collect()
 }
 
@@ -57,7 +63,11 @@ fn readers_stop_at_the_first_open_transaction_and_never_see_aborted_records_or_m
     cluster.transactions.end(b, true).expect("open");
     assert!(cluster.write_marker(0));
     let log = cluster.log(Topic::Alerts, 0);
-    assert_eq!((log.last_stable(), log.end()), (0, 3), "the marker of `b` has an offset");
+    assert_eq!(
+        (log.last_stable(), log.end()),
+        (0, 3),
+        "the marker of `b` has an offset"
+    );
     assert_eq!(values(log.uncommitted()), ["a1", "b1"]);
     assert_eq!(log.read(0, 10), (Vec::new(), 0));
     cluster.transactions.end(a, false).expect("open");
@@ -73,16 +83,38 @@ fn a_commit_is_decided_before_it_is_marked_and_marked_place_by_place() {
     let a = cluster.transactions.open("a", 1_000).expect("free");
     cluster.produce(a, &record(Output::State, "s")).expect("open");
     cluster.hold_offset(a, offset(7)).expect("open");
-    assert_eq!(cluster.fetch_committed(0), Err(Refusal::Concurrent), "unstable while open");
+    assert_eq!(
+        cluster.fetch_committed(0),
+        Err(Refusal::Concurrent),
+        "unstable while open"
+    );
     assert_eq!(cluster.fetch_committed(1), Ok(None));
     cluster.transactions.end(a, true).expect("open");
-    assert_eq!(cluster.transactions.end(a, true), Ok(()), "said again, as after a lost answer");
+    assert_eq!(
+        cluster.transactions.end(a, true),
+        Ok(()),
+        "said again, as after a lost answer"
+    );
     assert_eq!(cluster.transactions.end(a, false), Err(Refusal::InvalidState));
-    assert_eq!(cluster.fetch_committed(0), Err(Refusal::Concurrent), "unstable while unmarked");
-    assert_eq!(cluster.produce(a, &record(Output::State, "t")), Err(Refusal::Concurrent));
+    assert_eq!(
+        cluster.fetch_committed(0),
+        Err(Refusal::Concurrent),
+        "unstable while unmarked"
+    );
+    assert_eq!(
+        cluster.produce(a, &record(Output::State, "t")),
+        Err(Refusal::Concurrent)
+    );
     assert!(cluster.write_marker(1), "the offsets first");
-    assert_eq!(cluster.fetch_committed(0).expect("stable").map(|found| found.offset), Some(7));
-    assert_eq!(cluster.log(Topic::State, 0).last_stable(), 0, "the state topic lags behind the commit");
+    assert_eq!(
+        cluster.fetch_committed(0).expect("stable").map(|found| found.offset),
+        Some(7)
+    );
+    assert_eq!(
+        cluster.log(Topic::State, 0).last_stable(),
+        0,
+        "the state topic lags behind the commit"
+    );
     assert!(cluster.write_marker(0));
     assert_eq!(cluster.log(Topic::State, 0).last_stable(), 2);
     assert!(cluster.transactions.is_quiet());
@@ -214,7 +246,11 @@ fn a_cooperative_rebalance_moves_a_partition_in_two_steps_and_an_eager_one_takes
     let early = a.proof();
     let mut b = Client::join(&mut group);
     assert_eq!(b.report(&mut group), Word::default());
-    assert_eq!(group.check(&early), Ok(()), "the old generation holds until all have joined");
+    assert_eq!(
+        group.check(&early),
+        Ok(()),
+        "the old generation holds until all have joined"
+    );
     assert_eq!(a.report(&mut group).revoke, [1]);
     assert_eq!(group.check(&early), Err(GroupRefusal::IllegalGeneration));
     assert_eq!(b.report(&mut group).assign, [] as [i32; 0]);
@@ -240,11 +276,22 @@ fn a_static_member_is_replaced_in_its_place_and_the_old_one_is_fenced() {
     assert_eq!(word.assign, [0, 1]);
     let new = group.join(Some("x"), 0).expect("it takes over");
     let again = group.report(new, Some("x"), &none, 0).expect("a member");
-    assert_eq!((again.assign, again.generation), (vec![0, 1], word.generation), "no rebalance");
-    assert_eq!(group.report(old, Some("x"), &none, 0), Err(GroupRefusal::FencedInstance));
+    assert_eq!(
+        (again.assign, again.generation),
+        (vec![0, 1], word.generation),
+        "no rebalance"
+    );
+    assert_eq!(
+        group.report(old, Some("x"), &none, 0),
+        Err(GroupRefusal::FencedInstance)
+    );
     let mut group = Group::new(Protocol::Consumer, 2, 1_000);
     group.join(Some("x"), 0).expect("free");
-    assert_eq!(group.join(Some("x"), 0), None, "with KIP-848 the name is free when the session ends");
+    assert_eq!(
+        group.join(Some("x"), 0),
+        None,
+        "with KIP-848 the name is free when the session ends"
+    );
     group.tick(1_001);
     assert!(group.join(Some("x"), 1_001).is_some());
 }

@@ -96,7 +96,9 @@ impl Group {
     pub fn join(&mut self, instance: Option<&str>, now: u64) -> Option<u64> {
         let predecessor = instance.and_then(|name| {
             let mut members = self.members.iter();
-            members.find(|(_, member)| member.instance.as_deref() == Some(name)).map(|(id, _)| *id)
+            members
+                .find(|(_, member)| member.instance.as_deref() == Some(name))
+                .map(|(id, _)| *id)
         });
         let id = self.next_member;
         let mut member = Member {
@@ -156,7 +158,13 @@ impl Group {
     ///
     /// # Errors
     /// When it is a member no longer.
-    pub fn report(&mut self, id: u64, instance: Option<&str>, owned: &BTreeSet<i32>, now: u64) -> Result<Word, GroupRefusal> {
+    pub fn report(
+        &mut self,
+        id: u64,
+        instance: Option<&str>,
+        owned: &BTreeSet<i32>,
+        now: u64,
+    ) -> Result<Word, GroupRefusal> {
         self.check_member(id, instance)?;
         self.beat(id, now);
         match self.protocol {
@@ -254,7 +262,10 @@ impl Group {
     pub fn check(&self, membership: &Membership) -> Result<(), GroupRefusal> {
         self.check_member(membership.member, membership.instance.as_deref())?;
         let now = match self.protocol {
-            Protocol::Consumer => self.members.get(&membership.member).and_then(|member| member.generation),
+            Protocol::Consumer => self
+                .members
+                .get(&membership.member)
+                .and_then(|member| member.generation),
             Protocol::Eager | Protocol::Cooperative => Some(self.generation),
         };
         if now == Some(membership.generation) {
@@ -329,11 +340,16 @@ impl Group {
         self.assign();
         if self.protocol == Protocol::Cooperative {
             // What another still holds is given on only after it let go.
-            let held: Vec<(u64, BTreeSet<i32>)> =
-                self.members.iter().map(|(id, member)| (*id, member.owned.clone())).collect();
+            let held: Vec<(u64, BTreeSet<i32>)> = self
+                .members
+                .iter()
+                .map(|(id, member)| (*id, member.owned.clone()))
+                .collect();
             for (id, member) in &mut self.members {
                 member.target.retain(|partition| {
-                    !held.iter().any(|(other, owned)| other != id && owned.contains(partition))
+                    !held
+                        .iter()
+                        .any(|(other, owned)| other != id && owned.contains(partition))
                 });
             }
         }

@@ -83,7 +83,11 @@ impl Log {
             return;
         }
         let fate = if commits { Fate::Certain } else { Fate::Aborted };
-        for entry in self.entries.iter_mut().filter(|entry| entry.fate == Fate::Open(producer)) {
+        for entry in self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.fate == Fate::Open(producer))
+        {
             entry.fate = fate;
         }
         self.next += 1;
@@ -128,8 +132,7 @@ impl Log {
         let mut seen = BTreeSet::new();
         let mut kept: Vec<Entry> = Vec::new();
         for entry in self.entries.drain(..).rev() {
-            let stays = entry.offset >= stable
-                || entry.fate == Fate::Certain && seen.insert(entry.content.key.clone());
+            let stays = entry.offset >= stable || entry.fate == Fate::Certain && seen.insert(entry.content.key.clone());
             if stays {
                 kept.push(entry);
             }

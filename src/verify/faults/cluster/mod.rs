@@ -107,13 +107,19 @@ impl Cluster {
     /// Appends a reading or a record of a home.
     pub fn append(&mut self, topic: Topic, partition: i32, content: Content) {
         let offset = self.log(topic, partition).append(content.clone());
-        self.written.entry((topic, partition)).or_default().insert(offset, content);
+        self.written
+            .entry((topic, partition))
+            .or_default()
+            .insert(offset, content);
     }
 
     /// Everything that was ever appended to a partition.
     pub fn written(&self, topic: Topic, partition: i32) -> impl Iterator<Item = (i64, &Content)> {
         let records = self.written.get(&(topic, partition));
-        records.into_iter().flatten().map(|(offset, content)| (*offset, content))
+        records
+            .into_iter()
+            .flatten()
+            .map(|(offset, content)| (*offset, content))
     }
 
     /// What was once appended at this offset.
@@ -185,7 +191,8 @@ impl Cluster {
     /// # Errors
     /// Every [`Refusal`].
     pub fn hold_offset(&mut self, who: ProducerId, offset: PendingOffset) -> Result<(), Refusal> {
-        self.transactions.touch(who, Place::Offsets(offset.offset.partition), self.now)?;
+        self.transactions
+            .touch(who, Place::Offsets(offset.offset.partition), self.now)?;
         self.transactions.hold_offsets(who, offset);
         Ok(())
     }

@@ -37,9 +37,13 @@ pub struct ProducerId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     Empty,
-    Ongoing { since: u64 },
+    Ongoing {
+        since: u64,
+    },
     /// Decided; the markers follow.
-    Prepared { commits: bool },
+    Prepared {
+        commits: bool,
+    },
 }
 
 /// Offsets that wait for the end of their transaction.
@@ -155,7 +159,10 @@ impl Transactions {
 
     /// Markers that are to be written, with the number of their producer.
     pub fn unmarked(&self) -> Vec<(u64, Place)> {
-        let prepared = self.producers.iter().filter(|(_, producer)| matches!(producer.stage, Stage::Prepared { .. }));
+        let prepared = self
+            .producers
+            .iter()
+            .filter(|(_, producer)| matches!(producer.stage, Stage::Prepared { .. }));
         prepared
             .flat_map(|(id, producer)| producer.touched.iter().map(move |place| (*id, *place)))
             .collect()
@@ -182,7 +189,9 @@ impl Transactions {
 
     /// Whether an offset of this partition waits for the end of a transaction.
     pub fn is_unstable(&self, partition: i32) -> bool {
-        self.producers.values().any(|producer| producer.offsets.contains_key(&partition))
+        self.producers
+            .values()
+            .any(|producer| producer.offsets.contains_key(&partition))
     }
 
     /// Whether any transaction is open or not marked everywhere.

@@ -174,7 +174,12 @@ impl TransactionClient for Client {
 
     fn open(&mut self) -> Result<(), TransactionError> {
         self.attempt(Call::Open, |client| {
-            let opened = client.shared.cluster.borrow_mut().transactions.open(&client.name, client.time_out_ms);
+            let opened = client
+                .shared
+                .cluster
+                .borrow_mut()
+                .transactions
+                .open(&client.name, client.time_out_ms);
             match opened {
                 Ok(producer) => {
                     client.producer = Some(producer);
@@ -182,7 +187,9 @@ impl TransactionClient for Client {
                     client.touched = false;
                     Ok(())
                 }
-                Err(_) => Err(TransactionError::Again("the last transaction of this name is being ended".into())),
+                Err(_) => Err(TransactionError::Again(
+                    "the last transaction of this name is being ended".into(),
+                )),
             }
         })
     }
@@ -227,7 +234,10 @@ impl TransactionClient for Client {
     fn send_offsets(&mut self, offsets: &[CommitOffset], membership: &Membership) -> Result<(), TransactionError> {
         self.attempt(Call::Offsets, |client| {
             let producer = client.opened()?;
-            let later = client.later.as_ref().and_then(|later| later.membership(membership.instance.clone()));
+            let later = client
+                .later
+                .as_ref()
+                .and_then(|later| later.membership(membership.instance.clone()));
             let membership = later.as_ref().unwrap_or(membership);
             let proven = client.shared.cluster.borrow().group.check(membership);
             proven.map_err(|refusal| {
@@ -241,7 +251,12 @@ impl TransactionClient for Client {
                 )
             })?;
             for offset in offsets {
-                let baseline = client.baselines.borrow().get(&offset.partition).cloned().unwrap_or_default();
+                let baseline = client
+                    .baselines
+                    .borrow()
+                    .get(&offset.partition)
+                    .cloned()
+                    .unwrap_or_default();
                 let pending = PendingOffset {
                     offset: offset.clone(),
                     baseline,

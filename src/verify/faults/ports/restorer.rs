@@ -85,7 +85,12 @@ impl SimulatedRestorer {
                 }
             }
             Stage::States { mut rebuild, next, end } => {
-                let (batch, next) = self.shared.cluster.borrow_mut().log(Topic::State, partition).read(next, most);
+                let (batch, next) = self
+                    .shared
+                    .cluster
+                    .borrow_mut()
+                    .log(Topic::State, partition)
+                    .read(next, most);
                 let mut outcome = Ok(());
                 for entry in batch.iter().filter(|entry| entry.offset < end) {
                     let warn = |error: &_| self.broken.borrow_mut().push(format!("a stored state: {error}"));
@@ -95,14 +100,25 @@ impl SimulatedRestorer {
                     Err(error) => Stage::Over(Some(failed(self.note(job, &error)))),
                     Ok(()) if next < end => Stage::States { rebuild, next, end },
                     Ok(()) => {
-                        let all = || self.shared.cluster.borrow_mut().log(Topic::Homes, partition).last_stable();
+                        let all = || {
+                            self.shared
+                                .cluster
+                                .borrow_mut()
+                                .log(Topic::Homes, partition)
+                                .last_stable()
+                        };
                         let end = rebuild.homes_until().unwrap_or_else(all);
                         Stage::Homes { rebuild, next: 0, end }
                     }
                 }
             }
             Stage::Homes { mut rebuild, next, end } if next < end => {
-                let (batch, next) = self.shared.cluster.borrow_mut().log(Topic::Homes, partition).read(next, most);
+                let (batch, next) = self
+                    .shared
+                    .cluster
+                    .borrow_mut()
+                    .log(Topic::Homes, partition)
+                    .read(next, most);
                 for entry in batch.iter().filter(|entry| entry.offset < end) {
                     job.baseline.push(entry.offset);
                     // What names nothing that exists is told to the operator.
@@ -137,7 +153,9 @@ impl SimulatedRestorer {
                     match rebuild.finish() {
                         Ok(rebuilt) => {
                             if rebuilt.from_scratch && !job.cancelled {
-                                self.baselines.borrow_mut().insert(partition, std::mem::take(&mut job.baseline));
+                                self.baselines
+                                    .borrow_mut()
+                                    .insert(partition, std::mem::take(&mut job.baseline));
                             }
                             Stage::Over(Some(RestoreEvent::Done {
                                 epoch,
@@ -171,7 +189,9 @@ impl SimulatedRestorer {
             states.end()
         };
         drop(cluster);
-        let at = committed.as_ref().map(|committed| (committed.offset, committed.metadata.as_str()));
+        let at = committed
+            .as_ref()
+            .map(|committed| (committed.offset, committed.metadata.as_str()));
         let warn = |error: &_| self.broken.borrow_mut().push(format!("metadata: {error}"));
         let rebuild = Rebuild::plan(Arc::clone(&self.rules), &self.deployment, partition, at, retained, warn)?;
         Ok(Some(Stage::States {
@@ -199,7 +219,11 @@ impl SimulatedRestorer {
 impl Restorer for SimulatedRestorer {
     fn start(&mut self, partition: i32, epoch: u64) {
         // The word of an assignment that is over comes at the worst time: once another is under way.
-        for job in self.jobs.iter_mut().filter(|job| job.cancelled && job.partition == partition) {
+        for job in self
+            .jobs
+            .iter_mut()
+            .filter(|job| job.cancelled && job.partition == partition)
+        {
             job.delay = self.shared.between(1, 3);
         }
         self.jobs.push(Job {

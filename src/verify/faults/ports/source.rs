@@ -111,9 +111,16 @@ impl SimulatedSource {
 
     /// Hands out records of the homes topic, up to the end that it has now or `most` of them.
     fn homes(&mut self, partition: i32, most: usize, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
-        let Some(fetch) = self.fetches.get_mut(&partition) else { return };
+        let Some(fetch) = self.fetches.get_mut(&partition) else {
+            return;
+        };
         let Some(position) = fetch.homes else { return };
-        let (batch, next) = self.shared.cluster.borrow_mut().log(Topic::Homes, partition).read(position, most);
+        let (batch, next) = self
+            .shared
+            .cluster
+            .borrow_mut()
+            .log(Topic::Homes, partition)
+            .read(position, most);
         fetch.homes = Some(next);
         for entry in &batch {
             visit(GroupEvent::Home(partition, entry.offset, log_record(&entry.content)));
@@ -213,7 +220,12 @@ impl Source for SimulatedSource {
     }
 
     fn lag(&self, partition: i32, next_offset: i64) -> Option<u64> {
-        let end = self.shared.cluster.borrow_mut().log(Topic::Readings, partition).last_stable();
+        let end = self
+            .shared
+            .cluster
+            .borrow_mut()
+            .log(Topic::Readings, partition)
+            .last_stable();
         u64::try_from(end - next_offset).ok()
     }
 
