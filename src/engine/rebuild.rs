@@ -266,6 +266,7 @@ impl Rebuild {
         }
         let homes_offset = match self.mutation {
             Some(Mutation::ForgetHomesOffset) => 0,
+            Some(Mutation::HomesOffsetTooFar) => self.homes_offset + 1,
             _ => self.homes_offset,
         };
         Ok(Rebuilt {
