@@ -50,11 +50,13 @@ pub enum Mutation {
     ForgetJump,
     /// The clock that silence had moved is forgotten in a restart.
     ForgetClock,
+    /// The homes topic is followed from one record too far on.
+    HomesOffsetTooFar,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -77,5 +79,6 @@ impl Mutation {
         Self::OffsetsWhileUnstable,
         Self::ForgetJump,
         Self::ForgetClock,
+        Self::HomesOffsetTooFar,
     ];
 }

@@ -257,11 +257,10 @@ impl Rebuild {
             .metadata
             .as_ref()
             .map_or(self.first, |metadata| metadata.replay.offset);
-        let clock = self
-            .metadata
-            .as_ref()
-            .map(|metadata| metadata.clock)
-            .unwrap_or_default();
+        let clock = match (&self.metadata, self.mutation) {
+            (None, _) | (_, Some(Mutation::ForgetClock)) => EventTime::ZERO,
+            (Some(metadata), _) => metadata.clock,
+        };
         let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
         let (state, effects) = self.recovery.finish(self.until, clock)?;
         let found = state.arena().len() as u64;
@@ -271,6 +270,7 @@ impl Rebuild {
         }
         let homes_offset = match self.mutation {
             Some(Mutation::ForgetHomesOffset) => 0,
+            Some(Mutation::HomesOffsetTooFar) => self.homes_offset + 1,
             _ => self.homes_offset,
         };
         Ok(Rebuilt {

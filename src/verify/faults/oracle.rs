@@ -7,7 +7,7 @@ use super::cluster::{Cluster, Content, Topic};
 use super::plan::{MAX_RECORD_BYTES, Setup};
 use super::ports::log_record;
 use crate::engine::{OutRecord, Output, SideInput, home_record};
-use crate::model::RawRecord;
+use crate::model::{EventTime, RawRecord};
 use crate::partition::{Effects, Partition};
 
 /// Homes with their states.
@@ -177,6 +177,40 @@ fn differences(expected: &[Content], found: &[Content]) -> String {
     }
     lines.truncate(12);
     lines.join("\n")
+}
+
+/// The oracle believes what commits say they took in from beside the readings; here that is held against what there was:
+/// every record of a home at most once, in order, the latest of each home for certain, and no time that had not come.
+///
+/// # Errors
+/// What is not so, in words.
+pub fn check_inputs(cluster: &Cluster, partition: i32, latest: EventTime) -> Result<(), String> {
+    let (mut last, mut taken) = (-1, BTreeSet::new());
+    for input in cluster.inputs(partition) {
+        match input {
+            SideInput::Home { offset, .. } if *offset <= last => {
+                return Err(format!(
+                    "homes/{partition} was taken in at offset {offset} after {last}"
+                ));
+            }
+            SideInput::Home { offset, .. } => {
+                last = *offset;
+                taken.insert(last);
+            }
+            SideInput::Clock { to, .. } if *to > latest => {
+                return Err(format!(
+                    "partition {partition} let time pass up to {to}, and it was {latest} at most"
+                ));
+            }
+            SideInput::Clock { .. } => {}
+        }
+    }
+    let written = cluster.written(Topic::Homes, partition);
+    let newest: BTreeMap<_, i64> = written.map(|(offset, content)| (&content.key, offset)).collect();
+    match newest.values().find(|offset| !taken.contains(offset)) {
+        Some(missed) => Err(format!("homes/{partition} was not taken in at offset {missed}")),
+        None => Ok(()),
+    }
 }
 
 /// Compares states of homes.

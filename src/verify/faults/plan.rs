@@ -252,8 +252,13 @@ impl Plan {
                 let is_dark = blackout.0 == home.partition && hour < blackout.1;
                 if !is_dark {
                     let partition = home.partition;
+                    let mut jumped = false;
                     for content in readings(home, hour, weather.jumps, dice) {
+                        jumped |= content.timestamp > Some(BEGIN.plus((hour + 240) * HOUR));
                         self.push(dice, Action::Reading { partition, content });
+                    }
+                    if jumped && dice.percent(40) {
+                        self.restart(dice);
                     }
                 }
             }
@@ -265,6 +270,22 @@ impl Plan {
                 seconds += ahead;
             }
             self.push(dice, Action::Wall { seconds });
+        }
+    }
+
+    /// Everything is caught up, more or less, dies, and starts.
+    fn restart(&mut self, dice: &mut Dice) {
+        for _ in 0..3 {
+            for slot in 0..self.setup.slots {
+                self.push(dice, Action::Work { slot, rounds: 8 });
+                self.push(dice, Action::Calls { slot, count: 8 });
+            }
+            self.push(dice, Action::Tick { millis: 900 });
+            self.push(dice, Action::Markers { count: 8 });
+        }
+        for slot in 0..self.setup.slots {
+            self.push(dice, Action::Crash { slot });
+            self.push(dice, Action::Start { slot, anew: false });
         }
     }
 
@@ -397,13 +418,13 @@ fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -
                 let other = reading(&home.name, hour, hour, r#""volume_litres":7.5"#);
                 all.extend([content, other]);
             }
-            4 if dice.percent(30) => {
+            4 if jumps || dice.percent(30) => {
                 // A meter whose clock has jumped, and a second reading that may agree.
                 let far = hour + 20 * 24;
                 all.push(reading(&home.name, far, far, r#""volume_litres":1"#));
-                if jumps && dice.percent(50) {
+                if jumps && dice.percent(70) {
                     let next = reading(&home.name, far + 1, far + 1, r#""volume_litres":1"#);
-                    home.held.push((hour + dice.between(1, 4) as u32, next));
+                    home.held.push((hour + dice.between(1, 8) as u32, next));
                 }
                 all.push(content);
             }

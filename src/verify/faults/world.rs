@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::cluster::{Cluster, Content, Group, Topic};
 use super::dice::Dice;
-use super::oracle::{Homes, Truth, compare_homes, homes};
+use super::oracle::{Homes, Truth, check_inputs, compare_homes, homes};
 use super::plan::{Action, BEGIN, MAX_RECORD_BYTES, Plan, Planned, Setup};
 use super::ports::{Baselines, Client, Follower, Shared, SimulatedRestorer, SimulatedSource, StepwiseCommits};
 use crate::engine::{Engine, EngineSettings, Mutation, Now, Observation, Observer, Transactor, Verdict};
@@ -89,6 +89,8 @@ struct World<'a> {
     settings: EngineSettings,
     shared: Shared,
     wall: i64,
+    /// The latest that the wall clock ever showed.
+    latest: i64,
     slots: Vec<Option<Instance>>,
     /// Stopped processes that were replaced.
     ghosts: Vec<Instance>,
@@ -115,6 +117,7 @@ pub fn run_actions<'p>(
     mutation: Option<Mutation>,
 ) -> Result<Figures, String> {
     let group = Group::new(setup.protocol, setup.deployment.partitions, setup.session_ms);
+    let wall = i64::from(BEGIN.plus(HOUR + 60).seconds());
     let mut world = World {
         setup,
         settings: EngineSettings {
@@ -125,7 +128,8 @@ pub fn run_actions<'p>(
             cluster: Rc::new(RefCell::new(Cluster::new(group, MAX_RECORD_BYTES))),
             dice: Rc::new(RefCell::new(Dice::new(0))),
         },
-        wall: i64::from(BEGIN.plus(HOUR + 60).seconds()),
+        wall,
+        latest: wall,
         slots: (0..setup.slots).map(|_| None).collect(),
         ghosts: Vec::new(),
         started: 0,
@@ -160,7 +164,10 @@ impl World<'_> {
                     .log(Topic::Readings, *partition)
                     .skip(*offsets);
             }
-            Action::Wall { seconds } => self.wall += seconds,
+            Action::Wall { seconds } => {
+                self.wall += seconds;
+                self.latest = self.latest.max(self.wall);
+            }
             Action::Tick { millis } => self.shared.cluster.borrow_mut().tick(*millis),
             Action::Markers { count } => {
                 for _ in 0..*count {
@@ -474,7 +481,10 @@ impl World<'_> {
         };
         for (partition, truth) in (0..).zip(&truths) {
             truth.compare(&mut self.shared.cluster.borrow_mut(), partition)?;
+            let latest = EventTime::from_unix(self.latest).unwrap_or_default();
+            check_inputs(&self.shared.cluster.borrow(), partition, latest)?;
             self.check_distance(partition)?;
+            self.check_time(partition)?;
         }
         self.compare_live(&truths, "live")?;
         self.start_over(&truths)?;
@@ -495,6 +505,20 @@ impl World<'_> {
             return Err(format!(
                 "partition {partition} would replay {distance} records, and {most} are allowed"
             ));
+        }
+        Ok(())
+    }
+
+    /// Time must have followed the wall clock, unless the log is history.
+    fn check_time(&self, partition: i32) -> Result<(), String> {
+        let now = self.now().wall.minus(self.setup.engine.idle_grace_seconds);
+        let running = self.slots.iter().flatten();
+        let state = running
+            .flat_map(|instance| instance.engine.live())
+            .find(|(live, _)| *live == partition);
+        let behind = state.map_or(0, |(_, state)| now.since(state.clock()));
+        if (1..=self.setup.engine.idle_max_behind_seconds).contains(&behind) {
+            return Err(format!("time stands still in partition {partition}, {behind} s behind"));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::source::{log_record, raw_record};
 use super::{Baselines, Shared};
 use crate::engine::{Deployment, Mutation, Rebuild, RebuildError, RestoreEvent, Restorer};
 use crate::partition::Rules;
-use crate::verify::faults::cluster::Topic;
+use crate::verify::faults::cluster::{Committed, Topic};
 
 /// How far a rebuild is.
 enum Stage {
@@ -26,7 +26,7 @@ struct Job {
     /// Homes taken in by a rebuild from nothing.
     baseline: Vec<i64>,
     /// What the group had committed when it was planned.
-    planned: Option<i64>,
+    planned: Option<Committed>,
     stage: Stage,
 }
 
@@ -201,9 +201,8 @@ impl SimulatedRestorer {
         }))
     }
 
-    fn committed(&self, partition: i32) -> Option<i64> {
-        let cluster = self.shared.cluster.borrow();
-        cluster.committed(partition).map(|committed| committed.offset)
+    fn committed(&self, partition: i32) -> Option<Committed> {
+        self.shared.cluster.borrow().committed(partition).cloned()
     }
 
     /// A rebuild must not fail, unless somebody else has gone on with the partition and compaction took away what this
