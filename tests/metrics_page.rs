@@ -118,8 +118,6 @@ fn names_types_and_help() {
         # TYPE tapwatch_batch_records histogram
         # HELP tapwatch_build_info The version that runs; always 1 (unit: none).
         # TYPE tapwatch_build_info gauge
-        # HELP tapwatch_commits_total Commits of offsets, by outcome (unit: commits).
-        # TYPE tapwatch_commits_total counter
         # HELP tapwatch_consumer_lag_records Input between what is committed and the end of the partition (unit: records).
         # TYPE tapwatch_consumer_lag_records gauge
         # HELP tapwatch_dead_letters_total Input that could not be used and was set aside, by reason (unit: records).
@@ -128,8 +126,10 @@ fn names_types_and_help() {
         # TYPE tapwatch_event_to_alert_seconds histogram
         # HELP tapwatch_homes Homes known (unit: homes).
         # TYPE tapwatch_homes gauge
-        # HELP tapwatch_input_lost_records_total Input that retention deleted before it was read (unit: records).
+        # HELP tapwatch_input_lost_records_total Input that retention deleted before it was judged, or before a stored state held it (unit: records).
         # TYPE tapwatch_input_lost_records_total counter
+        # HELP tapwatch_invariant_breaches_total Mistakes that the engine found in itself, by the number of the invariant (unit: breaches).
+        # TYPE tapwatch_invariant_breaches_total counter
         # HELP tapwatch_kafka_errors_total Errors that Kafka reported, by code (unit: errors).
         # TYPE tapwatch_kafka_errors_total counter
         # HELP tapwatch_meter_events_total What meters did other than count water, by class (unit: events).
@@ -144,12 +144,22 @@ fn names_types_and_help() {
         # TYPE tapwatch_readings_total counter
         # HELP tapwatch_rebalances_total What rebalances of the group did to this instance (unit: events).
         # TYPE tapwatch_rebalances_total counter
+        # HELP tapwatch_replay_distance_records What a restart would replay (unit: records).
+        # TYPE tapwatch_replay_distance_records gauge
         # HELP tapwatch_replay_progress_ratio Share of the replay that is done; 1 when complete (unit: ratio).
         # TYPE tapwatch_replay_progress_ratio gauge
         # HELP tapwatch_replayed_records_total Input read again to restore state (unit: records).
         # TYPE tapwatch_replayed_records_total counter
         # HELP tapwatch_silent_homes Homes whose meter delivers nothing (unit: homes).
         # TYPE tapwatch_silent_homes gauge
+        # HELP tapwatch_state_bytes_total Written for a restart: states of homes, and offsets (unit: bytes).
+        # TYPE tapwatch_state_bytes_total counter
+        # HELP tapwatch_transactions_total Transactions, by outcome (unit: transactions).
+        # TYPE tapwatch_transactions_total counter
+        # HELP tapwatch_unreadable_states_total Stored states that could not be read, whose homes were rebuilt from the readings (unit: states).
+        # TYPE tapwatch_unreadable_states_total counter
+        # HELP tapwatch_unsaved_homes Homes that a restart would bring up to date by replay (unit: homes).
+        # TYPE tapwatch_unsaved_homes gauge
     "#]].assert_eq(&described);
 }
 

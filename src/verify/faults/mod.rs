@@ -1,7 +1,7 @@
 //! `tapwatch verify faults`: the engine on a simulated cluster, in virtual time, with everything going wrong that may.
 //!
 //! Constraints: no clock, no thread, no I/O; a seed decides everything, and repeats it.
-//! Form: a [`plan::Plan`] is drawn from a seed; a world runs it on the real [`crate::engine`] over the ports in
+//! Form: a `Plan` is drawn from a seed; a world runs it on the real [`crate::engine`] over the ports in
 //! `ports/` and the cluster in `cluster/`; the oracle reads the same logs in one go.
 //! Operation: what subscribers see must equal the oracle's word, record for record, and so must every home's state;
 //! then everything dies, and one fresh instance must rebuild the same and publish nothing.
