@@ -263,7 +263,9 @@ fn schema_and_program_agree_on_homes() {
         ),
         (false, json!({"time_zone": "Asia/Shanghai"})),
         (false, json!({"household_id": "h-1", "name": "of a person"})),
+        (true, json!({"household_id": "h-1", "erase": true})),
         (false, json!({"household_id": "h-1", "zone": 4})),
+        (false, json!({"household_id": "h-1", "erase": "yes"})),
     ] {
         assert_eq!(schema.is_valid(&home), is_right, "the schema on {home}");
         assert_eq!(
@@ -286,7 +288,7 @@ fn topics_and_headers_are_those_of_the_asyncapi_document() {
         .lines()
         .filter_map(|line| line.split_once("=> \""));
     let reasons: Vec<&str> = reasons.map(|(_, name)| name.trim_end_matches("\",")).collect();
-    let headers = include_str!("../src/kafka/commits.rs")
+    let headers = include_str!("../src/engine/outgoing.rs")
         .split('"')
         .filter(|text| text.starts_with("tapwatch_"));
     let headers: Vec<&str> = headers.collect();
