@@ -14,7 +14,7 @@ use rdkafka::mocking::MockCluster;
 
 use super::service::Service;
 use crate::history::{History, Incident, arrival};
-use crate::kafka::{Feeder, KafkaSettings};
+use crate::kafka::{Feeder, KafkaSettings, Pace};
 use crate::model::{Alert, AlertState, EventTime, HOUR, HomeRecord, format_span};
 use crate::settings::{Settings, Validated};
 
@@ -155,29 +155,15 @@ fn feed(stage: &Stage, kafka: &KafkaSettings, is_fed: &AtomicBool, stop: &Atomic
     let feeder = Feeder::new(kafka)?;
     let first = stage.history.rows.first().map(arrival).unwrap_or_default();
     let last = stage.history.rows.last().map(arrival).unwrap_or_default();
-    for home in &stage.homes {
-        let value = serde_json::to_vec(home)?;
-        feeder.send(&kafka.topics.homes, home.household_id.as_bytes(), Some(&value), first)?;
-    }
-    feeder.finish()?;
+    feeder.send_homes(&kafka.topics.homes, &stage.homes, first)?;
     let speed = f64::from(last.since(first)) / stage.length.as_secs_f64().max(0.001);
-    let began = Instant::now();
-    let mut payload = Vec::new();
+    let (pace, mut payload) = (Pace::default(), Vec::new());
     for row in &stage.history.rows {
-        let due = Duration::from_secs_f64(f64::from(arrival(row).since(first)) / speed);
-        if let Some(early) = due
-            .checked_sub(began.elapsed())
-            .filter(|early| *early > Duration::from_millis(2))
-        {
-            std::thread::sleep(early);
-        }
+        pace.wait(Duration::from_secs_f64(f64::from(arrival(row).since(first)) / speed));
         if stop.load(Ordering::SeqCst) {
             return Ok(());
         }
-        payload.clear();
-        stage.history.json(row, &mut payload);
-        let key = stage.history.name(row).household.as_bytes();
-        feeder.send(&kafka.topics.readings, key, Some(&payload), arrival(row))?;
+        feeder.send_reading(&kafka.topics.readings, &stage.history, row, &mut payload)?;
     }
     feeder.finish()?;
     // A moment for the engine to see the last of them before it may call itself caught up.

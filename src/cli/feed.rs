@@ -1,15 +1,15 @@
 //! `replay` and `simulate`: readings into a topic, at a chosen speed.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, ValueHint};
 
 use super::progress;
 use crate::history::{History, arrival, read_homes};
-use crate::kafka::{Feeder, KafkaSettings, check_topics};
-use crate::model::{EventTime, HomeRecord};
+use crate::kafka::{Feeder, KafkaSettings, Pace, check_topics};
+use crate::model::EventTime;
 use crate::settings::Validated;
 use crate::simulate::District;
 
@@ -75,14 +75,9 @@ impl Speed {
     }
 
     /// Waits until `moment` of a stream that began at `first` is due.
-    fn wait(&self, began: Instant, first: EventTime, moment: EventTime) {
-        let Some(speed) = self.speed else { return };
-        let due = Duration::try_from_secs_f64(f64::from(moment.since(first)) / speed).unwrap_or(Duration::MAX);
-        if let Some(early) = due
-            .checked_sub(began.elapsed())
-            .filter(|early| *early > Duration::from_millis(2))
-        {
-            std::thread::sleep(early);
+    fn wait(&self, pace: &Pace, first: EventTime, moment: EventTime) {
+        if let Some(speed) = self.speed {
+            pace.wait(Duration::try_from_secs_f64(f64::from(moment.since(first)) / speed).unwrap_or(Duration::MAX));
         }
     }
 }
@@ -97,16 +92,12 @@ pub fn replay(args: ReplayArgs, validated: &Validated) -> anyhow::Result<()> {
     check_topics(kafka)?;
     let feeder = Feeder::new(kafka)?;
     let first = history.rows.first().map(arrival).unwrap_or_default();
-    send_homes(&feeder, kafka, &homes, first)?;
+    feeder.send_homes(&kafka.topics.homes, &homes, first)?;
     let bar = progress(history.rows.len() as u64, "replaying");
-    let began = Instant::now();
-    let mut payload = Vec::new();
+    let (pace, mut payload) = (Pace::default(), Vec::new());
     for row in &history.rows {
-        args.speed.wait(began, first, arrival(row));
-        payload.clear();
-        history.json(row, &mut payload);
-        let key = history.name(row).household.as_bytes();
-        feeder.send(&kafka.topics.readings, key, Some(&payload), arrival(row))?;
+        args.speed.wait(&pace, first, arrival(row));
+        feeder.send_reading(&kafka.topics.readings, &history, row, &mut payload)?;
         bar.inc(1);
     }
     bar.set_message("waiting for the broker");
@@ -119,16 +110,6 @@ pub fn replay(args: ReplayArgs, validated: &Validated) -> anyhow::Result<()> {
         kafka.topics.homes,
         kafka.topics.readings
     );
-    Ok(())
-}
-
-fn send_homes(feeder: &Feeder, kafka: &KafkaSettings, homes: &[HomeRecord], at: EventTime) -> anyhow::Result<()> {
-    for home in homes {
-        let value = serde_json::to_vec(home)?;
-        feeder.send(&kafka.topics.homes, home.household_id.as_bytes(), Some(&value), at)?;
-    }
-    // Homes first: what their time zone and programme are should be known before their readings.
-    feeder.finish()?;
     Ok(())
 }
 
@@ -168,7 +149,7 @@ fn to_topic(district: &District, speed: &Speed, kafka: &KafkaSettings) -> anyhow
     let feeder = Feeder::new(kafka)?;
     let mut simulation = district.simulate();
     let mut first = None;
-    let began = Instant::now();
+    let pace = Pace::default();
     let bar = progress(u64::from(district.days), "simulating days");
     let names = History {
         meters: simulation.meters().to_vec(),
@@ -186,19 +167,12 @@ fn to_topic(district: &District, speed: &Speed, kafka: &KafkaSettings) -> anyhow
             let first = match first {
                 Some(first) => first,
                 None => {
-                    send_homes(&feeder, kafka, &district.home_records(), arrival(row))?;
+                    feeder.send_homes(&kafka.topics.homes, &district.home_records(), arrival(row))?;
                     *first.insert(arrival(row))
                 }
             };
-            speed.wait(began, first, arrival(row));
-            payload.clear();
-            names.json(row, &mut payload);
-            feeder.send(
-                &kafka.topics.readings,
-                names.name(row).household.as_bytes(),
-                Some(&payload),
-                arrival(row),
-            )?;
+            speed.wait(&pace, first, arrival(row));
+            feeder.send_reading(&kafka.topics.readings, &names, row, &mut payload)?;
             count += 1;
         }
         bar.inc(1);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,7 +11,8 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use thiserror::Error;
 
 use super::settings::KafkaSettings;
-use crate::model::EventTime;
+use crate::history::{History, Row, arrival};
+use crate::model::{EventTime, HomeRecord};
 
 /// A record could not be put into its topic.
 #[derive(Debug, Error)]
@@ -64,6 +65,26 @@ impl ProducerContext for Counting {
     }
 }
 
+/// A stream in step with the clock.
+pub struct Pace(Instant);
+
+impl Default for Pace {
+    /// It begins now.
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Pace {
+    /// Sleeps until `due` has passed since the beginning. A few milliseconds are not worth it.
+    pub fn wait(&self, due: Duration) {
+        let early = due.checked_sub(self.0.elapsed());
+        if let Some(early) = early.filter(|early| *early > Duration::from_millis(2)) {
+            std::thread::sleep(early);
+        }
+    }
+}
+
 impl Feeder {
     /// A producer to the cluster of the settings.
     ///
@@ -100,6 +121,37 @@ impl Feeder {
                 Err((error, _)) => return Err(error.into()),
             }
         }
+    }
+
+    /// Puts the records of homes into their topic and waits until they are there: what their time zone and programme are
+    /// should be known before their readings.
+    ///
+    /// # Errors
+    /// As [`Feeder::send`] and [`Feeder::finish`].
+    pub fn send_homes(&self, topic: &str, homes: &[HomeRecord], at: EventTime) -> Result<(), FeedError> {
+        for home in homes {
+            // A record of plain texts always has a JSON form.
+            let value = serde_json::to_vec(home).unwrap_or_default();
+            self.send(topic, home.household_id.as_bytes(), Some(&value), at)?;
+        }
+        self.finish().map(drop)
+    }
+
+    /// Puts a reading into its topic, stamped with its arrival; `payload` is a buffer, and holds it afterwards.
+    ///
+    /// # Errors
+    /// As [`Feeder::send`].
+    pub fn send_reading(
+        &self,
+        topic: &str,
+        history: &History,
+        row: &Row,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), FeedError> {
+        payload.clear();
+        history.json(row, payload);
+        let key = history.name(row).household.as_bytes();
+        self.send(topic, key, Some(payload), arrival(row))
     }
 
     /// Waits until every record is acknowledged; answers how many were since the beginning.

@@ -24,7 +24,7 @@ mod transactions;
 mod warnings;
 
 pub use commits::KafkaCommits;
-pub use feeder::{FeedError, Feeder};
+pub use feeder::{FeedError, Feeder, Pace};
 pub use inspect::InspectError;
 pub use membership::Membership;
 pub use name::InstanceName;

@@ -1,14 +1,14 @@
 //! Homes that do not exist, their readings at an even pace, and poison among them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{CrashesError, Order};
 use crate::history::{History, Row, arrival};
-use crate::kafka::{FeedError, Feeder, TopicNames};
+use crate::kafka::{FeedError, Feeder, Pace, TopicNames};
 use crate::model::{HomeRecord, Measure};
 use crate::simulate::District;
 
@@ -53,12 +53,7 @@ impl Feed {
     /// Puts the homes into their topic, and waits until they are there.
     pub fn send_homes(&self, feeder: &Feeder, topics: &TopicNames) -> Result<(), FeedError> {
         let at = self.history.rows.first().map(arrival).unwrap_or_default();
-        for home in &self.homes {
-            // A record of four texts always has a JSON form.
-            let value = serde_json::to_vec(home).unwrap_or_default();
-            feeder.send(&topics.homes, home.household_id.as_bytes(), Some(&value), at)?;
-        }
-        feeder.finish().map(drop)
+        feeder.send_homes(&topics.homes, &self.homes, at)
     }
 
     /// Puts the readings into their topic at an even pace, so that it takes `length`; answers how many records there
@@ -72,24 +67,15 @@ impl Feed {
     ) -> Result<(u64, u64), FeedError> {
         let (mut random, mut payload) = (ChaCha8Rng::seed_from_u64(self.seed), Vec::new());
         let (mut sent, mut poisonous) = (0, 0);
-        let began = Instant::now();
+        let pace = Pace::default();
         let count = self.history.rows.len().max(1) as f64;
         for (index, row) in self.history.rows.iter().enumerate() {
             // Evenly by number: by the stream's own time, nights and ends would be empty.
-            let due = length.mul_f64(index as f64 / count);
-            if let Some(early) = due
-                .checked_sub(began.elapsed())
-                .filter(|early| *early > Duration::from_millis(2))
-            {
-                std::thread::sleep(early);
-            }
+            pace.wait(length.mul_f64(index as f64 / count));
             if stop.load(Ordering::SeqCst) {
                 break;
             }
-            payload.clear();
-            self.history.json(row, &mut payload);
-            let key = self.history.name(row).household.as_bytes();
-            feeder.send(topic, key, Some(&payload), arrival(row))?;
+            feeder.send_reading(topic, &self.history, row, &mut payload)?;
             sent += 1;
             if random.random_ratio(1, POISON_ONE_IN) {
                 let poison = self.poison(random.random_range(0..Poison::ALL.len()), row, &payload);
