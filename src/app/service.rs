@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 
 use super::observer::Telemetry;
-use crate::engine::{Engine, EngineError, Now};
+use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, Now, RebuildError};
 use crate::kafka::{
-    InstanceName, KafkaCommits, KafkaRestorer, KafkaSource, TopicsError, deployment, join, wait_for_topics,
+    InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
+    wait_for_topics,
 };
 use crate::model::EventTime;
 use crate::settings::Validated;
@@ -102,6 +103,7 @@ impl Service {
         }
         let kafka = &settings.kafka;
         let deployment = deployment(kafka, &settings.source)?;
+        Self::check_partitions(kafka, &deployment)?;
         let name = InstanceName::claim(kafka);
         let member = join(kafka, &name, &self.metrics)?;
         let source = KafkaSource::new(kafka, Arc::clone(&member))?;
@@ -135,6 +137,28 @@ impl Service {
         outcome
     }
 
+    /// Homes that have moved away from their history are not judged at all. Whatever else may be wrong with what is
+    /// committed, the restores will say.
+    fn check_partitions(kafka: &KafkaSettings, deployment: &Deployment) -> anyhow::Result<()> {
+        let committed = kafka.committed_now(deployment.partitions).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is committed is looked at later");
+            Vec::new()
+        });
+        for (_, metadata) in committed.into_iter().flatten() {
+            let Ok(metadata) = metadata.parse::<CommitMetadata>() else {
+                continue;
+            };
+            if metadata.partitions != deployment.partitions && metadata.cluster == deployment.cluster {
+                bail!(RebuildError::OtherPartitions {
+                    topic: Arc::clone(&deployment.readings),
+                    found: metadata.partitions,
+                    here: deployment.partitions,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn turns(&self, engine: &mut KafkaEngine, turned: &mut impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
         let began = Instant::now();
         while !self.is_stopped() {
@@ -145,8 +169,12 @@ impl Service {
                 (true, _) => self.health.set_ready(),
                 (false, owned) => {
                     let live = engine.live().count();
+                    let why = engine.observer().failing();
+                    let why = why.map_or_else(String::new, |(partition, reason)| {
+                        format!("; partition {partition} cannot be restored: {reason}")
+                    });
                     self.health
-                        .set_not_ready(format!("restoring: {live} of {owned} partitions are live"));
+                        .set_not_ready(format!("restoring: {live} of {owned} partitions are live{why}"));
                 }
             }
             if turned(engine) {

@@ -218,8 +218,7 @@ impl Job {
         }
         let mut figures = Figures::default();
         let began = Instant::now();
-        let is_anew = rebuild.homes_until().is_none();
-        if !is_anew {
+        if !from_scratch {
             self.read_stored(&reader, &mut rebuild, &mut figures)?;
         }
         self.read_homes(&reader, &mut rebuild)?;
