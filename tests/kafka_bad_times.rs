@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
 
 use support::broker::{Broker, block_on};
@@ -70,8 +70,8 @@ fn a_broker_away_for_longer_than_a_transaction_lives_twice() {
         .with(SESSION);
     let mut instance = deployment.start();
     instance.wait_until_ready();
-    let mut replay = deployment.start_replay(&district.readings, District::DAYS, 12);
-    for share in [0.2, 0.5] {
+    let mut replay = deployment.start_replay(&district.readings, District::DAYS, 36);
+    for share in [0.1, 0.5] {
         let part = district.at(share) as i64;
         wait_until("a part is done", || deployment.progress().0 > part);
         broker.kill();
@@ -241,6 +241,18 @@ fn retention_passes_where_replay_begins_and_then_the_committed_offset() {
 }
 
 #[test]
+fn told_to_end_at_any_moment_of_its_start_it_ends() {
+    let deployment = Deployment::new(Broker::shared(), "told-to-end").with("kafka.instance_id=one");
+    District::shared().feed(&deployment, 0..1_000);
+    for moment in 0..12 {
+        let mut instance = deployment.start();
+        instance.process.wait_for("metrics on");
+        thread::sleep(Duration::from_millis(60 * moment));
+        instance.stop();
+    }
+}
+
+#[test]
 fn an_instance_that_hangs_past_its_session_and_goes_on() {
     let district = District::shared();
     let deployment = Deployment::new(Broker::shared(), "hangs")
@@ -310,7 +322,8 @@ fn the_readings_topic_is_enlarged() {
         assert!(said.contains(words), "{said}");
     }
     enlarge(&deployment, &["homes", "state"], 6);
-    let said = deployment.refused(&["run", "--set", "metrics.listen=127.0.0.1:0", "--set", "kafka.partitions=6"]);
+    let six = Deployment::named(Broker::shared(), "enlarged").with("kafka.partitions=6");
+    let said = six.refused(&["run", "--set", "metrics.listen=127.0.0.1:0"]);
     assert!(
         said.contains("the group's offsets are of a topic of 4 partitions, and enlarged.readings has 6"),
         "{said}"

@@ -401,7 +401,7 @@ fn rules_that_are_gone_resolve_their_alerts_once() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("tapwatch.toml");
-    let rules = "[[programmes.default.inactivity.rules]]\nname = \"no-use-600h\"\nwhen = { no_use = { hours = 600 } }\n";
+    let rules = "[[programmes.default.inactivity.rules]]\nname = \"no-use-240h\"\nwhen = { no_use = { hours = 240 } }\n";
     fs::write(&config, rules).expect("the folder takes files");
     let config = config.to_string_lossy().into_owned();
     let start = || support::service::Instance::start(&deployment.arguments(&["run", "--config", &config]));

@@ -11,9 +11,12 @@ use rdkafka::topic_partition_list::Offset;
 use thiserror::Error;
 
 use super::reader::Reader;
+use super::restore::passes;
 use super::settings::KafkaSettings;
 
 const QUESTION: Duration = Duration::from_secs(10);
+/// Between two tries.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Topics or offsets could not be looked at.
 #[derive(Debug, Error)]
@@ -39,7 +42,13 @@ fn committed_by(
 ) -> Result<Vec<Option<(i64, String)>>, InspectError> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     partitions.for_each(|partition| drop(list.add_partition(topic, partition)));
-    let list = reader.committed_offsets(list, QUESTION)?;
+    let began = Instant::now();
+    let list = loop {
+        match reader.committed_offsets(list.clone(), QUESTION) {
+            Err(error) if passes(&error) && began.elapsed() < QUESTION => std::thread::sleep(MOMENT),
+            answer => break answer?,
+        }
+    };
     let committed = list.elements_for_topic(topic);
     Ok(committed
         .iter()

@@ -470,7 +470,7 @@ fn failed(what: &str) -> impl Fn(KafkaError) -> Stopped + '_ {
 }
 
 /// Whether an error may be gone at the next try.
-fn passes(error: &KafkaError) -> bool {
+pub(super) fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),

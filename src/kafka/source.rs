@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
@@ -13,7 +14,7 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::membership::Membership;
 use super::name::InstanceName;
-use super::reader::{Reader, is_end};
+use super::reader::{Reader, is_end, say_quietly};
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
 use crate::engine::{Answer, GroupEvent, LogRecord, Source, SourceError};
@@ -56,6 +57,10 @@ impl GroupContext {
 }
 
 impl ClientContext for GroupContext {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        say_quietly(facility, message);
+    }
+
     fn stats(&self, statistics: Statistics) {
         let Some(topic) = statistics.topics.get(&self.topic) else {
             return;
@@ -288,13 +293,13 @@ impl Source for KafkaSource {
                 self.assign_homes();
             }
         }
-        let homes_topic = &self.settings.topics.homes;
+        let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
         messages.sort_by_key(Message::partition);
         for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
             let partition = batch[0].partition();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                read_homes_to_end(&self.homes, homes_topic, &mut self.following, partition, visit);
+                read_homes_to_end(&self.homes, warnings, homes_topic, &mut self.following, partition, visit);
                 visit(GroupEvent::Records(partition, &records, true));
             }
         }
@@ -302,7 +307,7 @@ impl Source for KafkaSource {
             visit(GroupEvent::End(partition));
         }
         for _ in 0..1_000 {
-            if !take_home(&self.homes, Duration::ZERO, &mut self.following, visit) {
+            if !take_home(&self.homes, warnings, Duration::ZERO, &mut self.following, visit) {
                 break;
             }
         }
@@ -348,6 +353,7 @@ impl Source for KafkaSource {
 /// Hands over one record of the homes topic; false when there is none within `patience`.
 fn take_home(
     homes: &Reader,
+    warnings: &Warnings,
     patience: Duration,
     following: &mut BTreeMap<i32, i64>,
     visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
@@ -364,7 +370,10 @@ fn take_home(
             ));
         }
         Some(Err(KafkaError::PartitionEOF(_))) => {}
-        Some(Err(error)) => tracing::warn!(%error, "the homes topic is not read; it is tried again"),
+        Some(Err(error)) => {
+            let text = format!("the homes topic is not read: {error}; tapwatch goes on trying");
+            warnings.warn("homes", &text);
+        }
     }
     true
 }
@@ -373,6 +382,7 @@ fn take_home(
 /// record that was written before its first reading is known before that reading is judged.
 fn read_homes_to_end(
     homes: &Reader,
+    warnings: &Warnings,
     topic: &str,
     following: &mut BTreeMap<i32, i64>,
     partition: i32,
@@ -384,7 +394,7 @@ fn read_homes_to_end(
     };
     let mut last_heard = Instant::now();
     while following.get(&partition).is_some_and(|next| *next < end) {
-        if take_home(homes, Duration::from_millis(20), following, visit) {
+        if take_home(homes, warnings, Duration::from_millis(20), following, visit) {
             last_heard = Instant::now();
         } else if last_heard.elapsed() > HOMES_SILENCE {
             return; // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time.

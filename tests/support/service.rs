@@ -291,7 +291,13 @@ impl Deployment {
         let (topic, consumer) = (self.topic("readings"), self.consumer());
         let mut list = TopicPartitionList::new();
         list.add_partition_range(&topic, 0, PARTITIONS as i32 - 1);
-        let committed = consumer.committed_offsets(list, HANGS).expect("the broker answers");
+        // The coordinator of a group that is asked for the first time may have to be found.
+        let mut committed = None;
+        wait_until("the broker answers", || {
+            committed = consumer.committed_offsets(list.clone(), HANGS).ok();
+            committed.is_some()
+        });
+        let committed = committed.expect("an answer");
         let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
             Offset::Offset(offset) => offset,
             _ => 0,
@@ -562,9 +568,9 @@ impl Instance {
         Some((status, body.to_owned()))
     }
 
-    /// A metric, its samples of all labels added up; 0 if there is none.
+    /// A metric, its samples of all labels added up; 0 while there is none.
     pub fn sum(&self, metric: &str) -> f64 {
-        let page = self.get("/metrics").expect("the page answers").1;
+        let page = self.get("/metrics").map(|(_, page)| page).unwrap_or_default();
         let samples = page.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             (series == metric || series.split('{').next() == Some(metric)).then(|| value.parse::<f64>().expect("a number"))
