@@ -83,7 +83,7 @@ fn a_broker_away_for_longer_than_a_transaction_lives_twice() {
     replay.wait_for_success();
     deployment.wait_until_done(district.count());
     instance.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_full_disk_of_the_broker() {
     replay.wait_for_success();
     deployment.wait_until_done(district.count());
     instance.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 /// Deletes a topic under a running instance, which must end and name it; makes it anew.
@@ -129,10 +129,17 @@ fn delete_under(deployment: &Deployment, purpose: &str, from: usize, until: usiz
     let status = instance.process.wait();
     assert_eq!(status.code(), Some(1));
     let said = instance.process.said();
-    let last = said.lines().filter(|line| !line.trim().is_empty()).next_back().unwrap_or_default();
+    let last = said
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .next_back()
+        .unwrap_or_default();
     assert!(last.contains(&deployment.topic(purpose)), "{said}");
     let refused = deployment.refused(&["run", "--set", "metrics.listen=127.0.0.1:0"]);
-    let missing = format!("topic {} does not exist: `tapwatch topics --create` makes it", deployment.topic(purpose));
+    let missing = format!(
+        "topic {} does not exist: `tapwatch topics --create` makes it",
+        deployment.topic(purpose)
+    );
     assert!(refused.contains(&missing), "{refused}");
     deployment.run(&["topics", "--create"]);
 }
@@ -167,14 +174,14 @@ fn the_state_topic_is_deleted_while_it_runs() {
     district.feed(&deployment, more..district.count());
     deployment.wait_until_done(district.count());
     instance.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
     // What was rebuilt is stored again as far as it was spoken of: the next start does with it.
     let mut instance = deployment.start();
     instance.wait_until_ready();
     instance.stop();
     let said = instance.process.said();
     assert!(!said.contains("everything is rebuilt"), "{said}");
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -194,12 +201,12 @@ fn the_readings_topic_is_deleted_while_it_runs() {
     delete_topic(&deployment, &deployment.topic("state"));
     instance.process.kill();
     deployment.run(&["topics", "--create"]);
-    assert_eq!(deployment.alerts(), before);
+    deployment.alerts().assert_is(&before);
     delete_topic(&deployment, &deployment.topic("alerts"));
     delete_topic(&deployment, &deployment.topic("dead-letter"));
     deployment.run(&["topics", "--create"]);
     live_through(&deployment, 0, district.count());
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -216,9 +223,8 @@ fn retention_passes_where_replay_begins_and_then_the_committed_offset() {
 
     let mut instance = deployment.start();
     instance.wait_until_ready();
-    let lost = |instance: &Instance, to: &str| {
-        instance.sum(&format!("tapwatch_input_lost_records_total{{lost_to=\"{to}\"}}"))
-    };
+    let lost =
+        |instance: &Instance, to: &str| instance.sum(&format!("tapwatch_input_lost_records_total{{lost_to=\"{to}\"}}"));
     assert!(lost(&instance, "state") > 0.0);
     assert_eq!(lost(&instance, "alerts"), 0.0);
     let words = "retention removed readings that stored states do not hold";
@@ -264,7 +270,9 @@ fn an_instance_that_hangs_past_its_session_and_goes_on() {
     ];
     instances.iter_mut().for_each(Instance::wait_until_ready);
     wait_until("both own partitions", || {
-        instances.iter().all(|instance| instance.sum("tapwatch_partitions{state=\"live\"}") > 0.0)
+        instances
+            .iter()
+            .all(|instance| instance.sum("tapwatch_partitions{state=\"live\"}") > 0.0)
     });
     let mut replay = deployment.start_replay(&district.readings, District::DAYS, 20);
     let part = district.at(0.2) as i64;
@@ -277,7 +285,7 @@ fn an_instance_that_hangs_past_its_session_and_goes_on() {
     replay.wait_for_success();
     deployment.wait_until_done(district.count());
     instances.iter_mut().for_each(Instance::stop);
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -296,7 +304,7 @@ fn of_two_under_one_name_the_elder_ends() {
     replay.wait_for_success();
     deployment.wait_until_done(district.count());
     younger.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 fn enlarge(deployment: &Deployment, purposes: &[&str], count: usize) {
@@ -328,15 +336,18 @@ fn the_readings_topic_is_enlarged() {
         said.contains("the group's offsets are of a topic of 4 partitions, and enlarged.readings has 6"),
         "{said}"
     );
-    assert!(said.contains("\"Changing the number of partitions\" in docs/operations.md"), "{said}");
-    assert_eq!(deployment.alerts(), before);
+    assert!(
+        said.contains("\"Changing the number of partitions\" in docs/operations.md"),
+        "{said}"
+    );
+    deployment.alerts().assert_is(&before);
 }
 
 #[test]
 fn the_readings_topic_is_enlarged_while_it_runs() {
     let district = District::shared();
-    let deployment =
-        Deployment::new(Broker::shared(), "enlarged-live").with("kafka.properties.topic.metadata.refresh.interval.ms=1000");
+    let deployment = Deployment::new(Broker::shared(), "enlarged-live")
+        .with("kafka.properties.topic.metadata.refresh.interval.ms=1000");
     let mut instance = deployment.start();
     district.feed(&deployment, 0..district.at(0.6));
     deployment.wait_until_done(district.at(0.6));
@@ -357,8 +368,10 @@ fn another_number_of_partitions_takes_new_topics_and_a_new_group() {
     new.run(&["topics", "--create"]);
     district.feed(&new, 0..district.count());
     let mut instance = new.start();
-    wait_until("all of it is judged", || instance.sum("tapwatch_readings_total") + instance.sum("tapwatch_dead_letters_total") >= district.count() as f64
-        && instance.sum("tapwatch_consumer_lag_records") == 0.0);
+    wait_until("all of it is judged", || {
+        instance.sum("tapwatch_readings_total") + instance.sum("tapwatch_dead_letters_total") >= district.count() as f64
+            && instance.sum("tapwatch_consumer_lag_records") == 0.0
+    });
     instance.stop();
     assert_eq!(new.alerts().by_home, said.by_home);
 }

@@ -48,7 +48,9 @@ fn write<'a>(deployment: &Deployment, topic: &str, records: impl IntoIterator<It
 /// The latest state of each home.
 fn states(deployment: &Deployment) -> BTreeMap<Vec<u8>, Stored> {
     let records = deployment.records("state").into_iter();
-    records.map(|record| (record.key.clone().expect("a home"), record)).collect()
+    records
+        .map(|record| (record.key.clone().expect("a home"), record))
+        .collect()
 }
 
 fn value(record: &Stored) -> &[u8] {
@@ -72,7 +74,11 @@ fn states_that_are_damaged_or_of_an_older_version_are_rebuilt_from_the_readings(
     live_through(&deployment, 0, part);
     let states = states(&deployment);
     let open = home_with_open_alert(&deployment.alerts()).0.into_bytes();
-    let mut victims: Vec<&Stored> = states.values().take(4).filter(|state| state.key.as_ref() != Some(&open)).collect();
+    let mut victims: Vec<&Stored> = states
+        .values()
+        .take(4)
+        .filter(|state| state.key.as_ref() != Some(&open))
+        .collect();
     victims.push(&states[&open]);
     let bad: Vec<Vec<u8>> = victims
         .iter()
@@ -98,7 +104,11 @@ fn states_that_are_damaged_or_of_an_older_version_are_rebuilt_from_the_readings(
     let check = tapwatch(deployment.arguments(&["state", "check"]));
     let said = String::from_utf8_lossy(&check.stdout).into_owned();
     assert_eq!(check.status.code(), Some(1), "{said}");
-    for problem in ["a snapshot of version 1; this build reads version", "not a snapshot of a home", "a damaged snapshot"] {
+    for problem in [
+        "a snapshot of version 1; this build reads version",
+        "not a snapshot of a home",
+        "a damaged snapshot",
+    ] {
         assert!(said.contains(problem), "{said}");
     }
 
@@ -106,23 +116,33 @@ fn states_that_are_damaged_or_of_an_older_version_are_rebuilt_from_the_readings(
     instance.wait_until_ready();
     assert_eq!(instance.sum("tapwatch_unreadable_states_total"), victims.len() as f64);
     let said = instance.process.said();
-    assert!(said.contains("a stored state cannot be read; its home is rebuilt"), "{said}");
+    assert!(
+        said.contains("a stored state cannot be read; its home is rebuilt"),
+        "{said}"
+    );
     district.feed(&deployment, part..district.count());
     deployment.wait_until_done(district.count());
     instance.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
     let mut instance = deployment.start();
     instance.wait_until_ready();
-    assert_eq!(instance.sum("tapwatch_unreadable_states_total"), 0.0, "it is not stored again");
+    assert_eq!(
+        instance.sum("tapwatch_unreadable_states_total"),
+        0.0,
+        "it is not stored again"
+    );
     instance.stop();
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
 fn states_of_another_deployment_are_refused() {
     let district = District::shared();
     let broker = Broker::shared();
-    let (deployment, other) = (Deployment::new(broker, "ours"), Deployment::beside(broker, "theirs", "ours"));
+    let (deployment, other) = (
+        Deployment::new(broker, "ours"),
+        Deployment::beside(broker, "theirs", "ours"),
+    );
     let part = district.at(0.5);
     live_through(&deployment, 0, part);
     finish(&other, part);
@@ -135,7 +155,7 @@ fn states_of_another_deployment_are_refused() {
     instance.process.wait_for(refusal);
     instance.wait_for_reason(refusal);
     instance.process.kill();
-    assert_eq!(third.alerts(), Said::default());
+    third.alerts().assert_is(&Said::default());
     assert!(third.refused(&["state", "check"]).contains("problems"));
     finish(&deployment, part);
 
@@ -177,7 +197,7 @@ fn offsets_of_another_cluster_or_beyond_the_end_are_refused() {
         assert_eq!(check.status.code(), Some(1), "{shown}");
         assert!(shown.contains(problem), "{shown}");
         instance.process.kill();
-        assert_eq!(deployment.alerts(), said);
+        deployment.alerts().assert_is(&said);
     };
     let elsewhere = |(offset, text): &(i64, String)| {
         let metadata: CommitMetadata = text.parse().expect("metadata of tapwatch");
@@ -208,7 +228,7 @@ fn offsets_of_another_cluster_or_beyond_the_end_are_refused() {
     );
     deployment.set_committed(&committed);
     finish(&deployment, district.count());
-    assert_eq!(deployment.alerts(), district.said);
+    deployment.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -227,7 +247,10 @@ fn from_the_version_before_state_was_stored() {
                 partition,
                 limit,
             );
-            (ends.expect("the broker answers").1, "tapwatch/1 clock=1738000000".to_owned())
+            (
+                ends.expect("the broker answers").1,
+                "tapwatch/1 clock=1738000000".to_owned(),
+            )
         })
         .collect();
     deployment.set_committed(&offsets);
@@ -235,13 +258,17 @@ fn from_the_version_before_state_was_stored() {
     instance.wait_until_ready();
     let words = "is not of tapwatch/2; everything is rebuilt from the first retained reading";
     assert!(instance.process.said().contains(words), "{}", instance.process.said());
-    assert_eq!(deployment.alerts(), Said::default());
+    deployment.alerts().assert_is(&Said::default());
     district.feed(&deployment, part..district.count());
     deployment.wait_until_done(district.count());
     instance.stop();
     let expected = district.said.after(&district.said_of_first(part, &[]));
-    assert!(expected.sorts().iter().any(|sort| sort.ends_with("resolved")), "{:?}", expected.sorts());
-    assert_eq!(deployment.alerts(), expected);
+    assert!(
+        expected.sorts().iter().any(|sort| sort.ends_with("resolved")),
+        "{:?}",
+        expected.sorts()
+    );
+    deployment.alerts().assert_is(&expected);
 
     // Back to the old version and up again: the states of the time before do not say what it has said since.
     let back: Vec<_> = deployment
@@ -270,13 +297,13 @@ fn a_second_group_and_a_second_cluster_say_the_same() {
     green.wait_until_done(district.count());
     first.stop();
     second.stop();
-    assert_eq!(blue.alerts(), district.said);
-    assert_eq!(green.alerts(), district.said);
+    blue.alerts().assert_is(&district.said);
+    green.alerts().assert_is(&district.said);
 
     let elsewhere = Broker::start(&[]);
     let moved = Deployment::new(&elsewhere, "blue");
     live_through(&moved, 0, district.count());
-    assert_eq!(moved.alerts(), district.said);
+    moved.alerts().assert_is(&district.said);
 }
 
 #[test]
@@ -288,12 +315,23 @@ fn what_is_stored_is_shown_and_exported() {
     let part = district.at(0.8);
     live_through(&deployment, 0, part);
     let shown = deployment.run(&["state", "check"]);
-    assert!(shown.contains("group shown on cluster") && shown.contains("4 partitions"), "{shown}");
+    assert!(
+        shown.contains("group shown on cluster") && shown.contains("4 partitions"),
+        "{shown}"
+    );
     assert!(!shown.contains("never") && !shown.contains('!'), "{shown}");
 
     let json = deployment.run(&["state", "--json"]);
-    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
-    let sum = |field: &str| lines.iter().map(|line| line[field].as_i64().expect("a number")).sum::<i64>();
+    let lines: Vec<Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    let sum = |field: &str| {
+        lines
+            .iter()
+            .map(|line| line[field].as_i64().expect("a number"))
+            .sum::<i64>()
+    };
     assert_eq!(lines.len(), PARTITIONS as usize);
     assert_eq!((sum("committed"), sum("lag"), sum("homes")), (part as i64, 0, 40));
     let said = deployment.alerts();
@@ -305,7 +343,9 @@ fn what_is_stored_is_shown_and_exported() {
                 .iter()
                 .map(|id| (said.alerts[id]["alert_id"].as_str().expect("an id"), &said.alerts[id]))
                 .collect();
-            last.into_iter().filter(|(_, alert)| alert["state"] != "resolved").map(|(id, _)| id)
+            last.into_iter()
+                .filter(|(_, alert)| alert["state"] != "resolved")
+                .map(|(id, _)| id)
         })
         .collect();
     assert_eq!(sum("open_alerts"), open.len() as i64);
@@ -321,7 +361,12 @@ fn what_is_stored_is_shown_and_exported() {
     let exported: Value = serde_json::from_str(&file).expect("JSON");
     assert_eq!(exported["home"]["household"], Value::String(home.clone()));
     let cases = exported["home"]["cases"].as_array().expect("its alerts");
-    assert!(cases.iter().any(|case| case[0] == alert["kind"] && case[1]["open"] == true), "{cases:?}");
+    assert!(
+        cases
+            .iter()
+            .any(|case| case[0] == alert["kind"] && case[1]["open"] == true),
+        "{cases:?}"
+    );
 
     let unknown = deployment.refused(&["state", "export", "--home", "nobody"]);
     assert!(unknown.contains("nothing is stored of \"nobody\""), "{unknown}");
@@ -334,7 +379,10 @@ fn what_is_stored_is_shown_and_exported() {
     }
     assert_eq!(tapwatch(["state", "forget"]).status.code(), Some(2));
     let missing = Deployment::named(Broker::shared(), "shown-nowhere").refused(&["state"]);
-    assert!(missing.contains("topic shown-nowhere.readings does not exist"), "{missing}");
+    assert!(
+        missing.contains("topic shown-nowhere.readings does not exist"),
+        "{missing}"
+    );
 }
 
 #[test]
@@ -353,19 +401,25 @@ fn a_home_is_erased_for_good() {
         let after = deployment.alerts();
         let gone = &after.by_home[&home];
         let last = &after.alerts[gone.last().expect("alerts")];
-        assert_eq!((&last["state"], &last["explanation"]["reason"]), (&"resolved".into(), &"erased".into()), "{last}");
+        assert_eq!(
+            (&last["state"], &last["reason"]),
+            (&"resolved".into(), &"erased".into()),
+            "{last}"
+        );
         assert_eq!(last["alert_id"], alert["alert_id"]);
         for (other, ids) in &others.by_home {
             assert!(*other == home || after.by_home[other].starts_with(ids), "{other}");
         }
-        let state: Value =
-            serde_json::from_str(&deployment.run(&["state", "export", "--home", &home])).expect("JSON");
+        let state: Value = serde_json::from_str(&deployment.run(&["state", "export", "--home", &home])).expect("JSON");
         assert_eq!(state["home"]["cases"], serde_json::json!([]));
         assert!(state["home"]["meters"].is_null());
         after
     };
     let after = assert_erased(&said);
-    assert_eq!(after.alerts.len(), said.alerts.len() + after.by_home[&home].len() - said.by_home[&home].len());
+    assert_eq!(
+        after.alerts.len(),
+        said.alerts.len() + after.by_home[&home].len() - said.by_home[&home].len()
+    );
     instance.process.kill();
     let mut instance = deployment.start();
     instance.wait_until_ready();
@@ -373,7 +427,12 @@ fn a_home_is_erased_for_good() {
     assert_eq!(assert_erased(&after), after);
 
     // Nobody is there to do it: it is done at the next start.
-    let other = said.by_home.keys().find(|other| **other != home).expect("another home").clone();
+    let other = said
+        .by_home
+        .keys()
+        .find(|other| **other != home)
+        .expect("another home")
+        .clone();
     let waits = deployment.refused(&["state", "erase", "--home", &other, "--wait", "1"]);
     assert!(waits.contains("the service has not done it within 1 s"), "{waits}");
     let mut instance = deployment.start();
@@ -401,14 +460,15 @@ fn rules_that_are_gone_resolve_their_alerts_once() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("tapwatch.toml");
-    let rules = "[[programmes.default.inactivity.rules]]\nname = \"no-use-240h\"\nwhen = { no_use = { hours = 240 } }\n";
+    let rules =
+        "[[programmes.default.inactivity.rules]]\nname = \"no-use-240h\"\nwhen = { no_use = { hours = 240 } }\n";
     fs::write(&config, rules).expect("the folder takes files");
     let config = config.to_string_lossy().into_owned();
     let start = || support::service::Instance::start(&deployment.arguments(&["run", "--config", &config]));
     let resolved = |said: &Said| {
         let of_home = said.by_home[&home].iter().map(|id| &said.alerts[id]);
         of_home
-            .filter(|found| found["alert_id"] == alert["alert_id"] && found["explanation"]["reason"] == "programme_changed")
+            .filter(|found| found["alert_id"] == alert["alert_id"] && found["reason"] == "programme_changed")
             .count()
     };
     let mut instance = start();

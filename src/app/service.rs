@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
@@ -9,7 +10,7 @@ use anyhow::{Context, bail};
 use super::observer::Telemetry;
 use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, Now, RebuildError};
 use crate::kafka::{
-    InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
+    GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
     wait_for_topics,
 };
 use crate::model::EventTime;
@@ -20,6 +21,8 @@ use crate::telemetry::{Health, Metrics, serve};
 const STALLED: Duration = Duration::from_secs(60);
 /// How long an orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long leaving the group may take after it.
+const PARTING: Duration = Duration::from_secs(7);
 
 /// The wall clock, in whole seconds.
 pub fn wall_clock() -> EventTime {
@@ -134,7 +137,23 @@ impl Service {
                 tracing::warn!(%error, "ending before all was committed: the next start reads the rest again")
             }
         }
+        Self::leave(engine, member);
         outcome
+    }
+
+    /// Leaves the group, soon or not at all: librdkafka can wait for ever when it is closed while it is joining. What was
+    /// to be committed is, and the group finds out.
+    fn leave(engine: KafkaEngine, member: GroupMember) {
+        let (tell, left) = channel();
+        let leaving = std::thread::Builder::new().name("leave".into()).spawn(move || {
+            drop(engine);
+            drop(member);
+            // Whoever waited may have gone.
+            let _ = tell.send(());
+        });
+        if leaving.is_err() || left.recv_timeout(PARTING).is_err() {
+            tracing::warn!("the group was not left in time; it notices when the session ends");
+        }
     }
 
     /// Homes that have moved away from their history are not judged at all. Whatever else may be wrong with what is

@@ -192,19 +192,6 @@ impl KafkaSource {
         self.resuming = resuming;
     }
 
-    fn assign_homes(&self) {
-        let mut list = TopicPartitionList::with_capacity(self.following.len());
-        for (partition, offset) in &self.following {
-            let added = list.add_partition_offset(&self.settings.topics.homes, *partition, Offset::Offset(*offset));
-            if let Err(error) = added {
-                tracing::error!(partition, %error, "the homes topic cannot be followed");
-            }
-        }
-        if let Err(error) = self.homes.assign(&list) {
-            tracing::error!(%error, "the homes topic cannot be followed");
-        }
-    }
-
     /// Gathers what can be had without waiting, after waiting a little for the first record.
     fn gather<'a>(
         member: &'a BaseConsumer<GroupContext>,
@@ -288,9 +275,13 @@ impl Source for KafkaSource {
                 Change::Lost => GroupEvent::Lost(partitions),
             });
             if *change != Change::Assigned {
-                self.following.retain(|partition, _| !partitions.contains(partition));
                 self.resuming.retain(|partition, _| !partitions.contains(partition));
-                self.assign_homes();
+                leave_homes(
+                    &self.homes,
+                    &self.settings.topics.homes,
+                    &mut self.following,
+                    partitions,
+                );
             }
         }
         let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
@@ -299,7 +290,14 @@ impl Source for KafkaSource {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
             let partition = batch[0].partition();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                read_homes_to_end(&self.homes, warnings, homes_topic, &mut self.following, partition, visit);
+                read_homes_to_end(
+                    &self.homes,
+                    warnings,
+                    homes_topic,
+                    &mut self.following,
+                    partition,
+                    visit,
+                );
                 visit(GroupEvent::Records(partition, &records, true));
             }
         }
@@ -327,8 +325,14 @@ impl Source for KafkaSource {
     }
 
     fn follow_homes(&mut self, partition: i32, offset: i64) {
+        let topic = &self.settings.topics.homes;
+        leave_homes(&self.homes, topic, &mut self.following, &[partition]);
         self.following.insert(partition, offset);
-        self.assign_homes();
+        let mut list = TopicPartitionList::with_capacity(1);
+        let added = list.add_partition_offset(topic, partition, Offset::Offset(offset));
+        if let Err(error) = added.and_then(|()| self.homes.incremental_assign(&list)) {
+            tracing::error!(partition, %error, "the homes topic cannot be followed");
+        }
     }
 
     fn lag(&self, partition: i32, next_offset: i64) -> Option<u64> {
@@ -350,6 +354,22 @@ impl Source for KafkaSource {
     }
 }
 
+/// Follows the homes topic of these partitions no more, and leaves the others alone: librdkafka aborts the process when a
+/// partition is to stop once more before it has stopped, as can happen when all are assigned anew with each that comes.
+fn leave_homes(homes: &Reader, topic: &str, following: &mut BTreeMap<i32, i64>, partitions: &[i32]) {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        if following.remove(partition).is_some() {
+            list.add_partition(topic, *partition);
+        }
+    }
+    if list.count() > 0
+        && let Err(error) = homes.incremental_unassign(&list)
+    {
+        tracing::error!(%error, "the homes topic is still followed where it need not be");
+    }
+}
+
 /// Hands over one record of the homes topic; false when there is none within `patience`.
 fn take_home(
     homes: &Reader,
@@ -361,7 +381,9 @@ fn take_home(
     match homes.poll(patience) {
         None => return false,
         Some(Ok(message)) => {
-            following.insert(message.partition(), message.offset() + 1);
+            if let Some(next) = following.get_mut(&message.partition()) {
+                *next = message.offset() + 1;
+            }
             let (key, value) = (message.key(), message.payload());
             visit(GroupEvent::Home(
                 message.partition(),

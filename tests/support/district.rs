@@ -32,12 +32,25 @@ impl District {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().to_string_lossy();
         let days = Self::DAYS.to_string();
-        let what = ["--homes", "40", "--days", &days, "--incidents", "2", "--start", "2025-01-01"];
+        let what = [
+            "--homes",
+            "40",
+            "--days",
+            &days,
+            "--incidents",
+            "2",
+            "--start",
+            "2025-01-01",
+        ];
         success(&tapwatch(["simulate", "--out", &out].iter().chain(&what)));
         let readings = folder.path().join("readings.csv.gz");
         let said = backtest(&["--readings", &readings.to_string_lossy()]);
         for state in ["raised", "resolved"] {
-            assert!(said.sorts().contains(&format!("inactivity {state}")), "{:?}", said.sorts());
+            assert!(
+                said.sorts().contains(&format!("inactivity {state}")),
+                "{:?}",
+                said.sorts()
+            );
         }
         let mut history = History::read(std::slice::from_ref(&readings)).expect("a sound file");
         history.sort_by_arrival();

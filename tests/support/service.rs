@@ -98,12 +98,42 @@ impl Said {
         self.alerts.iter().filter(|(_, data)| is_wanted(data)).collect()
     }
 
+    /// Must be the same, all of it. A difference is shown by itself.
+    pub fn assert_is(&self, expected: &Self) {
+        let mut wrong = Vec::new();
+        for (id, found) in &self.alerts {
+            match expected.alerts.get(id) {
+                None => wrong.push(format!("too many: {found}")),
+                Some(wanted) if wanted != found => wrong.push(format!("{found} instead of {wanted}")),
+                Some(_) => {}
+            }
+        }
+        let missing = expected.alerts.iter().filter(|(id, _)| !self.alerts.contains_key(*id));
+        wrong.extend(missing.map(|(_, wanted)| format!("missing: {wanted}")));
+        let letters = self.dead_letters.symmetric_difference(&expected.dead_letters);
+        wrong.extend(letters.map(|letter| {
+            let whose = if self.dead_letters.contains(letter) {
+                "too many"
+            } else {
+                "missing"
+            };
+            format!("dead letter {whose}: {letter:?}")
+        }));
+        assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+        assert_eq!(self.by_home, expected.by_home);
+        assert_eq!(self, expected);
+    }
+
     /// What follows after a beginning, whose alerts and dead letters must all be here and be the first of their homes.
     pub fn after(&self, beginning: &Self) -> Self {
         let mut rest = Self::default();
         for (home, ids) in &self.by_home {
             let begun = beginning.by_home.get(home).map_or(0, Vec::len);
-            assert_eq!(ids.get(..begun), Some(beginning.by_home.get(home).map_or(&[][..], |ids| ids)), "{home}");
+            assert_eq!(
+                ids.get(..begun),
+                Some(beginning.by_home.get(home).map_or(&[][..], |ids| ids)),
+                "{home}"
+            );
             for id in &ids[begun..] {
                 rest.add(id, &self.alerts[id]);
             }
@@ -185,7 +215,11 @@ impl Deployment {
             ("dead_letter", "dead-letter"),
             ("state", "state"),
         ] {
-            let whose = if matches!(key, "readings" | "homes") { inputs } else { name };
+            let whose = if matches!(key, "readings" | "homes") {
+                inputs
+            } else {
+                name
+            };
             settings.push(format!("kafka.topics.{key}={whose}.{topic}"));
         }
         Self {
@@ -494,7 +528,9 @@ impl Running {
     }
 
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
         assert!(status.expect("kill runs").success());
     }
 
@@ -573,7 +609,8 @@ impl Instance {
         let page = self.get("/metrics").map(|(_, page)| page).unwrap_or_default();
         let samples = page.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            (series == metric || series.split('{').next() == Some(metric)).then(|| value.parse::<f64>().expect("a number"))
+            (series == metric || series.split('{').next() == Some(metric))
+                .then(|| value.parse::<f64>().expect("a number"))
         });
         samples.sum()
     }
