@@ -1,5 +1,6 @@
 //! One place for each thing that happens: its metric and its line in the log move together.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::app::wall_clock;
@@ -16,7 +17,9 @@ const SURVEY: Duration = Duration::from_secs(1);
 pub struct Telemetry {
     metrics: Metrics,
     began: Instant,
-    surveyed: std::collections::BTreeMap<i32, Instant>,
+    surveyed: BTreeMap<i32, Instant>,
+    /// Why the latest restore of a partition failed, of those that have not succeeded since.
+    failed: BTreeMap<i32, String>,
 }
 
 impl Telemetry {
@@ -32,8 +35,15 @@ impl Telemetry {
         Self {
             metrics,
             began: Instant::now(),
-            surveyed: std::collections::BTreeMap::new(),
+            surveyed: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
+    }
+
+    /// A partition whose restore fails, and why.
+    pub fn failing(&self) -> Option<(i32, &str)> {
+        let (partition, reason) = self.failed.first_key_value()?;
+        Some((*partition, reason))
     }
 
     fn applied(&mut self, partition: i32, effects: &Effects, state: &Partition) {
@@ -80,6 +90,7 @@ impl Telemetry {
     }
 
     fn live(&mut self, partition: i32, rebuilt: &Rebuilt) {
+        self.failed.remove(&partition);
         let (metrics, state) = (&self.metrics, &rebuilt.state);
         metrics.set_replay_progress(partition, 1, 1);
         metrics.replayed_records(state.applied());
@@ -199,9 +210,10 @@ impl Observer for Telemetry {
             Observation::Rebalanced { how, partitions } => {
                 metrics.rebalance(how);
                 if how != "assigned" {
-                    partitions
-                        .iter()
-                        .for_each(|partition| metrics.drop_partition(*partition));
+                    for partition in partitions {
+                        metrics.drop_partition(*partition);
+                        self.failed.remove(partition);
+                    }
                 }
                 tracing::info!(?partitions, "partitions {how}");
             }
@@ -217,6 +229,7 @@ impl Observer for Telemetry {
             Observation::Live { partition, rebuilt } => self.live(partition, rebuilt),
             Observation::RestoreFailed { partition, reason } => {
                 metrics.kafka_error("restore");
+                self.failed.insert(partition, reason.to_owned());
                 tracing::warn!(partition, reason, "a restore failed; it is tried again");
             }
             Observation::Misplaced { partition, homes } => {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 
 use super::observer::Telemetry;
-use crate::engine::{Engine, EngineError, Now};
+use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, Now, RebuildError};
 use crate::kafka::{
-    InstanceName, KafkaCommits, KafkaRestorer, KafkaSource, TopicsError, deployment, join, wait_for_topics,
+    GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
+    wait_for_topics,
 };
 use crate::model::EventTime;
 use crate::settings::Validated;
@@ -19,6 +21,8 @@ use crate::telemetry::{Health, Metrics, serve};
 const STALLED: Duration = Duration::from_secs(60);
 /// How long an orderly end may take.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long leaving the group may take after it.
+const PARTING: Duration = Duration::from_secs(7);
 
 /// The wall clock, in whole seconds.
 pub fn wall_clock() -> EventTime {
@@ -102,6 +106,7 @@ impl Service {
         }
         let kafka = &settings.kafka;
         let deployment = deployment(kafka, &settings.source)?;
+        Self::check_partitions(kafka, &deployment)?;
         let name = InstanceName::claim(kafka);
         let member = join(kafka, &name, &self.metrics)?;
         let source = KafkaSource::new(kafka, Arc::clone(&member))?;
@@ -132,7 +137,45 @@ impl Service {
                 tracing::warn!(%error, "ending before all was committed: the next start reads the rest again")
             }
         }
+        Self::leave(engine, member);
         outcome
+    }
+
+    /// Leaves the group, soon or not at all: librdkafka can wait for ever when it is closed while it is joining. What was
+    /// to be committed is, and the group finds out.
+    fn leave(engine: KafkaEngine, member: GroupMember) {
+        let (tell, left) = channel();
+        let leaving = std::thread::Builder::new().name("leave".into()).spawn(move || {
+            drop(engine);
+            drop(member);
+            // Whoever waited may have gone.
+            let _ = tell.send(());
+        });
+        if leaving.is_err() || left.recv_timeout(PARTING).is_err() {
+            tracing::warn!("the group was not left in time; it notices when the session ends");
+        }
+    }
+
+    /// Homes that have moved away from their history are not judged at all. Whatever else may be wrong with what is
+    /// committed, the restores will say.
+    fn check_partitions(kafka: &KafkaSettings, deployment: &Deployment) -> anyhow::Result<()> {
+        let committed = kafka.committed_now(deployment.partitions).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is committed is looked at later");
+            Vec::new()
+        });
+        for (_, metadata) in committed.into_iter().flatten() {
+            let Ok(metadata) = metadata.parse::<CommitMetadata>() else {
+                continue;
+            };
+            if metadata.partitions != deployment.partitions && metadata.cluster == deployment.cluster {
+                bail!(RebuildError::OtherPartitions {
+                    topic: Arc::clone(&deployment.readings),
+                    found: metadata.partitions,
+                    here: deployment.partitions,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn turns(&self, engine: &mut KafkaEngine, turned: &mut impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
@@ -145,8 +188,12 @@ impl Service {
                 (true, _) => self.health.set_ready(),
                 (false, owned) => {
                     let live = engine.live().count();
+                    let why = engine.observer().failing();
+                    let why = why.map_or_else(String::new, |(partition, reason)| {
+                        format!("; partition {partition} cannot be restored: {reason}")
+                    });
                     self.health
-                        .set_not_ready(format!("restoring: {live} of {owned} partitions are live"));
+                        .set_not_ready(format!("restoring: {live} of {owned} partitions are live{why}"));
                 }
             }
             if turned(engine) {

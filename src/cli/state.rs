@@ -229,6 +229,10 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
             }
         }
     })?;
+    if report.clock.is_none() && !homes.is_empty() {
+        let text = "states are stored, and no commit of this version says up to where they hold: a restart is refused";
+        report.problems.push(text.to_owned());
+    }
     report.stored = homes.len();
     report.bytes = homes.values().map(|(bytes, ..)| bytes).sum();
     report.open_alerts = homes.values().map(|(_, open, _)| open).sum();
@@ -261,7 +265,9 @@ fn find(kafka: &KafkaSettings, deployment: &Deployment, home: &str) -> anyhow::R
 }
 
 fn erase(kafka: &KafkaSettings, deployment: &Deployment, home: &str, wait: Duration) -> anyhow::Result<()> {
-    let before = find(kafka, deployment, home)?.map_or(-1, |(offset, _)| offset);
+    check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
+    let partition = partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?);
+    let partition = i32::try_from(partition)?;
     let order = HomeRecord {
         household_id: home.to_owned(),
         time_zone: None,
@@ -278,9 +284,13 @@ fn erase(kafka: &KafkaSettings, deployment: &Deployment, home: &str, wait: Durat
         crate::app::wall_clock(),
     )?;
     feeder.finish()?;
+    // Done is what a commit includes; a state that was stored since may be one from before.
+    let (_, ordered) = kafka.retained(&kafka.topics.homes, partition)?;
     let began = Instant::now();
     loop {
-        if find(kafka, deployment, home)?.is_some_and(|(offset, _)| offset > before) {
+        let committed = kafka.committed(partition)?;
+        let metadata = committed.and_then(|(_, text)| text.parse::<CommitMetadata>().ok());
+        if metadata.is_some_and(|metadata| metadata.homes_offset >= ordered) {
             say!(
                 "{home} is erased; its readings, alerts and dead letters stay in their topics until retention removes them"
             );

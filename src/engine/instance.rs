@@ -144,6 +144,11 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             .filter_map(|(partition, owned)| Some((*partition, &*owned.work()?.state)))
     }
 
+    /// Who hears of everything that happens.
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
     /// One turn: what the source has, what restores have done, what time has brought, and what can be committed.
     ///
     /// # Errors

@@ -71,6 +71,13 @@ pub enum RebuildError {
         /// This one.
         here: u32,
     },
+    /// States are stored, and no commit says up to where they hold.
+    #[error(
+        "the state topic holds states, and the group has committed no offset of this version for them: offsets were reset \
+         or have expired, the readings topic was made anew, or an older version ran since; delete the state topic \
+         (kafka.topics.state) and make it anew by `tapwatch topics --create`"
+    )]
+    StateWithoutOffset,
     /// States that were stored are gone.
     #[error("{found} of the {expected} homes known at the last commit are in the state topic and the readings since")]
     StateMissing {
@@ -112,6 +119,8 @@ pub struct Rebuild {
     first: i64,
     until: i64,
     homes_offset: i64,
+    /// What is stored is known not to do.
+    stored_is_void: bool,
     begun: bool,
     mutation: Option<Mutation>,
 }
@@ -131,6 +140,14 @@ impl Rebuild {
         retained: Range<i64>,
         mut warn: impl FnMut(&MetadataError),
     ) -> Result<Self, RebuildError> {
+        if partition >= deployment.partitions {
+            // The topic was enlarged under a running instance.
+            return Err(RebuildError::OtherPartitions {
+                topic: Arc::clone(&deployment.readings),
+                found: deployment.partitions,
+                here: partition + 1,
+            });
+        }
         if let Some((committed, _)) = committed
             && committed > retained.end
         {
@@ -167,6 +184,7 @@ impl Rebuild {
             metadata,
             first: retained.start,
             until: committed.map_or(retained.start, |(offset, _)| offset),
+            stored_is_void: false,
             begun: false,
             mutation: None,
         })
@@ -183,15 +201,16 @@ impl Rebuild {
     #[must_use]
     pub fn from_scratch(mut self) -> Self {
         self.metadata = None;
+        self.stored_is_void = true;
         self
     }
 
     /// Takes a record of the state topic.
     ///
     /// # Errors
-    /// [`RebuildError::ForeignState`]. A state that cannot be read is told to `warn`, and its home is rebuilt.
+    /// [`RebuildError::ForeignState`]; [`RebuildError::StateWithoutOffset`]. A state that cannot be read is told to `warn`, and its home is rebuilt.
     pub fn stored(&mut self, record: LogRecord<'_>, mut warn: impl FnMut(&SnapshotError)) -> Result<(), RebuildError> {
-        if self.metadata.is_none() {
+        if self.stored_is_void || self.metadata.is_none() && record.value.is_none() {
             return Ok(());
         }
         let Some(household) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else {
@@ -200,6 +219,9 @@ impl Rebuild {
         };
         let here = self.deployment.number();
         match self.recovery.stored(household, record.value, here) {
+            StoredOutcome::Taken | StoredOutcome::Unreadable(_) if self.metadata.is_none() => {
+                Err(RebuildError::StateWithoutOffset)
+            }
             StoredOutcome::Taken => Ok(()),
             StoredOutcome::Foreign { deployment: found } => Err(RebuildError::ForeignState { found, here }),
             StoredOutcome::Unreadable(error) => {

@@ -1,5 +1,6 @@
 //! Looking at what a deployment has committed and stored, from outside.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -9,9 +10,13 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::Offset;
 use thiserror::Error;
 
+use super::reader::Reader;
+use super::restore::passes;
 use super::settings::KafkaSettings;
 
 const QUESTION: Duration = Duration::from_secs(10);
+/// Between two tries.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Topics or offsets could not be looked at.
 #[derive(Debug, Error)]
@@ -29,6 +34,31 @@ pub enum InspectError {
     },
 }
 
+/// By partition; none where there is no offset.
+fn committed_by(
+    reader: &Reader,
+    topic: &str,
+    partitions: Range<i32>,
+) -> Result<Vec<Option<(i64, String)>>, InspectError> {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    partitions.for_each(|partition| drop(list.add_partition(topic, partition)));
+    let began = Instant::now();
+    let list = loop {
+        match reader.committed_offsets(list.clone(), QUESTION) {
+            Err(error) if passes(&error) && began.elapsed() < QUESTION => std::thread::sleep(MOMENT),
+            answer => break answer?,
+        }
+    };
+    let committed = list.elements_for_topic(topic);
+    Ok(committed
+        .iter()
+        .map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
+            _ => None,
+        })
+        .collect())
+}
+
 impl KafkaSettings {
     /// The group's offset of a partition of the readings, with its metadata; `None` where it never committed. Waits for
     /// transactions that hold it.
@@ -36,15 +66,16 @@ impl KafkaSettings {
     /// # Errors
     /// When the broker does not answer, or refuses.
     pub fn committed(&self, partition: i32) -> Result<Option<(i64, String)>, InspectError> {
-        let reader = self.open_reader()?;
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(&self.topics.readings, partition);
-        let list = reader.committed_offsets(list, QUESTION)?;
-        let element = list.find_partition(&self.topics.readings, partition);
-        Ok(element.and_then(|element| match element.offset() {
-            Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
-            _ => None,
-        }))
+        let mut all = committed_by(&self.open_reader()?, &self.topics.readings, partition..partition + 1)?;
+        Ok(all.pop().flatten())
+    }
+
+    /// The same of all partitions, as it is now, whatever transactions hold.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or refuses.
+    pub fn committed_now(&self, partitions: i32) -> Result<Vec<Option<(i64, String)>>, InspectError> {
+        committed_by(&self.open_impatient_reader()?, &self.topics.readings, 0..partitions)
     }
 
     /// The first retained offset of a partition, and its last stable one.

@@ -215,8 +215,7 @@ impl Job {
         }
         let mut figures = Figures::default();
         let began = Instant::now();
-        let is_anew = rebuild.homes_until().is_none();
-        if !is_anew {
+        if !from_scratch {
             self.read_stored(&reader, &mut rebuild, &mut figures)?;
         }
         self.read_homes(&reader, &mut rebuild)?;
@@ -469,7 +468,7 @@ fn failed(what: &str) -> impl Fn(KafkaError) -> Stopped + '_ {
 }
 
 /// Whether an error may be gone at the next try.
-fn passes(error: &KafkaError) -> bool {
+pub(super) fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
@@ -13,7 +14,7 @@ use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::membership::Membership;
 use super::name::InstanceName;
-use super::reader::{Reader, is_end};
+use super::reader::{Reader, is_end, say_quietly};
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
 use crate::engine::{Answer, GroupEvent, LogRecord, Source, SourceError};
@@ -56,6 +57,10 @@ impl GroupContext {
 }
 
 impl ClientContext for GroupContext {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        say_quietly(facility, message);
+    }
+
     fn stats(&self, statistics: Statistics) {
         let Some(topic) = statistics.topics.get(&self.topic) else {
             return;
@@ -187,19 +192,6 @@ impl KafkaSource {
         self.resuming = resuming;
     }
 
-    fn assign_homes(&self) {
-        let mut list = TopicPartitionList::with_capacity(self.following.len());
-        for (partition, offset) in &self.following {
-            let added = list.add_partition_offset(&self.settings.topics.homes, *partition, Offset::Offset(*offset));
-            if let Err(error) = added {
-                tracing::error!(partition, %error, "the homes topic cannot be followed");
-            }
-        }
-        if let Err(error) = self.homes.assign(&list) {
-            tracing::error!(%error, "the homes topic cannot be followed");
-        }
-    }
-
     /// Gathers what can be had without waiting, after waiting a little for the first record.
     fn gather<'a>(
         member: &'a BaseConsumer<GroupContext>,
@@ -283,18 +275,29 @@ impl Source for KafkaSource {
                 Change::Lost => GroupEvent::Lost(partitions),
             });
             if *change != Change::Assigned {
-                self.following.retain(|partition, _| !partitions.contains(partition));
                 self.resuming.retain(|partition, _| !partitions.contains(partition));
-                self.assign_homes();
+                leave_homes(
+                    &self.homes,
+                    &self.settings.topics.homes,
+                    &mut self.following,
+                    partitions,
+                );
             }
         }
-        let homes_topic = &self.settings.topics.homes;
+        let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
         messages.sort_by_key(Message::partition);
         for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
             let partition = batch[0].partition();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                read_homes_to_end(&self.homes, homes_topic, &mut self.following, partition, visit);
+                read_homes_to_end(
+                    &self.homes,
+                    warnings,
+                    homes_topic,
+                    &mut self.following,
+                    partition,
+                    visit,
+                );
                 visit(GroupEvent::Records(partition, &records, true));
             }
         }
@@ -302,7 +305,7 @@ impl Source for KafkaSource {
             visit(GroupEvent::End(partition));
         }
         for _ in 0..1_000 {
-            if !take_home(&self.homes, Duration::ZERO, &mut self.following, visit) {
+            if !take_home(&self.homes, warnings, Duration::ZERO, &mut self.following, visit) {
                 break;
             }
         }
@@ -322,8 +325,14 @@ impl Source for KafkaSource {
     }
 
     fn follow_homes(&mut self, partition: i32, offset: i64) {
+        let topic = &self.settings.topics.homes;
+        leave_homes(&self.homes, topic, &mut self.following, &[partition]);
         self.following.insert(partition, offset);
-        self.assign_homes();
+        let mut list = TopicPartitionList::with_capacity(1);
+        let added = list.add_partition_offset(topic, partition, Offset::Offset(offset));
+        if let Err(error) = added.and_then(|()| self.homes.incremental_assign(&list)) {
+            tracing::error!(partition, %error, "the homes topic cannot be followed");
+        }
     }
 
     fn lag(&self, partition: i32, next_offset: i64) -> Option<u64> {
@@ -345,9 +354,26 @@ impl Source for KafkaSource {
     }
 }
 
+/// Follows the homes topic of these partitions no more, and leaves the others alone: librdkafka aborts the process when a
+/// partition is to stop once more before it has stopped, as can happen when all are assigned anew with each that comes.
+fn leave_homes(homes: &Reader, topic: &str, following: &mut BTreeMap<i32, i64>, partitions: &[i32]) {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        if following.remove(partition).is_some() {
+            list.add_partition(topic, *partition);
+        }
+    }
+    if list.count() > 0
+        && let Err(error) = homes.incremental_unassign(&list)
+    {
+        tracing::error!(%error, "the homes topic is still followed where it need not be");
+    }
+}
+
 /// Hands over one record of the homes topic; false when there is none within `patience`.
 fn take_home(
     homes: &Reader,
+    warnings: &Warnings,
     patience: Duration,
     following: &mut BTreeMap<i32, i64>,
     visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
@@ -355,7 +381,9 @@ fn take_home(
     match homes.poll(patience) {
         None => return false,
         Some(Ok(message)) => {
-            following.insert(message.partition(), message.offset() + 1);
+            if let Some(next) = following.get_mut(&message.partition()) {
+                *next = message.offset() + 1;
+            }
             let (key, value) = (message.key(), message.payload());
             visit(GroupEvent::Home(
                 message.partition(),
@@ -364,7 +392,10 @@ fn take_home(
             ));
         }
         Some(Err(KafkaError::PartitionEOF(_))) => {}
-        Some(Err(error)) => tracing::warn!(%error, "the homes topic is not read; it is tried again"),
+        Some(Err(error)) => {
+            let text = format!("the homes topic is not read: {error}; tapwatch goes on trying");
+            warnings.warn("homes", &text);
+        }
     }
     true
 }
@@ -373,6 +404,7 @@ fn take_home(
 /// record that was written before its first reading is known before that reading is judged.
 fn read_homes_to_end(
     homes: &Reader,
+    warnings: &Warnings,
     topic: &str,
     following: &mut BTreeMap<i32, i64>,
     partition: i32,
@@ -384,7 +416,7 @@ fn read_homes_to_end(
     };
     let mut last_heard = Instant::now();
     while following.get(&partition).is_some_and(|next| *next < end) {
-        if take_home(homes, Duration::from_millis(20), following, visit) {
+        if take_home(homes, warnings, Duration::from_millis(20), following, visit) {
             last_heard = Instant::now();
         } else if last_heard.elapsed() > HOMES_SILENCE {
             return; // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time.

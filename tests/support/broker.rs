@@ -192,6 +192,23 @@ impl Broker {
         self.wait_until_started(begun);
     }
 
+    /// The same, and no file of it may grow beyond so many KiB: a disk that will be full.
+    pub fn restart_with_files_up_to(&self, kibibytes: u32) {
+        self.watchdog().limit(Some(kibibytes));
+        self.restart();
+        self.watchdog().limit(None);
+    }
+
+    /// Waits until the broker has ended by itself.
+    pub fn wait_for_its_end(&self) {
+        let process = self.process_id().expect("the broker was started");
+        let deadline = Instant::now() + START_LIMIT;
+        while is_running(process) {
+            assert!(Instant::now() < deadline, "the broker goes on:\n{}", self.log_tail());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The first half of [`Broker::restart`]: answers the process and how long the log was before it.
     pub(super) fn launch(&self) -> (u32, usize) {
         let mut watchdog = self.watchdog();
@@ -339,6 +356,12 @@ impl Watchdog {
             self.order("kill");
             self.answer();
         }
+    }
+
+    fn limit(&mut self, kibibytes: Option<u32>) {
+        let limit = kibibytes.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+        self.order(&format!("limit {limit}"));
+        self.answer();
     }
 
     fn order(&mut self, order: &str) {

@@ -7,4 +7,5 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod district;
 pub mod service;

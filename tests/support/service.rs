@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
-use rdkafka::topic_partition_list::Offset;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionListElem};
 use serde_json::Value;
+use tapwatch::kafka::KafkaSettings;
 
 use super::broker::{Broker, free_port};
 
@@ -97,6 +98,51 @@ impl Said {
         self.alerts.iter().filter(|(_, data)| is_wanted(data)).collect()
     }
 
+    /// Must be the same, all of it. A difference is shown by itself.
+    pub fn assert_is(&self, expected: &Self) {
+        let mut wrong = Vec::new();
+        for (id, found) in &self.alerts {
+            match expected.alerts.get(id) {
+                None => wrong.push(format!("too many: {found}")),
+                Some(wanted) if wanted != found => wrong.push(format!("{found} instead of {wanted}")),
+                Some(_) => {}
+            }
+        }
+        let missing = expected.alerts.iter().filter(|(id, _)| !self.alerts.contains_key(*id));
+        wrong.extend(missing.map(|(_, wanted)| format!("missing: {wanted}")));
+        let letters = self.dead_letters.symmetric_difference(&expected.dead_letters);
+        wrong.extend(letters.map(|letter| {
+            let whose = if self.dead_letters.contains(letter) {
+                "too many"
+            } else {
+                "missing"
+            };
+            format!("dead letter {whose}: {letter:?}")
+        }));
+        assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+        assert_eq!(self.by_home, expected.by_home);
+        assert_eq!(self, expected);
+    }
+
+    /// What follows after a beginning, whose alerts and dead letters must all be here and be the first of their homes.
+    pub fn after(&self, beginning: &Self) -> Self {
+        let mut rest = Self::default();
+        for (home, ids) in &self.by_home {
+            let begun = beginning.by_home.get(home).map_or(0, Vec::len);
+            assert_eq!(
+                ids.get(..begun),
+                Some(beginning.by_home.get(home).map_or(&[][..], |ids| ids)),
+                "{home}"
+            );
+            for id in &ids[begun..] {
+                rest.add(id, &self.alerts[id]);
+            }
+        }
+        assert!(beginning.dead_letters.is_subset(&self.dead_letters));
+        rest.dead_letters = self.dead_letters.difference(&beginning.dead_letters).cloned().collect();
+        rest
+    }
+
     /// Kinds and states that occur, such as `leak raised`.
     pub fn sorts(&self) -> BTreeSet<String> {
         let word = |data: &Value, field: &str| data[field].as_str().unwrap_or_default().to_owned();
@@ -137,6 +183,8 @@ pub fn backtest(arguments: &[&str]) -> Said {
 /// Topics and a group on a broker, and the settings that name them.
 pub struct Deployment {
     name: String,
+    /// What the names of its readings and homes topics begin with.
+    inputs: String,
     client: ClientConfig,
     settings: Vec<String>,
 }
@@ -144,6 +192,17 @@ pub struct Deployment {
 impl Deployment {
     /// Names only: nothing is made yet.
     pub fn named(broker: &Broker, name: &str) -> Self {
+        Self::with_inputs(broker, name, name)
+    }
+
+    /// The same, with the readings and homes of another deployment.
+    pub fn beside(broker: &Broker, name: &str, inputs: &str) -> Self {
+        let deployment = Self::with_inputs(broker, name, inputs);
+        deployment.run(&["topics", "--create"]);
+        deployment
+    }
+
+    fn with_inputs(broker: &Broker, name: &str, inputs: &str) -> Self {
         let mut settings = vec![
             format!("kafka.bootstrap_servers={}", broker.bootstrap()),
             format!("kafka.group_id={name}"),
@@ -156,10 +215,16 @@ impl Deployment {
             ("dead_letter", "dead-letter"),
             ("state", "state"),
         ] {
-            settings.push(format!("kafka.topics.{key}={name}.{topic}"));
+            let whose = if matches!(key, "readings" | "homes") {
+                inputs
+            } else {
+                name
+            };
+            settings.push(format!("kafka.topics.{key}={whose}.{topic}"));
         }
         Self {
             name: name.to_owned(),
+            inputs: inputs.to_owned(),
             client: broker.client(),
             settings,
         }
@@ -184,7 +249,29 @@ impl Deployment {
 
     /// The name of its topic of this purpose.
     pub fn topic(&self, purpose: &str) -> String {
-        format!("{}.{purpose}", self.name)
+        let whose = match purpose {
+            "readings" | "homes" => &self.inputs,
+            _ => &self.name,
+        };
+        format!("{whose}.{purpose}")
+    }
+
+    /// Settings of a client of its broker.
+    pub fn client(&self) -> ClientConfig {
+        self.client.clone()
+    }
+
+    /// Those of its settings that a client needs which runs in the test itself.
+    pub fn kafka(&self) -> KafkaSettings {
+        let mut settings = KafkaSettings {
+            bootstrap_servers: self.client.get("bootstrap.servers").unwrap_or_default().to_owned(),
+            group_id: self.name.clone(),
+            ..KafkaSettings::default()
+        };
+        settings.topics.readings = self.topic("readings");
+        settings.topics.homes = self.topic("homes");
+        settings.topics.state = self.topic("state");
+        settings
     }
 
     /// The arguments of a command under its settings.
@@ -233,16 +320,48 @@ impl Deployment {
         config.create().expect("a consumer")
     }
 
-    /// How many readings are committed, and how many there are.
-    pub fn progress(&self) -> (i64, i64) {
+    /// The group's offset in each partition of the readings, with its metadata; 0 where it has none.
+    pub fn committed(&self) -> Vec<(i64, String)> {
         let (topic, consumer) = (self.topic("readings"), self.consumer());
         let mut list = TopicPartitionList::new();
         list.add_partition_range(&topic, 0, PARTITIONS as i32 - 1);
-        let committed = consumer.committed_offsets(list, HANGS).expect("the broker answers");
-        let committed = committed.elements().into_iter().map(|element| match element.offset() {
+        // The coordinator of a group that is asked for the first time may have to be found.
+        let mut committed = None;
+        wait_until("the broker answers", || {
+            committed = consumer.committed_offsets(list.clone(), HANGS).ok();
+            committed.is_some()
+        });
+        let committed = committed.expect("an answer");
+        let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
             Offset::Offset(offset) => offset,
             _ => 0,
+        };
+        committed
+            .elements()
+            .iter()
+            .map(|element| (offset(element), element.metadata().to_owned()))
+            .collect()
+    }
+
+    /// Sets the group's offset in each partition of the readings, as its administrator may while nobody runs.
+    pub fn set_committed(&self, offsets: &[(i64, String)]) {
+        let topic = self.topic("readings");
+        let mut list = TopicPartitionList::new();
+        for (partition, (offset, metadata)) in (0..).zip(offsets) {
+            let mut element = list.add_partition(&topic, partition);
+            element.set_offset(Offset::Offset(*offset)).expect("an offset");
+            element.set_metadata(metadata.as_str());
+        }
+        // The group takes offsets from outside as soon as its last member is gone.
+        wait_until("the group takes offsets", || {
+            self.consumer().commit(&list, CommitMode::Sync).is_ok()
         });
+    }
+
+    /// How many readings are committed, and how many there are.
+    pub fn progress(&self) -> (i64, i64) {
+        let (topic, consumer) = (self.topic("readings"), self.consumer());
+        let committed = self.committed().into_iter().map(|(offset, _)| offset);
         let ends = (0..PARTITIONS as i32).map(|partition| {
             let watermarks = consumer.fetch_watermarks(&topic, partition, HANGS);
             watermarks.expect("the broker answers").1
@@ -395,8 +514,22 @@ impl Running {
 
     /// SIGTERM.
     pub fn ask_to_end(&self) {
+        self.signal("-TERM");
+    }
+
+    /// SIGSTOP: it hangs.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .status();
         assert!(status.expect("kill runs").success());
     }
@@ -469,6 +602,25 @@ impl Instance {
         let (head, body) = answer.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some((status, body.to_owned()))
+    }
+
+    /// A metric, its samples of all labels added up; 0 while there is none.
+    pub fn sum(&self, metric: &str) -> f64 {
+        let page = self.get("/metrics").map(|(_, page)| page).unwrap_or_default();
+        let samples = page.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            (series == metric || series.split('{').next() == Some(metric))
+                .then(|| value.parse::<f64>().expect("a number"))
+        });
+        samples.sum()
+    }
+
+    /// Why it is not ready, by its page.
+    pub fn wait_for_reason(&self, words: &str) {
+        wait_until(&format!("it is not ready because {words:?}"), || {
+            self.get("/health/ready")
+                .is_some_and(|(status, body)| status == 503 && body.contains(words))
+        });
     }
 
     /// Waits until it says that it is ready.
