@@ -41,7 +41,9 @@ fn committed_by(
     partitions: Range<i32>,
 ) -> Result<Vec<Option<(i64, String)>>, InspectError> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
-    partitions.for_each(|partition| drop(list.add_partition(topic, partition)));
+    for partition in partitions {
+        list.add_partition(topic, partition);
+    }
     let began = Instant::now();
     let list = loop {
         match reader.committed_offsets(list.clone(), QUESTION) {
