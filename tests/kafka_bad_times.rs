@@ -129,11 +129,7 @@ fn delete_under(deployment: &Deployment, purpose: &str, from: usize, until: usiz
     let status = instance.process.wait();
     assert_eq!(status.code(), Some(1));
     let said = instance.process.said();
-    let last = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .next_back()
-        .unwrap_or_default();
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     assert!(last.contains(&deployment.topic(purpose)), "{said}");
     let refused = deployment.refused(&["run", "--set", "metrics.listen=127.0.0.1:0"]);
     let missing = format!(
