@@ -262,7 +262,7 @@ fn from_the_version_before_state_was_stored() {
     district.feed(&deployment, part..district.count());
     deployment.wait_until_done(district.count());
     instance.stop();
-    let expected = district.said.after(&district.said_of_first(part, &[]));
+    let expected = district.said.after(&district.said_of_first(part));
     assert!(
         expected.sorts().iter().any(|sort| sort.ends_with("resolved")),
         "{:?}",

@@ -87,14 +87,19 @@ impl District {
         feeder.finish().expect("the broker takes them");
     }
 
-    /// What the backtest says of the first readings.
-    pub fn said_of_first(&self, count: usize, options: &[&str]) -> Said {
-        let path = self.folder.path().join(format!("first-{count}.csv.gz"));
-        let first = History {
+    /// A file of a part of the readings.
+    pub fn part(&self, part: Range<usize>) -> PathBuf {
+        let path = self.folder.path().join(format!("{}-{}.csv.gz", part.start, part.end));
+        let history = History {
             meters: self.history.meters.clone(),
-            rows: self.history.rows[..count].to_vec(),
+            rows: self.history.rows[part].to_vec(),
         };
-        first.write(&path).expect("the folder takes files");
-        backtest(&[&["--readings", &path.to_string_lossy()], options].concat())
+        history.write(&path).expect("the folder takes files");
+        path
+    }
+
+    /// What the backtest says of the first readings.
+    pub fn said_of_first(&self, count: usize) -> Said {
+        backtest(&["--readings", &self.part(0..count).to_string_lossy()])
     }
 }
