@@ -29,7 +29,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::topic_partition_list::Offset;
 use tapwatch::history::{History, arrival};
 use tapwatch::model::EventTime;
-use tapwatch::simulate::District;
+use tapwatch::simulate::{District, Simulation};
 
 use support::broker::Broker;
 use support::service::{Deployment, Instance};
@@ -42,8 +42,8 @@ fn main() {
     let broker = Broker::start(&[]);
     match part.as_deref() {
         None => {
-            let rate = cost(&broker, 1_000, 40, &["lz4"], &[0.0, 0.04]);
-            trade(&broker, &[(5_000, 8, &[0.04])]);
+            let rate = cost(&broker, 1_000, 40, &["lz4"], &[0.0, 0.01]);
+            trade(&broker, &[(5_000, 8, &[(0.04, 100_000)])]);
             latency(&broker, rate, &[100], 10);
             restart(&broker, 3);
         }
@@ -52,10 +52,17 @@ fn main() {
         }
         Some("trade") => trade(
             &broker,
-            &[(10_000, 12, &[0.01, 0.04, 0.1]), (100_000, 3, &[0.01, 0.04, 0.1])],
+            &[
+                (
+                    10_000,
+                    10,
+                    &[(0.01, 2_000_000), (0.04, 2_000_000), (0.1, 2_000_000), (0.01, 500_000)],
+                ),
+                (100_000, 2, &[(0.01, 2_000_000), (0.04, 2_000_000), (0.1, 2_000_000)]),
+            ],
         ),
         Some("latency") => {
-            let rate = cost(&broker, 1_000, 60, &["lz4"], &[0.04, 0.04, 0.04]);
+            let rate = cost(&broker, 1_000, 60, &["lz4"], &[0.01, 0.01, 0.01]);
             latency(&broker, rate, &[20, 100, 250], 20);
         }
         Some("restart") => restart(&broker, 10),
@@ -88,7 +95,8 @@ fn cost(broker: &Broker, homes: u32, days: u32, codecs: &[&str], shares: &[f64])
         let load = Load::of_district(broker, &format!("cost-{codec}"), 4, codec, homes, days);
         for (number, share) in shares.iter().enumerate() {
             let deployment = load.deployment(broker, &format!("cost-{codec}-{number}"));
-            let other_logs = |broker| ["__consumer_offsets", "__transaction_state"].map(|topic| log_bytes(broker, topic));
+            let other_logs =
+                |broker| ["__consumer_offsets", "__transaction_state"].map(|topic| log_bytes(broker, topic));
             let before = other_logs(broker);
             let share_set = format!("engine.checkpoint_share={share}");
             let mut instance = deployment.start_with(&[&share_set]);
@@ -106,7 +114,10 @@ fn cost(broker: &Broker, homes: u32, days: u32, codecs: &[&str], shares: &[f64])
             let [offsets, transactions] = [0, 1].map(|at| after[at] - before[at]);
             let readings_log = log_bytes(broker, &load.topic);
             let states = deployment.records("state");
-            let state_bytes: usize = states.iter().map(|state| state.value.as_ref().map_or(0, Vec::len)).sum();
+            let state_bytes: usize = states
+                .iter()
+                .map(|state| state.value.as_ref().map_or(0, Vec::len))
+                .sum();
             println!(
                 "{codec:>5} {share:>6} | {:>9} {:>9} {:>7} {:>7.0} | {:>7.2}% {:>8} {:>7} | {:>7} {:>7} | {:>6.2}% {rate:>9.0} {took:>8.1}",
                 megabytes(load.bytes),
@@ -125,50 +136,73 @@ fn cost(broker: &Broker, homes: u32, days: u32, codecs: &[&str], shares: &[f64])
     median(&mut rates)
 }
 
-/// Replay distance, bytes and restart time for some numbers of homes in one partition and some shares.
-fn trade(broker: &Broker, points: &[(u32, u32, &[f64])]) {
-    println!("\n# Trade: homes in one partition, share of the bytes read, and what a restart after kill -9 takes");
+/// Replay distance, bytes and restart time for some numbers of homes in one partition, some shares, and the most that may
+/// be replayed.
+fn trade(broker: &Broker, points: &[(u32, u32, &[(f64, u64)])]) {
+    println!("\n# Trade: homes in one partition, their states' share of the bytes read, and what a restart takes");
     println!(
-        "{:>7} {:>5} | {:>9} {:>7} {:>7} | {:>9} {:>9} {:>9} | {:>8} {:>8} {:>8}  restored",
-        "homes", "share", "readings", "B/read", "B/state", "distance", "formula", "readings/s", "B/s", "ratio", "restart"
+        "{:>7} {:>5} {:>8} | {:>7} {:>7} | {:>9} {:>9} {:>9} {:>8} {:>7} | {:>9} {:>8} | {:>8} {:>9}",
+        "homes",
+        "share",
+        "most",
+        "B/read",
+        "B/state",
+        "backlog",
+        "distance",
+        "formula",
+        "B/s",
+        "ratio",
+        "live",
+        "B/s",
+        "restart",
+        "replayed"
     );
-    for (homes, days, shares) in points {
-        let load = Load::of_district(broker, &format!("trade-{homes}"), 1, "lz4", *homes, *days);
-        for (number, share) in shares.iter().enumerate() {
+    for (homes, days, settings) in points {
+        let mut load = Load::of_district(broker, &format!("trade-{homes}"), 1, "lz4", *homes, *days);
+        for (number, (share, most)) in settings.iter().enumerate() {
             let deployment = load
                 .deployment(broker, &format!("trade-{homes}-{number}"))
                 .with("kafka.instance_id=one")
-                .with(&format!("engine.checkpoint_share={share}"));
+                .with(&format!("engine.checkpoint_share={share}"))
+                .with(&format!("engine.max_replay_records={most}"));
             let mut instance = deployment.start();
             instance.wait_until_ready();
             let began = Instant::now();
-            let group = Group::of(broker, &deployment, &load);
-            group.wait_until(load.records);
+            Group::of(broker, &deployment, &load).wait_until(load.records);
             let took = began.elapsed().as_secs_f64();
-            let rate = load.records as f64 / took;
             let written = instance_metric(&instance, "tapwatch_state_bytes_total");
-            let distance = wait_for_metric(&instance, "tapwatch_replay_distance_records");
-            instance.process.kill();
+            let distance = distance(&instance);
+            let (backlog, read) = (load.records, load.bytes);
             let states = deployment.records("state");
-            let state_bytes: usize = states.iter().map(|state| state.value.as_ref().map_or(0, Vec::len)).sum();
+            let state_bytes: usize = states
+                .iter()
+                .map(|state| state.value.as_ref().map_or(0, Vec::len))
+                .sum();
             let state_size = state_bytes as f64 / states.len().max(1) as f64;
             let reading_size = load.bytes as f64 / load.records as f64;
-            let mut times = Vec::new();
-            let mut restored = String::new();
+            // As it comes in: some more, while the end of the partition is in sight.
+            let began = Instant::now();
+            load.feed_day(60_000, 3_000.0);
+            Group::of(broker, &deployment, &load).wait_until(load.records);
+            let live_took = began.elapsed().as_secs_f64();
+            let live_written = instance_metric(&instance, "tapwatch_state_bytes_total") - written;
+            let live_distance = self::distance(&instance);
+            instance.process.kill();
+            let (mut times, mut replayed) = (Vec::new(), 0.0);
             for _ in 0..3 {
                 let began = Instant::now();
                 let mut instance = deployment.start();
                 ready_in_a_moment(&mut instance);
                 times.push(began.elapsed().as_secs_f64());
+                replayed = instance_metric(&instance, "tapwatch_replayed_records_total");
                 instance.process.kill();
-                restored = restored_line(&instance.process.said());
             }
             println!(
-                "{homes:>7} {share:>5} | {:>9} {reading_size:>7.0} {state_size:>7.0} | {distance:>9.0} {:>9.0} {rate:>9.0} | {:>8.0} {:>7.2}% {:>6.2} s  {restored}",
-                load.records,
+                "{homes:>7} {share:>5} {most:>8} | {reading_size:>7.0} {state_size:>7.0} | {backlog:>9} {distance:>9.0} {:>9.0} {:>8.0} {:>6.2}% | {live_distance:>9.0} {:>8.0} | {:>6.2} s {replayed:>9.0}",
                 f64::from(*homes) * state_size / (share * reading_size),
                 written / took,
-                100.0 * written / load.bytes as f64,
+                100.0 * written / read as f64,
+                live_written / live_took,
                 median(&mut times),
             );
         }
@@ -178,7 +212,10 @@ fn trade(broker: &Broker, points: &[(u32, u32, &[f64])]) {
 /// From a reading's Kafka timestamp to the alert it causes in the hands of a `read_committed` consumer, at half of `most`
 /// readings a second.
 fn latency(broker: &Broker, most: f64, intervals: &[u64], seconds: u64) {
-    println!("\n# Latency: at {:.0} readings a second, half of the rate of catching up", most / 2.0);
+    println!(
+        "\n# Latency: at {:.0} readings a second, half of the rate of catching up",
+        most / 2.0
+    );
     println!(
         "{:>11} | {:>8} {:>8} {:>8} {:>8} {:>8} | {:>9} {:>8} {:>8} {:>8}",
         "interval ms", "alerts", "p50 ms", "p90 ms", "p99 ms", "max ms", "sent/s", "txn/s", "written", "ratio"
@@ -255,54 +292,62 @@ fn restart(broker: &Broker, times: usize) {
     println!("\nmedian {:.2} s, longest {most:.2} s", median(&mut took));
 }
 
-/// Readings in a topic, to be read by many groups.
+/// Readings of simulated homes in a topic, to be read by many groups.
 struct Load {
     topic: String,
     partitions: i32,
+    producer: ThreadedProducer<DefaultProducerContext>,
+    simulation: Simulation,
     records: i64,
     /// Of keys and values.
     bytes: u64,
 }
 
 impl Load {
-    /// Simulated homes, as they would have come in, in batches of a producer that does not hurry.
+    /// As they would have come in, in the batches of a producer that does not hurry.
     fn of_district(broker: &Broker, name: &str, partitions: i32, codec: &str, homes: u32, days: u32) -> Self {
         let topic = format!("{name}.readings");
         broker.create_topic(&topic, partitions as usize, &[("retention.ms", "-1")]);
-        let producer = producer(broker, codec);
         let district = District {
             seed: 1,
             homes,
-            days,
+            days: u32::MAX,
             start: date(2026, 1, 1),
             interval_seconds: 3_600,
             time_zone: TimeZone::UTC,
             incidents_per_home_month: 0.2,
         };
-        let mut simulation = district.simulate();
-        let (mut records, mut bytes, mut payload) = (0, 0, Vec::new());
-        for _ in 0..days {
-            let rows = simulation.next_day();
-            let history = History {
-                meters: simulation.meters().to_vec(),
-                rows,
-            };
-            for row in &history.rows {
-                payload.clear();
-                history.json(row, &mut payload);
-                let key = history.name(row).household.as_bytes();
-                send(&producer, &topic, key, &payload, arrival(row).millis());
-                records += 1;
-                bytes += (key.len() + payload.len()) as u64;
-            }
-        }
-        producer.flush(HANGS).expect("the broker takes the readings");
-        Self {
+        let mut load = Self {
             topic,
             partitions,
-            records,
-            bytes,
+            producer: producer(broker, codec),
+            simulation: district.simulate(),
+            records: 0,
+            bytes: 0,
+        };
+        (0..days).for_each(|_| load.feed_day(usize::MAX, f64::INFINITY));
+        load
+    }
+
+    /// The first `most` readings of the next day, at `rate` a second.
+    fn feed_day(&mut self, most: usize, rate: f64) {
+        let history = History {
+            rows: self.simulation.next_day(),
+            meters: self.simulation.meters().to_vec(),
+        };
+        let (began, mut payload) = (Instant::now(), Vec::new());
+        for (number, row) in history.rows.iter().take(most).enumerate() {
+            if number % 64 == 0 {
+                keep_pace(began, number, rate);
+            }
+            payload.clear();
+            history.json(row, &mut payload);
+            let key = history.name(row).household.as_bytes();
+            send(&self.producer, &self.topic, key, &payload, arrival(row).millis());
+            self.records += 1;
+            self.bytes += (key.len() + payload.len()) as u64;
         }
+        self.producer.flush(HANGS).expect("the broker takes the readings");
     }
 
     /// Topics and a group of its own over these readings.
@@ -322,6 +367,9 @@ rules = [{ name = "no-use-2h", severity = "high", when = { no_use = { hours = 2.
 
 [programmes.default.leak]
 enabled = false
+
+[programmes.default.silent_meter]
+enabled = false
 "#;
 
 /// What was sent to be answered by alerts.
@@ -335,8 +383,8 @@ struct Fed {
     measured_from: u64,
 }
 
-/// Homes that use water every hour, but for three dry hours now and then: an alert is due at the second of them, and its end
-/// at the first use. An hour of theirs passes in a fraction of a second; Kafka's timestamps are those of the wall clock.
+/// Homes that use water seven hours of eight, and now and then are dry for three: an alert is due at the second of them, and
+/// its end at the first use. An hour of theirs passes in a fraction of a second; Kafka's timestamps are those of the wall clock.
 fn feed_dry_homes(broker: &Broker, topic: &str, rate: f64, seconds: u64) -> Fed {
     const HOMES: usize = 20_000;
     const WARM_UP: u64 = 3;
@@ -344,7 +392,8 @@ fn feed_dry_homes(broker: &Broker, topic: &str, rate: f64, seconds: u64) -> Fed 
     let total = (rate * (seconds + WARM_UP) as f64) as usize;
     let hours = total.div_ceil(HOMES);
     let start = now_millis() / 1_000 / 3_600 - hours as u64;
-    let mut dry = vec![0_u8; HOMES];
+    // Dry hours in a row so far, and to come.
+    let mut dry = vec![(0_u8, 0_u8); HOMES];
     let mut fed = Fed {
         records: 0,
         bytes: 0,
@@ -357,24 +406,25 @@ fn feed_dry_homes(broker: &Broker, topic: &str, rate: f64, seconds: u64) -> Fed 
     let mut timestamp = now_millis();
     for number in 0..total {
         if number % 64 == 0 {
-            let due = Duration::from_secs_f64(number as f64 / rate);
-            if let Some(early) = due.checked_sub(began.elapsed()).filter(|early| *early > Duration::from_millis(1)) {
-                thread::sleep(early);
-            }
+            keep_pace(began, number, rate);
             timestamp = now_millis();
         }
         let (home, hour) = (number % HOMES, number / HOMES);
         let drawn = mix((home * 1_000_003 + hour) as u64);
-        let is_dry = match dry[home] {
-            0 => hour > 0 && drawn % 1_000 == 0,
-            hours => hours < 3,
-        };
-        match (is_dry, dry[home]) {
-            (true, 1) | (false, 2..) => fed.due[home].push_back(timestamp),
-            _ => {}
+        let (so_far, to_come) = &mut dry[home];
+        if hour > 0 && (hour + home) % 8 == 0 {
+            *to_come = if drawn % 125 == 0 { 3 } else { 1 };
         }
-        dry[home] = if is_dry { dry[home] + 1 } else { 0 };
-        let litres = if is_dry { 0.0 } else { (drawn >> 32) as f64 % 600.0 / 10.0 + 0.1 };
+        let is_dry = *to_come > 0;
+        if matches!((is_dry, *so_far), (true, 1) | (false, 2..)) {
+            fed.due[home].push_back(timestamp);
+        }
+        (*so_far, *to_come) = if is_dry { (*so_far + 1, *to_come - 1) } else { (0, 0) };
+        let litres = if is_dry {
+            0.0
+        } else {
+            (drawn >> 32) as f64 % 600.0 / 10.0 + 0.1
+        };
         key.clear();
         payload.clear();
         let time = EventTime::from_unix(((start + hour as u64) * 3_600) as i64).expect("a time of today");
@@ -404,7 +454,8 @@ fn listen(broker: &Broker, topic: &str) -> BaseConsumer {
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let mut list = TopicPartitionList::new();
     for partition in 0..4 {
-        list.add_partition_offset(topic, partition, Offset::Beginning).expect("an offset");
+        list.add_partition_offset(topic, partition, Offset::Beginning)
+            .expect("an offset");
     }
     consumer.assign(&list).expect("an assignment");
     consumer
@@ -421,6 +472,17 @@ fn hear(consumer: &BaseConsumer, stop: &AtomicBool) -> Vec<(usize, u64)> {
         }
     }
     heard
+}
+
+/// Waits until the record of this number is due.
+fn keep_pace(began: Instant, number: usize, rate: f64) {
+    let due = Duration::from_secs_f64(number as f64 / rate);
+    if let Some(early) = due
+        .checked_sub(began.elapsed())
+        .filter(|early| *early > Duration::from_millis(1))
+    {
+        thread::sleep(early);
+    }
 }
 
 fn producer(broker: &Broker, codec: &str) -> ThreadedProducer<DefaultProducerContext> {
@@ -473,7 +535,10 @@ impl Group {
         let deadline = Instant::now() + HANGS;
         let mut committed = -1;
         while committed < records {
-            assert!(Instant::now() < deadline, "{committed} of {records} readings are committed");
+            assert!(
+                Instant::now() < deadline,
+                "{committed} of {records} readings are committed"
+            );
             thread::sleep(Duration::from_millis(20));
             let mut list = TopicPartitionList::new();
             list.add_partition_range(&self.topic, 0, self.partitions - 1);
@@ -499,27 +564,24 @@ fn ready_in_a_moment(instance: &mut Instance) {
     }
 }
 
-/// The figures of the line that tells of a restore.
-fn restored_line(said: &str) -> String {
-    let line = said.lines().rev().find(|line| line.contains("restored "));
-    let line = line.and_then(|line| line.split_once("states")).map(|(_, figures)| format!("states{figures}"));
-    line.unwrap_or_default()
-}
-
 /// The sum of a metric over its labels.
 fn instance_metric(instance: &Instance, name: &str) -> f64 {
     let (_, page) = instance.get("/metrics").expect("the page answers");
     let values = page.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
-        rest.starts_with(['{', ' ']).then(|| rest.rsplit_once(' '))??.1.parse::<f64>().ok()
+        rest.starts_with(['{', ' '])
+            .then(|| rest.rsplit_once(' '))??
+            .1
+            .parse::<f64>()
+            .ok()
     });
     values.sum()
 }
 
-/// The same, once it is there: what a transaction did is told a moment after the broker knows of it.
-fn wait_for_metric(instance: &Instance, name: &str) -> f64 {
+/// What a restart would replay, once it is told: the broker knows a moment earlier what was committed.
+fn distance(instance: &Instance) -> f64 {
     thread::sleep(Duration::from_millis(200));
-    instance_metric(instance, name)
+    instance_metric(instance, "tapwatch_replay_distance_records")
 }
 
 /// Size of a topic's log on the broker's disk, of all its partitions, without the indexes.
@@ -529,7 +591,10 @@ fn log_bytes(broker: &Broker, topic: &str) -> u64 {
         name.rsplit_once('-').is_some_and(|(of, _)| of == topic)
     };
     let data = fs::read_dir(broker.folder().join("data")).expect("the broker's data");
-    let folders = data.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| is_of_topic(path));
+    let folders = data
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| is_of_topic(path));
     let files = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok));
     let logs = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "log"));
     logs.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
@@ -545,7 +610,9 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 fn now_millis() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a clock after 1970");
     since_epoch.as_millis() as u64
 }
 

@@ -16,6 +16,8 @@ use crate::partition::{Partition, Stamp};
 const MAX_STATE_BYTES: f64 = 1_048_576.0;
 /// Beyond the share, states are stored in steps of so many bytes.
 const STATE_STEP_BYTES: i64 = 65_536;
+/// A replay that is shorter than this part of what is allowed takes no time worth writing for.
+const SHORT_REPLAY: u64 = 10;
 
 /// An assignment of a partition.
 pub(super) struct Owned {
@@ -237,10 +239,12 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             },
         };
         work.credit = work.credit.min(MAX_STATE_BYTES);
-        let mut spent = store(work, stamp, work.credit as i64);
+        let distance = |from: i64| u64::try_from(next_offset - from).unwrap_or(0);
+        let most = settings.max_replay_records;
+        let is_short = distance(work.state.replay_point().offset) < most / SHORT_REPLAY;
+        let mut spent = store(work, stamp, if is_short { 0 } else { work.credit as i64 });
         let mut replay = work.state.replay_point();
-        let too_far = |from: i64| u64::try_from(next_offset - from).unwrap_or(0) > settings.max_replay_records;
-        while work.at_end && too_far(replay.offset) && (spent as f64) < MAX_STATE_BYTES {
+        while work.at_end && distance(replay.offset) > most && (spent as f64) < MAX_STATE_BYTES {
             spent += store(work, stamp, STATE_STEP_BYTES);
             replay = work.state.replay_point();
         }

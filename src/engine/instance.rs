@@ -35,7 +35,7 @@ pub struct EngineSettings {
     /// States of homes may take this share of the bytes read.
     pub checkpoint_share: f64,
     /// Once a partition has been read to its end, a restart need not replay more records of it than this: states are
-    /// stored beyond their share if that takes it.
+    /// stored beyond their share if that takes it. While it is less than a tenth of this, none are stored for its sake.
     pub max_replay_records: u64,
     /// When nothing arrives, the stream's time follows the wall clock this many seconds behind it.
     pub idle_grace_seconds: u32,
@@ -53,7 +53,7 @@ impl Default for EngineSettings {
             max_in_flight: 10_000,
             commit_interval_ms: 100,
             offsets_interval_ms: 1_000,
-            checkpoint_share: 0.04,
+            checkpoint_share: 0.01,
             max_replay_records: 2_000_000,
             idle_grace_seconds: 5 * MINUTE,
             idle_max_behind_seconds: 7 * DAY,
