@@ -227,6 +227,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let (epoch, stage) = (owned.epoch, owned.stage);
         let work = owned.work.as_mut().filter(|work| work.pending.progressed)?;
         let (settings, observer) = (&self.settings, &mut self.observer);
+        let most = settings.max_replay_records;
+        // Where readings come in without a pause, the end itself is hardly ever seen.
+        let lag = self.source.lag(partition, work.state.next_offset());
+        let is_near_end = work.at_end || lag.is_some_and(|lag| lag < most / SHORT_REPLAY);
         check(observer, 4, stage == Stage::Live, || {
             format!("partition {partition} is {}", stage.name())
         });
@@ -240,11 +244,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         };
         work.credit = work.credit.min(MAX_STATE_BYTES);
         let distance = |from: i64| u64::try_from(next_offset - from).unwrap_or(0);
-        let most = settings.max_replay_records;
         let is_short = distance(work.state.replay_point().offset) < most / SHORT_REPLAY;
         let mut spent = store(work, stamp, if is_short { 0 } else { work.credit as i64 });
         let mut replay = work.state.replay_point();
-        while work.at_end && distance(replay.offset) > most && (spent as f64) < MAX_STATE_BYTES {
+        while is_near_end && distance(replay.offset) > most && (spent as f64) < MAX_STATE_BYTES {
             spent += store(work, stamp, STATE_STEP_BYTES);
             replay = work.state.replay_point();
         }

@@ -34,7 +34,7 @@ pub struct EngineSettings {
     pub offsets_interval_ms: u64,
     /// States of homes may take this share of the bytes read.
     pub checkpoint_share: f64,
-    /// Once a partition has been read to its end, a restart need not replay more records of it than this: states are
+    /// Once a partition has been read nearly to its end, a restart need not replay more records of it than this: states are
     /// stored beyond their share if that takes it. While it is less than a tenth of this, none are stored for its sake.
     pub max_replay_records: u64,
     /// When nothing arrives, the stream's time follows the wall clock this many seconds behind it.
