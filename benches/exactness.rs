@@ -337,7 +337,7 @@ impl Load {
         };
         let (began, mut payload) = (Instant::now(), Vec::new());
         for (number, row) in history.rows.iter().take(most).enumerate() {
-            if number % 64 == 0 {
+            if number.is_multiple_of(64) {
                 keep_pace(began, number, rate);
             }
             payload.clear();
@@ -405,15 +405,15 @@ fn feed_dry_homes(broker: &Broker, topic: &str, rate: f64, seconds: u64) -> Fed 
     let began = Instant::now();
     let mut timestamp = now_millis();
     for number in 0..total {
-        if number % 64 == 0 {
+        if number.is_multiple_of(64) {
             keep_pace(began, number, rate);
             timestamp = now_millis();
         }
         let (home, hour) = (number % HOMES, number / HOMES);
         let drawn = mix((home * 1_000_003 + hour) as u64);
         let (so_far, to_come) = &mut dry[home];
-        if hour > 0 && (hour + home) % 8 == 0 {
-            *to_come = if drawn % 125 == 0 { 3 } else { 1 };
+        if hour > 0 && (hour + home).is_multiple_of(8) {
+            *to_come = if drawn.is_multiple_of(125) { 3 } else { 1 };
         }
         let is_dry = *to_come > 0;
         if matches!((is_dry, *so_far), (true, 1) | (false, 2..)) {
