@@ -136,9 +136,12 @@ fn cost(broker: &Broker, homes: u32, days: u32, codecs: &[&str], shares: &[f64])
     median(&mut rates)
 }
 
+/// Homes, days, and shares of the bytes read with the most that may be replayed.
+type TradePoint<'a> = (u32, u32, &'a [(f64, u64)]);
+
 /// Replay distance, bytes and restart time for some numbers of homes in one partition, some shares, and the most that may
 /// be replayed.
-fn trade(broker: &Broker, points: &[(u32, u32, &[(f64, u64)])]) {
+fn trade(broker: &Broker, points: &[TradePoint<'_>]) {
     println!("\n# Trade: homes in one partition, their states' share of the bytes read, and what a restart takes");
     println!(
         "{:>7} {:>5} {:>8} | {:>7} {:>7} | {:>9} {:>9} {:>9} {:>8} {:>7} | {:>9} {:>8} | {:>8} {:>9}",
