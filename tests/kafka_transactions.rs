@@ -474,6 +474,7 @@ fn engine(settings: &KafkaSettings, seen: &Seen) -> Engine<KafkaSource, KafkaRes
     let commits = KafkaCommits::new(settings, &name, &metrics).expect("a thread");
     let engine = EngineSettings {
         checkpoint_share: 1_000.0,
+        max_replay_records: 1,
         ..EngineSettings::default()
     };
     Engine::new(deployment, engine, source, restorer, commits, seen.clone())

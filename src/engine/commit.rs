@@ -10,12 +10,14 @@ use super::ports::{Commits, Now, Observation, Observer, Restorer, Source};
 use super::rebuild::Rebuilt;
 use super::transaction::{CommitOffset, Transaction, Verdict};
 use crate::model::EventTime;
-use crate::partition::{Partition, Stamp};
+use crate::partition::{Partition, ReplayPoint, Stamp};
 
 /// States of homes take no more of one transaction than this, for each partition.
 const MAX_STATE_BYTES: f64 = 1_048_576.0;
 /// Beyond the share, states are stored in steps of so many bytes.
 const STATE_STEP_BYTES: i64 = 65_536;
+/// A replay that is shorter than this part of what is allowed takes no time worth writing for.
+const SHORT_REPLAY: u64 = 10;
 
 /// An assignment of a partition.
 pub(super) struct Owned {
@@ -230,6 +232,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let (epoch, stage) = (owned.epoch, owned.stage);
         let work = owned.work.as_mut().filter(|work| work.pending.progressed)?;
         let (settings, observer) = (&self.settings, &mut self.observer);
+        let most = settings.max_replay_records;
+        // Where readings come in without a pause, the end itself is hardly ever seen.
+        let lag = self.source.lag(partition, work.state.next_offset());
+        let is_near_end = work.at_end || lag.is_some_and(|lag| lag < most / SHORT_REPLAY);
         check(observer, 4, stage == Stage::Live, || {
             format!("partition {partition} is {}", stage.name())
         });
@@ -242,17 +248,21 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             },
         };
         work.credit = work.credit.min(MAX_STATE_BYTES);
-        let mut spent = store(work, stamp, work.credit as i64);
+        let distance = |from: i64| u64::try_from(next_offset - from).unwrap_or(0);
+        let clock = work.state.clock();
+        let is_old = |point: ReplayPoint| clock.since(point.log_clock) > settings.max_replay_age_seconds;
+        let needed = work.state.replay_point();
+        let is_short = distance(needed.offset) < most / SHORT_REPLAY && !is_old(needed);
+        let mut spent = store(work, stamp, if is_short { 0 } else { work.credit as i64 });
         let mut replay = work.state.replay_point();
-        let too_far = |from: i64| u64::try_from(next_offset - from).unwrap_or(0) > settings.max_replay_records;
-        while work.at_end && too_far(replay.offset) && (spent as f64) < MAX_STATE_BYTES {
+        let is_too_far = |point: ReplayPoint| distance(point.offset) > most || is_old(point);
+        while is_near_end && is_too_far(replay) && (spent as f64) < MAX_STATE_BYTES {
             spent += store(work, stamp, STATE_STEP_BYTES);
             replay = work.state.replay_point();
         }
         work.credit -= spent as f64;
         drop_states_by_mistake(&mut work.pending, settings.mutation);
 
-        let clock = work.state.clock();
         check(
             observer,
             5,

@@ -34,9 +34,12 @@ pub struct EngineSettings {
     pub offsets_interval_ms: u64,
     /// States of homes may take this share of the bytes read.
     pub checkpoint_share: f64,
-    /// Once a partition has been read to its end, a restart need not replay more records of it than this: states are
-    /// stored beyond their share if that takes it.
+    /// Once a partition has been read nearly to its end, a restart need not replay more records of it than this: states are
+    /// stored beyond their share if that takes it. While it is less than a tenth of this, none are stored for its sake.
     pub max_replay_records: u64,
+    /// Nor of readings that came in longer ago than this, in seconds of the stream's time: readings must be retained for
+    /// longer, or what only they know of a home is lost with a restart.
+    pub max_replay_age_seconds: u32,
     /// When nothing arrives, the stream's time follows the wall clock this many seconds behind it.
     pub idle_grace_seconds: u32,
     /// It follows only when it is no further behind than this: else the log is history, and time stands still.
@@ -53,8 +56,9 @@ impl Default for EngineSettings {
             max_in_flight: 10_000,
             commit_interval_ms: 100,
             offsets_interval_ms: 1_000,
-            checkpoint_share: 0.04,
+            checkpoint_share: 0.01,
             max_replay_records: 2_000_000,
+            max_replay_age_seconds: 7 * DAY,
             idle_grace_seconds: 5 * MINUTE,
             idle_max_behind_seconds: 7 * DAY,
             mutation: None,

@@ -210,7 +210,7 @@ impl Settings {
     }
 
     /// Settings that are numbers between two others.
-    fn ranges(&self) -> [(&'static str, f64, f64, f64); 15] {
+    fn ranges(&self) -> [(&'static str, f64, f64, f64); 16] {
         let seconds = f64::from;
         let count = |n: usize| n as f64;
         [
@@ -281,6 +281,12 @@ impl Settings {
                 self.engine.max_replay_records as f64,
                 1.0,
                 1e12,
+            ),
+            (
+                "engine.max_replay_age_seconds",
+                seconds(self.engine.max_replay_age_seconds),
+                3_600.0,
+                3.2e8,
             ),
             (
                 "engine.idle_grace_seconds",

@@ -369,6 +369,7 @@ fn setup(partitions: i32, dice: &mut Dice) -> Setup {
         offsets_interval_ms: *dice.one_of(&[0, 50, 1_000, 5_000]),
         checkpoint_share: *dice.one_of(&[0.0, 0.04, 0.5, 2.0]),
         max_replay_records: *dice.one_of(&[5, 40, 100_000]),
+        max_replay_age_seconds: *dice.one_of(&[6 * HOUR, 7 * 24 * HOUR]),
         idle_grace_seconds: *dice.one_of(&[0, 300]),
         idle_max_behind_seconds: *dice.one_of(&[12 * HOUR, 7 * 24 * HOUR]),
         mutation: None,
