@@ -249,20 +249,25 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         };
         work.credit = work.credit.min(MAX_STATE_BYTES);
         let distance = |from: i64| u64::try_from(next_offset - from).unwrap_or(0);
-        let clock = work.state.clock();
-        let is_old = |point: ReplayPoint| clock.since(point.log_clock) > settings.max_replay_age_seconds;
+        let log_clock = work.state.log_clock();
+        let is_old = |point: ReplayPoint| log_clock.since(point.log_clock) > settings.max_replay_age_seconds;
         let needed = work.state.replay_point();
         let is_short = distance(needed.offset) < most / SHORT_REPLAY && !is_old(needed);
         let mut spent = store(work, stamp, if is_short { 0 } else { work.credit as i64 });
         let mut replay = work.state.replay_point();
         let is_too_far = |point: ReplayPoint| distance(point.offset) > most || is_old(point);
         while is_near_end && is_too_far(replay) && (spent as f64) < MAX_STATE_BYTES {
-            spent += store(work, stamp, STATE_STEP_BYTES);
+            let more = store(work, stamp, STATE_STEP_BYTES);
             replay = work.state.replay_point();
+            spent += more;
+            if more == 0 {
+                break;
+            }
         }
         work.credit -= spent as f64;
         drop_states_by_mistake(&mut work.pending, settings.mutation);
 
+        let clock = work.state.clock();
         check(
             observer,
             5,

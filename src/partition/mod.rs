@@ -102,6 +102,11 @@ impl Partition {
         self.clock
     }
 
+    /// The latest arrival alone.
+    pub fn log_clock(&self) -> EventTime {
+        self.log_clock
+    }
+
     /// The offset after the last record applied.
     pub fn next_offset(&self) -> i64 {
         self.next_offset
