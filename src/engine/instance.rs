@@ -488,10 +488,10 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 }
 
-/// Whether the record is the first of its home here.
+/// Whether the record may be the first reading of its home here. What the homes topic has said of it before is no reading.
 fn is_new(state: &Partition, record: &RawRecord<'_>) -> bool {
     let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
-    home.is_some_and(|home| state.arena().find(home).is_none())
+    home.is_some_and(|home| !state.has_heard(home))
 }
 
 fn size(record: &RawRecord<'_>) -> usize {

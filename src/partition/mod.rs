@@ -122,6 +122,12 @@ impl Partition {
         &self.arena
     }
 
+    /// Whether a reading of this home has been taken since it was first known, or erased.
+    pub fn has_heard(&self, household: &str) -> bool {
+        let slot = self.arena.find(household);
+        slot.is_some_and(|slot| self.arena.slot(slot).arrived > EventTime::ZERO)
+    }
+
     /// The time zone of the home in slot `index`.
     pub fn time_zone(&self, index: u32) -> &TimeZone {
         self.arena.names().around(self.arena.slot(index), &self.rules).time_zone

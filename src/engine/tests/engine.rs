@@ -16,6 +16,8 @@ enum Script {
     /// So many hours of a dry home, from an offset on.
     Dry(i32, i64, i64),
     End(i32),
+    /// A record of its home in the homes topic, at an offset.
+    Home(i32, i64),
 }
 
 /// What the ports were asked and what they answer, shared with the test.
@@ -32,6 +34,8 @@ struct World {
     verdicts: VecDeque<Verdict>,
     is_busy: bool,
     held: Vec<bool>,
+    /// Batches that were to wait for the homes topic.
+    homes_first: usize,
 }
 
 #[derive(Clone, Default)]
@@ -50,6 +54,15 @@ impl Source for Port {
                 Script::Revoked(partition) => drop(visit(GroupEvent::Revoked(&[partition]))),
                 Script::Lost(partition) => drop(visit(GroupEvent::Lost(&[partition]))),
                 Script::End(partition) => drop(visit(GroupEvent::End(partition))),
+                Script::Home(partition, offset) => {
+                    let home = format!("home-{partition}");
+                    let value = format!(r#"{{"household_id":"{home}"}}"#);
+                    let record = LogRecord {
+                        key: Some(home.as_bytes()),
+                        value: Some(value.as_bytes()),
+                    };
+                    visit(GroupEvent::Home(partition, offset, record));
+                }
                 Script::Dry(partition, from, count) => {
                     let home = format!("home-{partition}");
                     let payload = |offset: i64| {
@@ -69,7 +82,10 @@ impl Source for Port {
                             value: Some(value.as_bytes()),
                         })
                         .collect();
-                    visit(GroupEvent::Records(partition, &records, true));
+                    if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
+                        self.0.borrow_mut().homes_first += 1;
+                        visit(GroupEvent::Records(partition, &records, true));
+                    }
                 }
             }
         }
@@ -387,4 +403,15 @@ fn at_the_end_all_is_committed_unless_a_transaction_is_aborted() {
         }
         assert_eq!(bench.count(), transactions);
     }
+}
+
+#[test]
+fn the_homes_topic_is_read_to_its_end_before_the_first_reading_even_of_a_home_that_it_named_before() {
+    let mut bench = Bench::new(EngineSettings::default());
+    bench.live(0);
+    bench.turn(vec![Script::Home(0, 0)]);
+    bench.turn(vec![Script::Dry(0, 0, 1)]);
+    assert_eq!(bench.world.0.borrow().homes_first, 1);
+    bench.turn(vec![Script::Dry(0, 1, 1)]);
+    assert_eq!(bench.world.0.borrow().homes_first, 1, "it has been heard now");
 }

@@ -4,8 +4,12 @@
 //! Form: a `Plan` is drawn from a seed; a world runs it on the real [`crate::engine`] over the ports in
 //! `ports/` and the cluster in `cluster/`; the oracle reads the same logs in one go.
 //! Operation: what subscribers see must equal the oracle's word, record for record, and so must every home's state;
-//! then everything dies, and one fresh instance must rebuild the same and publish nothing.
-//! Limits: brokers lose nothing they acknowledged; retention removes only what no restart needs; one group, one topic.
+//! then everything dies, one fresh instance must rebuild the same and publish nothing, and what it does in the hours
+//! after that is compared too. On the way it is watched: time may pass only at the end of a partition, nothing is read
+//! while too much waits, restores keep to their number, and homes come before the first reading.
+//! Limits: brokers lose nothing they acknowledged; retention removes only what no restart needs; one group, one topic;
+//! stored states are whole, and the rules stay the same. What only costs (bytes, latency, earlier replay) is not judged,
+//! but for the distance of replay at the end of a partition.
 
 mod cluster;
 mod dice;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::cluster::{Cluster, Content, Topic};
 use super::plan::{MAX_RECORD_BYTES, Setup};
 use super::ports::log_record;
-use crate::engine::{OutRecord, Output, SideInput, home_record};
-use crate::model::{EventTime, RawRecord};
+use crate::alert::CloudEvent;
+use crate::engine::{Output, SideInput, home_record};
+use crate::model::{Alert, DeadLetter, EventTime, RawRecord};
 use crate::partition::{Effects, Partition};
 
 /// Homes with their states.
@@ -76,15 +77,11 @@ impl Truth {
     fn take(&mut self, setup: &Setup, partition: i32, effects: Effects) {
         let deployment = &setup.deployment;
         for decided in effects.alerts {
-            self.alerts
-                .push(content(OutRecord::alert(decided.alert, &deployment.source, partition)));
+            self.alerts.push(alert(decided.alert, &deployment.source));
         }
         for letter in effects.dead_letters {
-            let mut record = OutRecord::dead_letter(letter, &deployment.readings, partition);
-            if record.bytes() > MAX_RECORD_BYTES {
-                record.shorten();
-            }
-            self.dead_letters.push(content(record));
+            self.dead_letters
+                .push(dead_letter(letter, &deployment.readings, partition));
         }
     }
 
@@ -112,11 +109,41 @@ impl Truth {
     }
 }
 
-fn content(record: OutRecord) -> Content {
+/// As an alert is to be written: said here once more, so that a slip in the engine's own words is seen.
+fn alert(alert: Alert, source: &str) -> Content {
+    let key = alert.household_id.as_str().as_bytes().into();
+    let event = CloudEvent::new(alert, source);
     Content {
-        key: record.key.map(Into::into),
-        value: record.value.map(Into::into),
-        headers: record.headers,
+        key: Some(key),
+        value: serde_json::to_vec(&event.data).ok().map(Into::into),
+        headers: event.headers().into(),
+        timestamp: None,
+    }
+}
+
+/// As a dead letter is to be written; one that its topic does not take, with the first 64 KiB.
+fn dead_letter(letter: DeadLetter, topic: &str, partition: i32) -> Content {
+    let mut headers = vec![
+        ("tapwatch_reason", letter.reason.to_owned()),
+        ("tapwatch_detail", letter.detail),
+        ("tapwatch_topic", topic.to_owned()),
+        ("tapwatch_partition", format!("{partition}")),
+        ("tapwatch_offset", format!("{}", letter.offset)),
+    ];
+    headers.extend(letter.timestamp.map(|at| ("tapwatch_timestamp", format!("{at}"))));
+    let mut value = letter.value;
+    // No key and no header here is large enough to matter.
+    if let Some(value) = value
+        .as_mut()
+        .filter(|value| value.len() > 65_536 && value.len() + 1_000 > MAX_RECORD_BYTES)
+    {
+        headers.push(("tapwatch_cut", format!("the first 65536 of {} bytes", value.len())));
+        value.truncate(65_536);
+    }
+    Content {
+        key: letter.key.map(Into::into),
+        value: value.map(Into::into),
+        headers,
         timestamp: None,
     }
 }
@@ -191,6 +218,15 @@ pub fn check_inputs(cluster: &Cluster, partition: i32, latest: EventTime) -> Res
             SideInput::Home { offset, .. } if *offset <= last => {
                 return Err(format!(
                     "homes/{partition} was taken in at offset {offset} after {last}"
+                ));
+            }
+            SideInput::Home { before, offset, .. }
+                if cluster
+                    .first_after(partition, *offset)
+                    .is_some_and(|first| *before > first) =>
+            {
+                return Err(format!(
+                    "homes/{partition} at offset {offset} was there before its home's first reading, and taken in after it"
                 ));
             }
             SideInput::Home { offset, .. } => {

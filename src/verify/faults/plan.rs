@@ -20,6 +20,9 @@ const POISON_LITRES: f32 = 66.5;
 /// The largest dead letter that its topic takes.
 pub const MAX_RECORD_BYTES: usize = 68_000;
 
+/// Hours that follow when everything was rebuilt.
+const CODA_HOURS: u32 = 10;
+
 /// The circumstances of one simulation.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -43,6 +46,10 @@ pub struct Setup {
     pub max_batch: usize,
     /// The largest slice of a rebuild.
     pub slice: usize,
+    /// The offset of the first reading.
+    pub first_offset: i64,
+    /// What arrives after everything was rebuilt: readings, records of homes, hours.
+    pub coda: Vec<Action>,
 }
 
 /// One thing that happens.
@@ -220,7 +227,11 @@ impl Plan {
         let hours = dice.between(18, 40) as u32;
         let mut blackout = (0, 0);
         let mut ahead = 0;
-        for hour in 0..hours {
+        let mut coda_at = 0;
+        for hour in 0..hours + CODA_HOURS {
+            if hour == hours {
+                coda_at = self.actions.len();
+            }
             if dice.percent(6) {
                 blackout = (
                     dice.below(u64::from(self.setup.deployment.partitions.unsigned_abs())) as i32,
@@ -271,6 +282,18 @@ impl Plan {
             }
             self.push(dice, Action::Wall { seconds });
         }
+        let coda = self
+            .actions
+            .split_off(coda_at)
+            .into_iter()
+            .map(|planned| planned.action);
+        let is_input = |action: &Action| {
+            matches!(
+                action,
+                Action::Reading { .. } | Action::Home { .. } | Action::Wall { .. }
+            )
+        };
+        self.setup.coda = coda.filter(is_input).collect();
     }
 
     /// Everything is caught up, more or less, dies, and starts.
@@ -391,6 +414,13 @@ fn setup(partitions: i32, dice: &mut Dice) -> Setup {
         time_out_ms: *dice.one_of(&[1_500, 10_000, 60_000]),
         max_batch: *dice.one_of(&[1, 5, 30]),
         slice: *dice.one_of(&[3, 40]),
+        // Some logs are long: homes are kept with the low half of an offset alone.
+        first_offset: if dice.percent(20) {
+            (1 << 32) - dice.between(1, 40) as i64
+        } else {
+            0
+        },
+        coda: Vec::new(),
     }
 }
 

@@ -1,19 +1,17 @@
-//! The scheduler: does what a plan says to instances and cluster, lets everything come to rest, and judges.
+//! The scheduler: does what a plan says to instances and cluster; `judge` lets everything come to rest, and judges.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+mod judge;
+
 use super::cluster::{Cluster, Content, Group, Topic};
 use super::dice::Dice;
-use super::oracle::{Homes, Truth, check_inputs, compare_homes, homes};
 use super::plan::{Action, BEGIN, MAX_RECORD_BYTES, Plan, Planned, Setup};
 use super::ports::{Baselines, Client, Follower, Shared, SimulatedRestorer, SimulatedSource, StepwiseCommits};
 use crate::engine::{Engine, EngineSettings, Mutation, Now, Observation, Observer, Transactor, Verdict};
 use crate::model::{EventTime, HOUR};
-
-/// Rounds in which everything must have come to rest.
-const MOST_ROUNDS: usize = 1_500;
 
 /// How much a simulation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +50,14 @@ struct Seen {
 }
 
 #[derive(Clone)]
-struct Witness(Rc<RefCell<Seen>>);
+struct Witness {
+    seen: Rc<RefCell<Seen>>,
+    follower: Follower,
+}
 
 impl Observer for Witness {
     fn observe(&mut self, observation: &Observation<'_>) {
-        let mut seen = self.0.borrow_mut();
+        let mut seen = self.seen.borrow_mut();
         match observation {
             Observation::Breach { invariant, found } => seen.breaches.push(format!("invariant {invariant}: {found}")),
             Observation::Over { verdict, .. } => {
@@ -66,6 +67,11 @@ impl Observer for Witness {
                     Verdict::Unknown(_) => 2,
                 };
                 seen.figures.verdicts[place] += 1;
+            }
+            Observation::BackPressure(is_held) => self.follower.hold(*is_held),
+            Observation::Misplaced { partition, homes } => {
+                let breach = format!("homes having one place: {homes} of partition {partition} are known in another");
+                seen.breaches.push(breach);
             }
             Observation::Live { .. } => seen.figures.rebuilds += 1,
             _ => {}
@@ -136,6 +142,12 @@ pub fn run_actions<'p>(
         seen: Rc::default(),
         broken: Vec::new(),
     };
+    for partition in 0..setup.deployment.partitions {
+        let mut cluster = world.shared.cluster.borrow_mut();
+        let readings = cluster.log(Topic::Readings, partition);
+        readings.skip(setup.first_offset);
+        readings.retain_from(setup.first_offset);
+    }
     for Planned { salt, action } in actions {
         *world.shared.dice.borrow_mut() = Dice::new(*salt);
         world.act(action);
@@ -291,7 +303,7 @@ impl World<'_> {
             setup.deployment.clone(),
             self.settings.mutation,
             baselines,
-            setup.slice,
+            (setup.slice, setup.engine.restores_at_once),
         );
         let broken = Rc::clone(&restorer.broken);
         let engine = Engine::new(
@@ -300,7 +312,10 @@ impl World<'_> {
             source,
             restorer,
             commits.clone(),
-            Witness(Rc::clone(&self.seen)),
+            Witness {
+                seen: Rc::clone(&self.seen),
+                follower: follower.clone(),
+            },
         );
         self.slots[slot] = Some(Instance {
             engine,
@@ -345,12 +360,40 @@ impl World<'_> {
                 }
                 Err(_) => {}
             }
-        } else if instance.engine.turn(now).is_ok() {
-            self.broken.append(&mut instance.broken.borrow_mut());
-            return true;
+        } else {
+            let stood: Vec<_> = standing(instance).collect();
+            if instance.engine.turn(now).is_ok() {
+                self.broken.append(&mut instance.broken.borrow_mut());
+                self.broken.append(&mut instance.follower.broken());
+                self.check_idle(instance, &stood);
+                return true;
+            }
         }
         self.die(instance);
         false
+    }
+
+    /// The wall clock may speak only where a partition was read to its end and is not history. What it says is no full
+    /// hour, and every arrival is.
+    fn check_idle(&mut self, instance: &Instance, stood: &[(i32, i64, EventTime)]) {
+        let spoken = self.now().wall.minus(self.setup.engine.idle_grace_seconds);
+        for (partition, offset, clock) in standing(instance).filter(|standing| standing.2 == spoken) {
+            // One that has just gone live may stand where somebody else has brought it.
+            let before = stood.iter().find(|stood| stood.0 == partition);
+            let Some(before) = before.filter(|before| before.2 < clock) else {
+                continue;
+            };
+            if !instance.follower.has_ended(partition) {
+                self.broken.push(format!(
+                    "time passed in partition {partition} before it was read to its end"
+                ));
+            }
+            let most = self.setup.engine.idle_max_behind_seconds;
+            if before.1 == offset && clock.since(before.2) > most {
+                self.broken
+                    .push(format!("time passed in partition {partition}, whose log is history"));
+            }
+        }
     }
 
     fn die(&mut self, instance: &Instance) {
@@ -360,195 +403,10 @@ impl World<'_> {
             instance.commits.with_client(Client::die);
         }
     }
+}
 
-    fn check_invariants(&mut self) -> Result<(), String> {
-        match (self.seen.borrow().breaches.first(), self.broken.first()) {
-            (Some(breach), _) => Err(format!("a breach of {breach}")),
-            (None, Some(broken)) => Err(broken.clone()),
-            (None, None) => Ok(()),
-        }
-    }
-
-    fn partitions(&self) -> std::ops::Range<i32> {
-        0..self.setup.deployment.partitions
-    }
-
-    /// Faults end, and everything runs until nothing more happens.
-    fn come_to_rest(&mut self) -> Result<(), String> {
-        for round in 0..MOST_ROUNDS {
-            // Unequal steps, so that no rhythm helps or hinders.
-            let millis = 100 + (round as u64 % 7) * 50;
-            self.shared.cluster.borrow_mut().tick(millis);
-            while self.write_marker() {}
-            for slot in 0..self.slots.len() {
-                self.turn(slot);
-                for _ in 0..40 {
-                    let goes_on = self.slots[slot]
-                        .as_ref()
-                        .is_some_and(|instance| instance.commits.step());
-                    if !goes_on {
-                        break;
-                    }
-                }
-            }
-            if self.slots.iter().all(Option::is_none) {
-                self.start(0, false);
-            }
-            self.check_invariants()?;
-            if self.is_at_rest() {
-                return Ok(());
-            }
-        }
-        Err(format!("it does not come to rest: {}", self.unrest()))
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let running = || self.slots.iter().flatten();
-        let owned: usize = running().map(|instance| instance.engine.readiness().1).sum();
-        let all_done = running().all(|instance| instance.engine.readiness().1 == 0 || instance.engine.is_caught_up());
-        self.shared.cluster.borrow().transactions.is_quiet()
-            && owned == self.partitions().len()
-            && all_done
-            && running().all(|instance| !instance.is_leaving)
-            && self.partitions().all(|partition| self.is_dealt_with(partition))
-    }
-
-    /// Whether all readings and records of homes of a partition are in what is committed.
-    fn is_dealt_with(&self, partition: i32) -> bool {
-        let cluster = self.shared.cluster.borrow();
-        let last = |topic| {
-            cluster
-                .written(topic, partition)
-                .last()
-                .map_or(0, |(offset, _)| offset + 1)
-        };
-        let (readings, homes) = (last(Topic::Readings), last(Topic::Homes));
-        let Some(committed) = cluster.committed(partition) else {
-            return readings == 0;
-        };
-        let metadata = committed.metadata.parse::<crate::engine::CommitMetadata>();
-        committed.offset >= readings && metadata.is_ok_and(|metadata| metadata.homes_offset >= homes)
-    }
-
-    fn unrest(&self) -> String {
-        let cluster = self.shared.cluster.borrow();
-        let mut words = Vec::new();
-        for (slot, instance) in self.slots.iter().enumerate() {
-            if let Some(instance) = instance {
-                let (is_ready, owned) = instance.engine.readiness();
-                let caught_up = instance.engine.is_caught_up();
-                words.push(format!(
-                    "instance {slot} owns {owned} (all live: {is_ready}, caught up: {caught_up})"
-                ));
-            }
-        }
-        for partition in self.partitions() {
-            let committed = cluster.committed(partition).map(|committed| committed.offset);
-            let is_done = self.is_dealt_with(partition);
-            words.push(format!(
-                "partition {partition} committed {committed:?} (all dealt with: {is_done})"
-            ));
-        }
-        words.push(format!("transactions quiet: {}", cluster.transactions.is_quiet()));
-        words.join(", ")
-    }
-
-    fn judge(&mut self) -> Result<Figures, String> {
-        self.shared.cluster.borrow_mut().down_until = 0;
-        for ghost in std::mem::take(&mut self.ghosts) {
-            self.die(&ghost);
-        }
-        for instance in self.slots.iter_mut().flatten() {
-            instance.is_stopped = false;
-            instance.commits.with_client(Client::calm);
-        }
-        self.come_to_rest()?;
-        // One more reading each: at the end of a partition that goes on, replay is as short as it was asked to be.
-        for partition in self.partitions() {
-            let content = Content {
-                key: Some(format!("home-{partition}-0").into_bytes().into()),
-                timestamp: None,
-                ..Content::default()
-            };
-            self.append(Topic::Readings, partition, &content);
-        }
-        self.come_to_rest()?;
-        let truths: Vec<Truth> = {
-            let cluster = self.shared.cluster.borrow();
-            self.partitions()
-                .map(|partition| Truth::of(self.setup, &cluster, partition))
-                .collect()
-        };
-        for (partition, truth) in (0..).zip(&truths) {
-            truth.compare(&mut self.shared.cluster.borrow_mut(), partition)?;
-            let latest = EventTime::from_unix(self.latest).unwrap_or_default();
-            check_inputs(&self.shared.cluster.borrow(), partition, latest)?;
-            self.check_distance(partition)?;
-            self.check_time(partition)?;
-        }
-        self.compare_live(&truths, "live")?;
-        self.start_over(&truths)?;
-        let mut figures = self.seen.borrow().figures;
-        figures.alerts = truths.iter().map(|truth| truth.alerts.len() as u64).sum();
-        figures.dead_letters = truths.iter().map(|truth| truth.dead_letters.len() as u64).sum();
-        Ok(figures)
-    }
-
-    fn check_distance(&self, partition: i32) -> Result<(), String> {
-        let cluster = self.shared.cluster.borrow();
-        let Some(committed) = cluster.committed(partition) else {
-            return Ok(());
-        };
-        let distance = u64::try_from(committed.offset - committed.replay).unwrap_or(0);
-        let most = self.setup.engine.max_replay_records;
-        if distance > most {
-            return Err(format!(
-                "partition {partition} would replay {distance} records, and {most} are allowed"
-            ));
-        }
-        Ok(())
-    }
-
-    /// Time must have followed the wall clock, unless the log is history.
-    fn check_time(&self, partition: i32) -> Result<(), String> {
-        let now = self.now().wall.minus(self.setup.engine.idle_grace_seconds);
-        let running = self.slots.iter().flatten();
-        let state = running
-            .flat_map(|instance| instance.engine.live())
-            .find(|(live, _)| *live == partition);
-        let behind = state.map_or(0, |(_, state)| now.since(state.clock()));
-        if (1..=self.setup.engine.idle_max_behind_seconds).contains(&behind) {
-            return Err(format!("time stands still in partition {partition}, {behind} s behind"));
-        }
-        Ok(())
-    }
-
-    fn compare_live(&self, truths: &[Truth], which: &str) -> Result<(), String> {
-        let running = self.slots.iter().flatten();
-        for (partition, state) in running.flat_map(|instance| instance.engine.live()) {
-            let found: Homes = homes(state);
-            let truth = usize::try_from(partition).ok().and_then(|place| truths.get(place));
-            if let Some(truth) = truth {
-                compare_homes(&truth.homes, &found, partition).map_err(|what| format!("{which}: {what}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything dies, and one instance alone rebuilds it: the same states, and nothing is published again.
-    fn start_over(&mut self, truths: &[Truth]) -> Result<(), String> {
-        for slot in 0..self.slots.len() {
-            if let Some(instance) = self.slots[slot].take() {
-                self.die(&instance);
-            }
-        }
-        self.start(0, true);
-        self.come_to_rest()?;
-        self.compare_live(truths, "rebuilt")?;
-        for (partition, truth) in (0..).zip(truths) {
-            let outcome = truth.compare(&mut self.shared.cluster.borrow_mut(), partition);
-            outcome.map_err(|what| format!("after everything was rebuilt: {what}"))?;
-        }
-        Ok(())
-    }
+/// The live partitions of an instance: where each stands, and its clock.
+fn standing(instance: &Instance) -> impl Iterator<Item = (i32, i64, EventTime)> {
+    let live = instance.engine.live();
+    live.map(|(partition, state)| (partition, state.next_offset(), state.clock()))
 }

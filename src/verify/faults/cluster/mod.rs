@@ -17,6 +17,7 @@ pub use log::{Content, Entry, Log};
 pub use transactions::{PendingOffset, Place, ProducerId, Refusal, Transactions};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::engine::{OutRecord, Output, SideInput};
 
@@ -76,6 +77,8 @@ pub struct Cluster {
     inputs: BTreeMap<i32, Vec<SideInput>>,
     /// All readings and all records of homes, whatever compaction and retention did since.
     written: BTreeMap<(Topic, i32), BTreeMap<i64, Content>>,
+    /// The first record in the readings under each key, and the end of the homes topic at that time.
+    first: BTreeMap<(i32, Option<Arc<[u8]>>), (i64, i64)>,
 }
 
 impl Cluster {
@@ -91,6 +94,7 @@ impl Cluster {
             committed: BTreeMap::new(),
             inputs: BTreeMap::new(),
             written: BTreeMap::new(),
+            first: BTreeMap::new(),
         }
     }
 
@@ -107,10 +111,22 @@ impl Cluster {
     /// Appends a reading or a record of a home.
     pub fn append(&mut self, topic: Topic, partition: i32, content: Content) {
         let offset = self.log(topic, partition).append(content.clone());
+        if topic == Topic::Readings {
+            let homes = self.log(Topic::Homes, partition).end();
+            let key = (partition, content.key.clone());
+            self.first.entry(key).or_insert((offset, homes));
+        }
         self.written
             .entry((topic, partition))
             .or_default()
             .insert(offset, content);
+    }
+
+    /// Where a home's first record is in the readings, if the record of the homes topic at `offset` was there before it.
+    pub fn first_after(&self, partition: i32, offset: i64) -> Option<i64> {
+        let key = self.written_at(Topic::Homes, partition, offset)?.key.clone();
+        let (first, homes) = self.first.get(&(partition, key))?;
+        (offset < *homes).then_some(*first)
     }
 
     /// Everything that was ever appended to a partition.

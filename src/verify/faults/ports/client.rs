@@ -50,6 +50,9 @@ pub struct Client {
     placed: BTreeSet<usize>,
     /// Something of the transaction may be with the broker.
     touched: bool,
+    /// A record that the broker will refuse when it arrives; and it did, so that the transaction can only be aborted.
+    too_large: Option<usize>,
+    spoiled: bool,
     faults: VecDeque<Option<Fault>>,
     /// For [`Mutation::MembershipOfLater`].
     later: Option<Follower>,
@@ -68,6 +71,8 @@ impl Client {
             buffer: VecDeque::new(),
             placed: BTreeSet::new(),
             touched: false,
+            too_large: None,
+            spoiled: false,
             faults: VecDeque::new(),
         }
     }
@@ -110,9 +115,9 @@ impl Client {
             return effect(self);
         };
         let kind = match (fault.kind, call) {
-            // A client that may have committed is never told to abort, and these have nothing to abort.
+            // A client that may have committed is never told to abort, and this has nothing to abort.
             (Kind::Abort, Call::Commit) if fault.done => Kind::Again,
-            (Kind::Abort, Call::Open | Call::Begin | Call::Abort) => Kind::Again,
+            (Kind::Abort, Call::Begin) => Kind::Again,
             (kind, _) => kind,
         };
         if fault.done {
@@ -127,12 +132,18 @@ impl Client {
 
     fn fatal(&mut self, reason: &str) -> TransactionError {
         self.producer = None;
-        self.buffer.clear();
+        self.forget();
         TransactionError::Fatal(reason.into())
+    }
+
+    fn forget(&mut self) {
+        self.buffer.clear();
+        (self.too_large, self.spoiled) = (None, false);
     }
 
     fn opened(&mut self) -> Result<ProducerId, TransactionError> {
         match self.producer {
+            Some(_) if self.spoiled => Err(TransactionError::Abort("a record was refused".into())),
             Some(producer) => Ok(producer),
             None => Err(self.fatal("the producer is not open")),
         }
@@ -169,6 +180,13 @@ impl Client {
     }
 }
 
+fn too_large(record: usize) -> TransactionError {
+    TransactionError::TooLarge {
+        record,
+        reason: "message too large".into(),
+    }
+}
+
 impl TransactionClient for Client {
     type Membership = Membership;
 
@@ -183,7 +201,7 @@ impl TransactionClient for Client {
             match opened {
                 Ok(producer) => {
                     client.producer = Some(producer);
-                    client.buffer.clear();
+                    client.forget();
                     client.touched = false;
                     Ok(())
                 }
@@ -208,10 +226,11 @@ impl TransactionClient for Client {
             client.opened()?;
             let most = client.shared.cluster.borrow().max_record_bytes;
             if record.output == Output::DeadLetters && record.bytes() > most {
-                return Err(TransactionError::TooLarge {
-                    record: place,
-                    reason: "message too large".into(),
-                });
+                if client.shared.percent(50) {
+                    return Err(too_large(place));
+                }
+                client.too_large = Some(place);
+                return Ok(());
             }
             if client.placed.insert(place) {
                 client.buffer.push_back(record.clone());
@@ -227,6 +246,10 @@ impl TransactionClient for Client {
     fn flush(&mut self) -> Result<(), TransactionError> {
         self.attempt(Call::Flush, |client| {
             client.opened()?;
+            if let Some(place) = client.too_large.take() {
+                client.spoiled = true;
+                return Err(too_large(place));
+            }
             client.deliver(usize::MAX)
         })
     }
@@ -280,7 +303,7 @@ impl TransactionClient for Client {
 
     fn abort(&mut self) -> Result<(), TransactionError> {
         self.attempt(Call::Abort, |client| {
-            client.buffer.clear();
+            client.forget();
             client.end(false)
         })?;
         self.touched = false;

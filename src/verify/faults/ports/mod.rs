@@ -32,6 +32,11 @@ impl Shared {
         self.dice.borrow_mut().percent(chance)
     }
 
+    /// How many offsets before its place a reader begins once more, as where a seek and what was fetched before it cross.
+    pub fn again(&self) -> i64 {
+        if self.percent(4) { self.between(1, 3) as i64 } else { 0 }
+    }
+
     /// One of `least..=most`.
     pub fn between(&self, least: usize, most: usize) -> usize {
         self.dice.borrow_mut().between(least as u64, most as u64) as usize

@@ -38,20 +38,22 @@ pub struct SimulatedRestorer {
     mutation: Option<Mutation>,
     baselines: Baselines,
     slice: usize,
+    /// How many rebuilds are allowed at the same time.
+    at_once: usize,
     jobs: Vec<Job>,
     /// What no rebuild may meet here.
     pub broken: std::rc::Rc<std::cell::RefCell<Vec<String>>>,
 }
 
 impl SimulatedRestorer {
-    /// A restorer that reads up to `slice` records at a time.
+    /// A restorer that reads up to `slice` records at a time, for so many partitions `at_once`.
     pub fn new(
         shared: Shared,
         rules: Arc<Rules>,
         deployment: Deployment,
         mutation: Option<Mutation>,
         baselines: Baselines,
-        slice: usize,
+        (slice, at_once): (usize, usize),
     ) -> Self {
         Self {
             shared,
@@ -60,6 +62,7 @@ impl SimulatedRestorer {
             mutation,
             baselines,
             slice,
+            at_once,
             jobs: Vec::new(),
             broken: std::rc::Rc::default(),
         }
@@ -234,6 +237,22 @@ impl Restorer for SimulatedRestorer {
             planned: None,
             stage: Stage::Planning,
         });
+        let mut wanted: Vec<i32> = self
+            .jobs
+            .iter()
+            .filter(|job| !job.cancelled)
+            .map(|job| job.partition)
+            .collect();
+        let jobs = wanted.len();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if jobs > self.at_once || jobs > wanted.len() {
+            let what = format!(
+                "{jobs} restores at once, of partitions {wanted:?}; {} are allowed",
+                self.at_once
+            );
+            self.broken.borrow_mut().push(what);
+        }
     }
 
     fn cancel(&mut self, epoch: u64) {

@@ -20,7 +20,22 @@ struct Fetch {
 
 /// The part of a consumer that lives on while the engine is busy: it can leave, or show a sign of life.
 #[derive(Clone, Default)]
-pub struct Follower(Rc<RefCell<Member>>);
+pub struct Follower {
+    member: Rc<RefCell<Member>>,
+    watch: Rc<RefCell<Watch>>,
+}
+
+/// What is held against the engine.
+#[derive(Default)]
+struct Watch {
+    /// Partitions of which the end was told, with nothing handed out and no pause since.
+    ended: BTreeSet<i32>,
+    /// The same as it was when the latest poll was over: what the engine knew in the rest of that turn.
+    ended_by_poll: BTreeSet<i32>,
+    /// The engine has said that it takes nothing more for now.
+    is_held: bool,
+    broken: Vec<String>,
+}
 
 #[derive(Default)]
 struct Member {
@@ -32,12 +47,41 @@ struct Member {
 impl Follower {
     /// The member's number, while it is one.
     pub fn member(&self) -> Option<u64> {
-        self.0.borrow().id
+        self.member.borrow().id
+    }
+
+    /// Whether the end of a partition was told, and nothing of it handed out since, when the latest poll was over.
+    pub fn has_ended(&self, partition: i32) -> bool {
+        self.watch.borrow().ended_by_poll.contains(&partition)
+    }
+
+    /// The engine says whether it takes readings.
+    pub fn hold(&self, is_held: bool) {
+        self.watch.borrow_mut().is_held = is_held;
+    }
+
+    /// What the engine did that it must not, since this was last asked.
+    pub fn broken(&self) -> Vec<String> {
+        std::mem::take(&mut self.watch.borrow_mut().broken)
+    }
+
+    fn over(&self) {
+        let mut watch = self.watch.borrow_mut();
+        watch.ended_by_poll = watch.ended.clone();
+    }
+
+    fn end(&self, partition: i32, is_told: bool) {
+        let mut watch = self.watch.borrow_mut();
+        if is_told {
+            watch.ended.insert(partition);
+        } else {
+            watch.ended.remove(&partition);
+        }
     }
 
     /// Proof of its membership.
     pub fn membership(&self, instance: Option<String>) -> Option<Membership> {
-        let member = self.0.borrow();
+        let member = self.member.borrow();
         Some(Membership {
             member: member.id?,
             generation: member.generation?,
@@ -68,7 +112,7 @@ impl SimulatedSource {
     }
 
     fn group(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
-        let mut member = self.follower.0.borrow_mut();
+        let mut member = self.follower.member.borrow_mut();
         let mut cluster = self.shared.cluster.borrow_mut();
         let now = cluster.now;
         let instance = self.instance.as_deref();
@@ -83,6 +127,7 @@ impl SimulatedSource {
                 if !word.revoke.is_empty() {
                     visit(GroupEvent::Revoked(&word.revoke));
                     for partition in &word.revoke {
+                        self.follower.end(*partition, false);
                         member.owned.remove(partition);
                         self.fetches.remove(partition);
                     }
@@ -103,6 +148,7 @@ impl SimulatedSource {
                     visit(GroupEvent::Lost(&lost));
                 }
                 self.fetches.clear();
+                self.follower.watch.borrow_mut().ended.clear();
                 *member = Member::default();
                 Ok(())
             }
@@ -115,12 +161,14 @@ impl SimulatedSource {
             return;
         };
         let Some(position) = fetch.homes else { return };
+        let again = self.shared.again();
         let (batch, next) = self
             .shared
             .cluster
             .borrow_mut()
             .log(Topic::Homes, partition)
-            .read(position, most);
+            .read(position - again, most);
+        let next = next.max(position);
         fetch.homes = Some(next);
         for entry in &batch {
             visit(GroupEvent::Home(partition, entry.offset, log_record(&entry.content)));
@@ -133,17 +181,25 @@ impl SimulatedSource {
         };
         let Some(position) = fetch.position else { return };
         let most = self.shared.between(1, self.max_batch);
+        let again = self.shared.again();
         let (batch, next, end) = {
             let mut cluster = self.shared.cluster.borrow_mut();
             let log = cluster.log(Topic::Readings, partition);
-            let (batch, next) = log.read(position.max(log.first()), most);
-            (batch, next, log.last_stable())
+            let (batch, next) = log.read((position - again).max(log.first()), most);
+            (batch, next.max(position), log.last_stable())
         };
         let is_at_end = next >= end;
         fetch.position = Some(next);
         let tells_end = is_at_end && (!batch.is_empty() || !fetch.end_told);
         fetch.end_told = is_at_end;
         if !batch.is_empty() {
+            self.follower.end(partition, false);
+            let mut watch = self.follower.watch.borrow_mut();
+            if watch.is_held {
+                let what = format!("readings of partition {partition} are taken while too much waits to be committed");
+                watch.broken.push(what);
+            }
+            drop(watch);
             let records: Vec<RawRecord<'_>> = batch.iter().map(raw_record).collect();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
                 self.homes(partition, usize::MAX, visit);
@@ -151,6 +207,7 @@ impl SimulatedSource {
             }
         }
         if tells_end {
+            self.follower.end(partition, true);
             visit(GroupEvent::End(partition));
         }
     }
@@ -178,6 +235,7 @@ impl Source for SimulatedSource {
     type Membership = Membership;
 
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
+        self.follower.over();
         if self.shared.cluster.borrow().is_down() {
             return Ok(());
         }
@@ -196,16 +254,19 @@ impl Source for SimulatedSource {
                 self.homes(partition, most, visit);
             }
         }
+        self.follower.over();
         Ok(())
     }
 
     fn pause(&mut self, partition: i32) {
+        self.follower.end(partition, false);
         if let Some(fetch) = self.fetches.get_mut(&partition) {
             fetch.running = false;
         }
     }
 
     fn resume(&mut self, partition: i32, offset: Option<i64>) {
+        self.follower.end(partition, false);
         if let Some(fetch) = self.fetches.get_mut(&partition) {
             fetch.running = true;
             fetch.end_told = false;
