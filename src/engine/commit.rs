@@ -19,6 +19,11 @@ const STATE_STEP_BYTES: i64 = 65_536;
 /// A replay that is shorter than this part of what is allowed takes no time worth writing for.
 const SHORT_REPLAY: u64 = 10;
 
+/// A transaction that took longer than this tells of a broker that was away.
+const LONG_MS: u64 = 10_000;
+/// What came in meanwhile is read by then.
+const RECOVERY_MS: u64 = 60_000;
+
 /// An assignment of a partition.
 pub(super) struct Owned {
     pub epoch: u64,
@@ -121,6 +126,9 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             return Ok(());
         };
         self.ended = now.millis;
+        if now.millis.saturating_sub(self.began) > LONG_MS {
+            self.time_stands_until = now.millis.saturating_add(RECOVERY_MS);
+        }
         let (mut records, mut raised) = ([0; 3], Vec::new());
         for (_, _, part) in &flight.parts {
             let (count, _) = part.figures();

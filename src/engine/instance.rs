@@ -90,6 +90,8 @@ pub struct Engine<S, R, C, O> {
     /// When the last transaction began and ended, by [`Now::millis`].
     pub(super) began: u64,
     pub(super) ended: u64,
+    /// Until then, by [`Now::millis`], time without readings does not count.
+    pub(super) time_stands_until: u64,
     pub(super) next_epoch: u64,
     held_back: bool,
     /// The partition in which a home was first seen, by the hash of its id: one home must not live in two.
@@ -117,6 +119,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             flight: None,
             began: 0,
             ended: 0,
+            time_stands_until: 0,
             next_epoch: 1,
             held_back: false,
             home_partitions: HashMap::new(),
@@ -429,7 +432,13 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 
     /// Lets time pass for partitions that have been read to their end.
+    ///
+    /// While a transaction is under way, and for a while after one that took long, it does not pass: the broker may have
+    /// been away, and what came in meanwhile must be seen before anybody is called silent.
     fn idle_time(&mut self, now: Now) {
+        if self.flight.is_some() || now.millis < self.time_stands_until {
+            return;
+        }
         let now = now.wall.minus(self.settings.idle_grace_seconds);
         for (partition, owned) in &mut self.owned {
             let Some(work) = owned.work.as_mut().filter(|work| work.at_end) else {

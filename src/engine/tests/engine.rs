@@ -415,3 +415,33 @@ fn the_homes_topic_is_read_to_its_end_before_the_first_reading_even_of_a_home_th
     bench.turn(vec![Script::Dry(0, 1, 1)]);
     assert_eq!(bench.world.0.borrow().homes_first, 1, "it has been heard now");
 }
+
+/// A broker that is away for long does not make every meter silent.
+#[test]
+fn time_stands_still_while_nothing_can_be_committed_and_for_a_while_after() {
+    let mut bench = Bench::new(EngineSettings::default());
+    bench.live(0);
+    bench.turn(vec![Script::Dry(0, 0, 1), Script::End(0)]);
+    bench.answer(Verdict::Committed);
+    bench.turn(vec![]);
+    let clock = |bench: &Bench| bench.engine.live().next().map(|(_, state)| state.clock());
+    let turn = |bench: &mut Bench, hours: u32, millis: u64| {
+        let now = Now {
+            wall: FIRST.plus(hours * HOUR),
+            millis,
+        };
+        bench.engine.turn(now).expect("nothing is wrong for good");
+    };
+    let five_minutes_before = |hours: u32| Some(FIRST.plus(hours * HOUR - 300));
+    turn(&mut bench, 2, 1_000_000);
+    assert_eq!(clock(&bench), five_minutes_before(2));
+    // Its commit is under way for a day.
+    assert_eq!(bench.count(), 2);
+    turn(&mut bench, 26, 90_000_000);
+    assert_eq!(clock(&bench), five_minutes_before(2));
+    bench.answer(Verdict::Committed);
+    turn(&mut bench, 26, 90_000_001);
+    assert_eq!(clock(&bench), five_minutes_before(2));
+    turn(&mut bench, 26, 90_061_000);
+    assert_eq!(clock(&bench), five_minutes_before(26));
+}

@@ -11,6 +11,10 @@ use crate::model::{EventTime, MINUTE};
 /// Rounds in which everything must have come to rest.
 const MOST_ROUNDS: usize = 1_500;
 
+/// Steps shorter than any session, for longer than a minute.
+const CALM_ROUNDS: u64 = 45;
+const CALM_MILLIS: u64 = 1_500;
+
 impl World<'_> {
     pub(super) fn check_invariants(&mut self) -> Result<(), String> {
         match (self.seen.borrow().breaches.first(), self.broken.first()) {
@@ -24,33 +28,45 @@ impl World<'_> {
         0..self.setup.deployment.partitions
     }
 
-    /// Faults end, and everything runs until nothing more happens.
+    /// Faults end, and everything runs until nothing more happens; then for a minute more, in which time that stood still
+    /// because of a fault goes on.
     fn come_to_rest(&mut self) -> Result<(), String> {
+        let mut calm_rounds = 0;
         for round in 0..MOST_ROUNDS {
             // Unequal steps, so that no rhythm helps or hinders.
-            let millis = 100 + (round as u64 % 7) * 50;
-            self.shared.cluster.borrow_mut().tick(millis);
-            while self.write_marker() {}
-            for slot in 0..self.slots.len() {
-                self.turn(slot);
-                for _ in 0..40 {
-                    let goes_on = self.slots[slot]
-                        .as_ref()
-                        .is_some_and(|instance| instance.commits.step());
-                    if !goes_on {
-                        break;
-                    }
-                }
-            }
+            self.round(100 + (round as u64 % 7) * 50)?;
             if self.slots.iter().all(Option::is_none) {
                 self.start(0, false);
             }
-            self.check_invariants()?;
-            if self.is_at_rest() {
+            if !self.is_at_rest() {
+                continue;
+            }
+            if calm_rounds > 0 {
                 return Ok(());
+            }
+            while calm_rounds < CALM_ROUNDS {
+                self.round(CALM_MILLIS)?;
+                calm_rounds += 1;
             }
         }
         Err(format!("it does not come to rest: {}", self.unrest()))
+    }
+
+    fn round(&mut self, millis: u64) -> Result<(), String> {
+        self.shared.cluster.borrow_mut().tick(millis);
+        while self.write_marker() {}
+        for slot in 0..self.slots.len() {
+            self.turn(slot);
+            for _ in 0..40 {
+                let goes_on = self.slots[slot]
+                    .as_ref()
+                    .is_some_and(|instance| instance.commits.step());
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+        self.check_invariants()
     }
 
     fn is_at_rest(&self) -> bool {
