@@ -17,7 +17,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use support::broker::{Broker, block_on};
 use support::district::District;
-use support::service::{Deployment, Instance, PARTITIONS, wait_until};
+use support::service::{Deployment, Instance, PARTITIONS, tapwatch, wait_until};
 
 const SESSION: &str = "kafka.properties.session.timeout.ms=6000";
 
@@ -240,6 +240,48 @@ fn retention_passes_where_replay_begins_and_then_the_committed_offset() {
     deployment.wait_until_done(district.count());
     instance.stop();
     assert!(deployment.alerts().alerts.len() > alerts.alerts.len(), "it goes on");
+}
+
+#[test]
+fn retention_passes_an_instance_that_hangs() {
+    let district = District::shared();
+    let deployment = Deployment::new(Broker::shared(), "hangs").with("kafka.instance_id=one");
+    let (part, more) = (district.at(0.6), district.at(0.7));
+    let mut instance = deployment.start();
+    district.feed(&deployment, 0..part);
+    deployment.wait_until_done(part);
+    instance.process.freeze();
+    district.feed(&deployment, part..more);
+    let removed: Vec<i64> = offsets(&deployment).iter().map(|offset| offset + 100).collect();
+    remove_before(&deployment, &removed);
+    instance.process.thaw();
+    deployment.wait_until_done(more);
+    let words = "retention removed readings before they were judged";
+    wait_until("the loss is said", || instance.process.said().contains(words));
+    let lost = || instance.sum("tapwatch_input_lost_records_total{lost_to=\"alerts\"}");
+    wait_until("all of it is counted", || lost() >= 100.0 * f64::from(PARTITIONS));
+    assert_eq!(lost(), 100.0 * f64::from(PARTITIONS));
+    instance.stop();
+}
+
+#[test]
+fn readings_made_anew_under_an_instance_end_it() {
+    let district = District::shared();
+    let deployment = Deployment::new(Broker::shared(), "anew").with("kafka.instance_id=one");
+    let part = district.at(0.5);
+    let mut instance = deployment.start();
+    district.feed(&deployment, 0..part);
+    deployment.wait_until_done(part);
+    delete_topic(&deployment, &deployment.topic("readings"));
+    wait_until("it can be made again", || {
+        tapwatch(deployment.arguments(&["topics", "--create"])).status.success()
+    });
+    district.feed(&deployment, part..district.at(0.6));
+    // It is ended by what it reads, or by what it hears of the topic, whatever comes first.
+    assert!(!instance.process.wait().success());
+    let said = instance.process.said();
+    let is_told = said.contains("goes back from offset") || said.contains("does not exist (any more)");
+    assert!(is_told, "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
-use crate::kafka::{Feeder, KafkaSettings, deployment};
+use crate::kafka::{Feeder, KafkaSettings, check_topics, deployment};
 use crate::model::{EventTime, HomeRecord, check_id};
 use crate::partition::StoredHome;
 use crate::settings::Validated;
@@ -84,6 +84,7 @@ struct Report {
 pub fn state(args: StateArgs, validated: &Validated) -> anyhow::Result<()> {
     init_logging(validated.settings.log.format, &validated.settings.log.filter).context("setting log.filter")?;
     let kafka = &validated.settings.kafka;
+    check_topics(kafka)?;
     let deployment = deployment(kafka, &validated.settings.source)?;
     match args.command {
         None => show(kafka, &deployment, args.json).map(drop),

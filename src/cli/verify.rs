@@ -44,10 +44,10 @@ Examples:
 #[derive(Debug, Args)]
 pub struct FaultsArgs {
     /// How many seeds.
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     seeds: u64,
     /// The first of them.
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     first_seed: u64,
     /// Put this mistake into the engine.
     #[arg(long, value_name = "NAME", value_parser = mutation)]

@@ -4,9 +4,9 @@ use crate::alert::CloudEvent;
 use crate::model::{Alert, DeadLetter};
 use crate::partition::Checkpoint;
 
-/// A dead letter whose payload no topic takes is written with so many of its first bytes.
-const CUT_PAYLOAD_BYTES: usize = 64 * 1024;
-const CUT_KEY_BYTES: usize = 1_024;
+/// Of a dead letter that its topic does not take, so many first bytes of key and payload are written; and if it takes
+/// not even that, so many.
+const CUTS: [(usize, usize); 2] = [(1_024, 65_536), (64, 128)];
 
 /// Which topic a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,24 +85,29 @@ impl OutRecord {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + headers
     }
 
-    /// Cuts the payload of a dead letter to its first bytes, and says so in a header; the whole is where it came from.
-    /// False where that is not to be done, or was done.
+    /// Cuts key and payload of a dead letter to their first bytes, further with each call, and says so in a header; the
+    /// whole is where it came from. False where that is not to be done, or can be done no more.
     pub fn shorten(&mut self) -> bool {
-        let is_cut = self.headers.iter().any(|(key, _)| *key == "tapwatch_cut");
-        if self.output != Output::DeadLetters || is_cut {
+        let cuts = self.headers.iter().filter(|(key, _)| *key == "tapwatch_cut").count();
+        if self.output != Output::DeadLetters {
             return false;
         }
-        let bytes = self.value.as_ref().map_or(0, Vec::len);
-        self.headers.push((
-            "tapwatch_cut",
-            format!("the first {CUT_PAYLOAD_BYTES} of {bytes} bytes"),
-        ));
-        if let Some(value) = &mut self.value {
-            value.truncate(CUT_PAYLOAD_BYTES);
+        let Some((key_bytes, value_bytes)) = CUTS.get(cuts) else {
+            return false;
+        };
+        let cut = |bytes: &mut Option<Vec<u8>>, most: usize| {
+            let before = bytes.as_ref().map_or(0, Vec::len);
+            if let Some(bytes) = bytes {
+                bytes.truncate(most);
+            }
+            (before.min(most), before)
+        };
+        let (key, value) = (cut(&mut self.key, *key_bytes), cut(&mut self.value, *value_bytes));
+        let mut said = format!("the first {} of {} bytes", value.0, value.1);
+        if key.0 < key.1 {
+            said += &format!(", and of the key the first {} of {}", key.0, key.1);
         }
-        if let Some(key) = &mut self.key {
-            key.truncate(CUT_KEY_BYTES);
-        }
+        self.headers.push(("tapwatch_cut", said));
         true
     }
 }

@@ -219,9 +219,7 @@ impl Rebuild {
         };
         let here = self.deployment.number();
         match self.recovery.stored(household, record.value, here) {
-            StoredOutcome::Taken | StoredOutcome::Unreadable(_) if self.metadata.is_none() => {
-                Err(RebuildError::StateWithoutOffset)
-            }
+            StoredOutcome::Taken if self.metadata.is_none() => Err(RebuildError::StateWithoutOffset),
             StoredOutcome::Taken => Ok(()),
             StoredOutcome::Foreign { deployment: found } => Err(RebuildError::ForeignState { found, here }),
             StoredOutcome::Unreadable(error) => {

@@ -41,7 +41,12 @@ pub struct GroupContext {
 struct Happened {
     rebalances: VecDeque<(Change, Vec<i32>)>,
     ends: BTreeMap<i32, i64>,
+    /// Offsets that were passed over, from and to, and how often the statistics have been asked why.
+    gaps: BTreeMap<i32, (i64, i64, u8)>,
 }
+
+/// The statistics may be older than a gap; the second after it are not.
+const LOOKS: u8 = 2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
@@ -65,10 +70,24 @@ impl ClientContext for GroupContext {
         let Some(topic) = statistics.topics.get(&self.topic) else {
             return;
         };
-        let ends = topic.partitions.iter().filter(|(partition, _)| **partition >= 0);
-        self.happened().ends = ends
+        let known = topic.partitions.iter().filter(|(partition, _)| **partition >= 0);
+        let mut happened = self.happened();
+        happened.ends = known
+            .clone()
             .map(|(partition, figures)| (*partition, figures.ls_offset))
             .collect();
+        for (partition, figures) in known {
+            let Some((from, to, looks)) = happened.gaps.remove(partition) else {
+                continue;
+            };
+            // Offsets without a record are no loss; those that retention has taken are.
+            let lost = figures.lo_offset.min(to) - from;
+            if lost > 0 {
+                self.warnings.lost(*partition, lost.unsigned_abs());
+            } else if looks + 1 < LOOKS {
+                happened.gaps.insert(*partition, (from, to, looks + 1));
+            }
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -142,6 +161,8 @@ pub struct KafkaSource {
     following: BTreeMap<i32, i64>,
     /// Partitions that are to run, and from where, and that librdkafka has not let run yet.
     resuming: BTreeMap<i32, Option<i64>>,
+    /// The next offset of each partition that runs.
+    expected: BTreeMap<i32, i64>,
     settings: KafkaSettings,
 }
 
@@ -157,6 +178,7 @@ impl KafkaSource {
             homes,
             following: BTreeMap::new(),
             resuming: BTreeMap::new(),
+            expected: BTreeMap::new(),
             settings: settings.clone(),
         })
     }
@@ -181,15 +203,19 @@ impl KafkaSource {
     /// that ran from there without its seek could leave out readings, so it stays paused and the next poll tries again.
     fn let_all_run(&mut self) {
         let mut resuming = std::mem::take(&mut self.resuming);
+        let mut expected = std::mem::take(&mut self.expected);
         resuming.retain(|partition, offset| match self.let_run(*partition, *offset) {
-            Ok(()) => false,
+            Ok(()) => {
+                expected.extend(offset.map(|offset| (*partition, offset)));
+                false
+            }
             Err(error) => {
                 let text = format!("partition {partition} does not run yet: {error}; tried again");
                 self.member.context().warnings.warn("resume", &text);
                 true
             }
         });
-        self.resuming = resuming;
+        (self.resuming, self.expected) = (resuming, expected);
     }
 
     /// Gathers what can be had without waiting, after waiting a little for the first record.
@@ -211,6 +237,35 @@ impl KafkaSource {
         }
         Ok(messages)
     }
+}
+
+/// Holds a batch against the offset that was to come next.
+///
+/// # Errors
+/// When the log goes back: it is another log.
+fn follow(
+    expected: &mut BTreeMap<i32, i64>,
+    context: &GroupContext,
+    partition: i32,
+    first: i64,
+    last: i64,
+) -> Result<(), SourceError> {
+    let Some(expected) = expected.get_mut(&partition) else {
+        return Ok(());
+    };
+    if first < *expected {
+        return Err(SourceError(format!(
+            "{}/{partition} goes back from offset {expected} to {first}: the topic was made anew under this instance, and \
+             what is committed and stored is of the old one; take another group and state topic",
+            context.topic
+        )));
+    }
+    if first > *expected {
+        let gap = (*expected, first, 0);
+        context.happened().gaps.entry(partition).or_insert(gap);
+    }
+    *expected = last + 1;
+    Ok(())
 }
 
 /// Tells trouble that passes from trouble that does not.
@@ -274,6 +329,7 @@ impl Source for KafkaSource {
                 Change::Revoked => GroupEvent::Revoked(partitions),
                 Change::Lost => GroupEvent::Lost(partitions),
             });
+            self.expected.retain(|partition, _| !partitions.contains(partition));
             if *change != Change::Assigned {
                 self.resuming.retain(|partition, _| !partitions.contains(partition));
                 leave_homes(
@@ -284,8 +340,18 @@ impl Source for KafkaSource {
                 );
             }
         }
-        let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
         messages.sort_by_key(Message::partition);
+        for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
+            let (first, last) = (batch[0].offset(), batch[batch.len() - 1].offset());
+            follow(
+                &mut self.expected,
+                self.member.context(),
+                batch[0].partition(),
+                first,
+                last,
+            )?;
+        }
+        let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
         for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
             let partition = batch[0].partition();
@@ -445,5 +511,24 @@ mod tests {
             assert_eq!(said(code), None, "{code:?}");
         }
         assert_eq!(lasting(None, "text", "readings"), None);
+    }
+    #[test]
+    fn a_log_that_goes_back_is_another_one_and_a_gap_is_looked_into() {
+        let settings = KafkaSettings::default();
+        let metrics = Metrics::new();
+        let context = GroupContext {
+            topic: settings.topics.readings,
+            warnings: Warnings::new(&metrics),
+            happened: Mutex::default(),
+        };
+        let mut expected = BTreeMap::from([(3, 10)]);
+        // A partition that does not run yet is not followed.
+        assert_eq!(follow(&mut expected, &context, 1, 5, 5), Ok(()));
+        assert_eq!(follow(&mut expected, &context, 3, 10, 14), Ok(()));
+        assert!(context.happened().gaps.is_empty());
+        assert_eq!(follow(&mut expected, &context, 3, 18, 20), Ok(()));
+        assert_eq!(context.happened().gaps, BTreeMap::from([(3, (15, 18, 0))]));
+        let error = follow(&mut expected, &context, 3, 4, 9).expect_err("it goes back");
+        assert!(error.0.contains("/3 goes back from offset 21 to 4"), "{error}");
     }
 }

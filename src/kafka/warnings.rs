@@ -30,6 +30,16 @@ impl Warnings {
         self.metrics.kafka_error(code);
     }
 
+    /// Says that retention took readings before they were read.
+    pub fn lost(&self, partition: i32, readings: u64) {
+        self.metrics.input_lost_records("alerts", readings);
+        tracing::error!(
+            partition,
+            lost = readings,
+            "retention removed readings before they were judged; raise the topic's retention"
+        );
+    }
+
     /// Says that there is trouble, unless it was said a moment ago.
     pub fn warn(&self, code: &str, text: &str) {
         self.count(code);

@@ -190,6 +190,23 @@ fn a_dead_letter_that_is_too_large_is_cut_and_all_of_it_sent_again() {
 }
 
 #[test]
+fn a_dead_letter_is_cut_further_for_a_topic_that_takes_very_little() {
+    let mut large = letter(3_000_000);
+    large.key = Some(vec![b'k'; 5_000]);
+    let sizes = |letter: &OutRecord| (letter.key.as_ref().map(Vec::len), letter.value.as_ref().map(Vec::len));
+    assert!(large.shorten());
+    assert_eq!(sizes(&large), (Some(1_024), Some(65_536)));
+    assert!(large.shorten());
+    assert_eq!(sizes(&large), (Some(64), Some(128)));
+    assert!(!large.shorten());
+    let said: Vec<_> = large.headers.iter().filter(|(key, _)| *key == "tapwatch_cut").collect();
+    assert_eq!(
+        said[0].1,
+        "the first 65536 of 3000000 bytes, and of the key the first 1024 of 5000"
+    );
+}
+
+#[test]
 fn what_is_too_large_when_cut_or_must_not_be_cut_stops_the_instance() {
     let mut transactor = Transactor::new(Client::default(), None);
     assert_eq!(transactor.step(), Ok(Progress::Working));

@@ -58,6 +58,9 @@ pub struct Committed {
     pub replay: i64,
 }
 
+/// A partition and a key in it.
+type Keyed = (i32, Option<Arc<[u8]>>);
+
 /// The cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -78,7 +81,7 @@ pub struct Cluster {
     /// All readings and all records of homes, whatever compaction and retention did since.
     written: BTreeMap<(Topic, i32), BTreeMap<i64, Content>>,
     /// The first record in the readings under each key, and the end of the homes topic at that time.
-    first: BTreeMap<(i32, Option<Arc<[u8]>>), (i64, i64)>,
+    first: BTreeMap<Keyed, (i64, i64)>,
 }
 
 impl Cluster {
