@@ -245,7 +245,7 @@ fn retention_passes_where_replay_begins_and_then_the_committed_offset() {
 #[test]
 fn retention_passes_an_instance_that_hangs() {
     let district = District::shared();
-    let deployment = Deployment::new(Broker::shared(), "hangs").with("kafka.instance_id=one");
+    let deployment = Deployment::new(Broker::shared(), "passed-by").with("kafka.instance_id=one");
     let (part, more) = (district.at(0.6), district.at(0.7));
     let mut instance = deployment.start();
     district.feed(&deployment, 0..part);

@@ -131,7 +131,9 @@ impl Service {
         let outcome = self.turns(&mut engine, &mut turned);
         self.health.set_not_ready("stopping");
         match Self::settle(&mut engine) {
-            Ok(true) => tracing::info!("everything read is published and committed"),
+            // After an error it may not be ours to say.
+            Ok(true) if outcome.is_ok() => tracing::info!("everything read is published and committed"),
+            Ok(true) => {}
             Ok(false) => tracing::warn!("ending before all was committed: the next start reads the rest again"),
             Err(error) => {
                 tracing::warn!(%error, "ending before all was committed: the next start reads the rest again")

@@ -70,10 +70,10 @@ impl Default for EngineSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// The input cannot go on.
-    #[error("reading stopped: {0}")]
+    #[error("reading stopped")]
     Source(#[from] SourceError),
     /// The output cannot go on.
-    #[error("publishing stopped: {0}")]
+    #[error("publishing stopped")]
     Commit(#[from] CommitError),
 }
 
