@@ -48,8 +48,6 @@ pub(super) struct Work {
     committed_offset: i64,
     pub committed_clock: EventTime,
     replay_offset: i64,
-    /// An aborted transaction's work was put back.
-    pub was_put_back: bool,
 }
 
 /// A transaction under way.
@@ -96,7 +94,6 @@ impl Work {
             committed_offset: state.next_offset(),
             committed_clock: state.clock(),
             replay_offset: 0,
-            was_put_back: false,
             state,
         }
     }
@@ -113,31 +110,30 @@ impl Flight {
 }
 
 impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R, C, O> {
-    /// Takes in what became of the transaction under way.
-    pub(super) fn verdict(&mut self, now: Now) -> Result<(), EngineError> {
+    /// Takes in what became of the transaction under way, if that is known by now; whether work of it waits again.
+    pub(super) fn verdict(&mut self, now: Now) -> Result<bool, EngineError> {
         let Some(verdict) = self.commits.poll()? else {
-            return Ok(());
+            return Ok(false);
         };
         let flight = self.flight.take();
         check(&mut self.observer, 3, flight.is_some(), || {
             format!("{verdict:?} without a transaction")
         });
         let Some(flight) = flight else {
-            return Ok(());
+            return Ok(false);
         };
         self.ended = now.millis;
         if now.millis.saturating_sub(self.began) > LONG_MS {
             self.time_stands_until = now.millis.saturating_add(RECOVERY_MS);
         }
-        let (mut records, mut raised) = ([0; 3], Vec::new());
-        for (_, _, part) in &flight.parts {
-            let (count, _) = part.figures();
-            records.iter_mut().zip(count).for_each(|(sum, more)| *sum += more);
-            raised.extend_from_slice(part.raised());
-        }
+        let raised: Vec<_> = flight
+            .parts
+            .iter()
+            .flat_map(|(_, _, part)| part.raised())
+            .copied()
+            .collect();
         self.observer.observe(&Observation::Over {
             verdict: &verdict,
-            records,
             state_bytes: flight.state_bytes,
             raised: &raised,
         });
@@ -151,6 +147,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             Verdict::Aborted(_) => End::Aborted,
             Verdict::Unknown(_) => End::Doubtful,
         };
+        let mut waits_again = false;
         for (partition, epoch, part) in flight.parts {
             let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.epoch == epoch) else {
                 continue;
@@ -162,7 +159,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 (Some(work), End::Aborted) => {
                     let carried = part.weight();
                     work.pending.put_back(part);
-                    work.was_put_back = true;
+                    waits_again = true;
                     let waits = work.pending.weight();
                     check(&mut self.observer, 9, waits >= carried, || {
                         format!("of {carried} records {waits} wait")
@@ -170,7 +167,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 }
                 (Some(_), End::Doubtful) => self.give_up(partition),
                 (Some(work), End::Committed) => {
-                    work.was_put_back = false;
                     let replay = work.replay_offset;
                     self.observer.observe(&Observation::ReplayDistance {
                         partition,
@@ -180,7 +176,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 }
             }
         }
-        Ok(())
+        Ok(waits_again)
     }
 
     /// Drops the state of a partition that is ahead of what is committed, nobody knows how far, and restores it.
@@ -197,14 +193,18 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
 
     /// Begins a transaction, if there is something to commit and it is time.
     pub(super) fn commit(&mut self, now: Now) {
-        if self.flight.is_some() || !self.commits.is_idle() {
-            return;
-        }
         let pending = || self.owned.values().filter_map(Owned::work).map(|work| &work.pending);
         let is_due = |since: u64, interval: u64| now.millis.saturating_sub(since) >= interval;
         let speaks = pending().any(Pending::speaks) && is_due(self.ended, self.settings.commit_interval_ms);
         let progressed = pending().any(|pending| pending.progressed);
-        if !(speaks || progressed && is_due(self.began, self.settings.offsets_interval_ms)) {
+        if speaks || progressed && is_due(self.began, self.settings.offsets_interval_ms) {
+            self.begin(now);
+        }
+    }
+
+    /// Begins a transaction with all that waits, unless one is under way.
+    pub(super) fn begin(&mut self, now: Now) {
+        if self.flight.is_some() || !self.commits.is_idle() {
             return;
         }
         let Some(membership) = self.source.membership() else {
@@ -213,7 +213,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let (mut parts, mut offsets, mut state_bytes) = (Vec::new(), Vec::new(), 0);
         for partition in self.owned.keys().copied().collect::<Vec<_>>() {
             if let Some((epoch, part, offset)) = self.part(partition) {
-                state_bytes += part.figures().1 + offset.metadata.to_string().len();
+                state_bytes += part.state_bytes() + offset.metadata.to_string().len();
                 parts.push((partition, epoch, part));
                 offsets.push(offset);
             }
@@ -324,6 +324,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 }
 
+/// What the engine makes of a verdict.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Committed,

@@ -189,29 +189,14 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     /// # Errors
     /// As [`Engine::turn`].
     pub fn settle(&mut self, now: Now) -> Result<bool, EngineError> {
-        if self.flight.is_some() {
-            let flight = self.flight.is_some();
-            self.verdict(now)?;
-            let is_over = flight && self.flight.is_none();
-            if is_over
-                && self
-                    .owned
-                    .values()
-                    .any(|owned| owned.work.as_ref().is_some_and(|work| work.was_put_back))
-            {
-                return Ok(true);
-            }
+        if self.verdict(now)? {
+            return Ok(true);
         }
         let is_done = |owned: &Owned| owned.work.as_ref().is_none_or(|work| !work.pending.progressed);
         if self.flight.is_none() && self.owned.values().all(is_done) {
             return Ok(true);
         }
-        self.ended = 0;
-        self.began = 0;
-        self.commit(Now {
-            millis: u64::MAX,
-            ..now
-        });
+        self.begin(now);
         Ok(false)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::deployment::Deployment;
-use super::outgoing::{OutRecord, Output};
+use super::outgoing::OutRecord;
 use crate::model::{AlertKind, AlertState, EventTime};
 use crate::partition::{Checkpoint, Effects};
 
@@ -136,15 +136,11 @@ impl Pending {
         self.records.iter().cloned().chain(states)
     }
 
-    /// How many alerts, dead letters and states; and the bytes of the states.
-    pub fn figures(&self) -> ([usize; 3], usize) {
-        let count = |output| self.records.iter().filter(|record| record.output == output).count();
-        let bytes = self
-            .states
+    /// Bytes of the states, with their keys.
+    pub fn state_bytes(&self) -> usize {
+        self.states
             .iter()
             .map(|(household, bytes)| household.len() + bytes.len())
-            .sum();
-        let records = [count(Output::Alerts), count(Output::DeadLetters), self.states.len()];
-        (records, bytes)
+            .sum()
     }
 }

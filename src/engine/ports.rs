@@ -215,8 +215,6 @@ pub enum Observation<'a> {
     Over {
         /// What became of it.
         verdict: &'a Verdict,
-        /// Its records: alerts, dead letters, states.
-        records: [usize; 3],
         /// Bytes of states and offsets: what exactness costs.
         state_bytes: usize,
         /// Alerts raised in it, with the Kafka timestamps of the readings that brought them.

@@ -113,7 +113,8 @@ pub struct Rebuilt {
 
 /// A partition on its way back.
 pub struct Rebuild {
-    deployment: Deployment,
+    /// The number of the deployment.
+    number: u32,
     recovery: Recovery,
     metadata: Option<CommitMetadata>,
     first: i64,
@@ -178,7 +179,7 @@ impl Rebuild {
             }
         }
         Ok(Self {
-            deployment: deployment.clone(),
+            number: deployment.number(),
             recovery: Recovery::new(rules),
             homes_offset: metadata.as_ref().map_or(0, |metadata| metadata.homes_offset),
             metadata,
@@ -217,7 +218,7 @@ impl Rebuild {
             warn(&SnapshotError::NotASnapshot);
             return Ok(());
         };
-        let here = self.deployment.number();
+        let here = self.number;
         match self.recovery.stored(household, record.value, here) {
             StoredOutcome::Taken if self.metadata.is_none() => Err(RebuildError::StateWithoutOffset),
             StoredOutcome::Taken => Ok(()),

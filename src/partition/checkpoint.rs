@@ -52,6 +52,8 @@ pub(super) struct Unsaved {
     queue: VecDeque<(u32, u32)>,
     /// By slot: the low half of the offset of the first reading that is not stored, or [`STORED`].
     since: Vec<u32>,
+    /// How many of them are not stored.
+    count: usize,
     /// Slots that must be stored with the next commit, because what they hold cannot be had by replay.
     urgent: Vec<u32>,
     /// The log's clock at some offsets, in order.
@@ -69,6 +71,7 @@ impl Unsaved {
             // The offset whose low half is the mark of a stored home counts as the one before it.
             let low = (offset as u32).min(STORED - 1);
             self.since[place] = low;
+            self.count += 1;
             self.queue.push_back((low, slot));
         }
     }
@@ -129,7 +132,7 @@ impl Unsaved {
 
     /// How many homes are changed and not stored.
     pub fn len(&self) -> usize {
-        self.since.iter().filter(|since| **since != STORED).count()
+        self.count
     }
 
     /// Memory taken, in bytes, without unused capacity.
@@ -138,8 +141,9 @@ impl Unsaved {
     }
 
     fn forget(&mut self, slot: u32) {
-        if let Some(since) = self.since.get_mut(slot as usize) {
+        if let Some(since) = self.since.get_mut(slot as usize).filter(|since| **since != STORED) {
             *since = STORED;
+            self.count -= 1;
         }
     }
 

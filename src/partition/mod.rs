@@ -346,15 +346,11 @@ impl Partition {
         if arrival <= self.log_clock {
             return false;
         }
-        let is_jump =
-            self.log_clock > EventTime::ZERO && arrival.since(self.log_clock) > self.rules.home.max_jump_seconds;
-        let confirms =
-            self.log_jump > EventTime::ZERO && arrival > self.log_jump && arrival.since(self.log_jump) <= DAY;
-        if is_jump && !confirms {
-            self.log_jump = arrival;
+        let is_first = self.log_clock == EventTime::ZERO;
+        let most = self.rules.home.max_jump_seconds;
+        if !is_first && !believes(&mut self.log_jump, self.log_clock, arrival, most, DAY) {
             return false;
         }
-        self.log_jump = EventTime::ZERO;
         self.log_clock = arrival;
         true
     }
@@ -576,25 +572,26 @@ fn dead_letter(record: &RawRecord<'_>, rejection: &Rejection) -> DeadLetter {
     }
 }
 
+/// Whether time may go on to `to`: not by more than `most` seconds, unless an earlier jump, noted in `jump`, led to no more
+/// than `near` seconds before it.
+fn believes(jump: &mut EventTime, from: EventTime, to: EventTime, most: u32, near: u32) -> bool {
+    let confirms = *jump > EventTime::ZERO && to > *jump && to.since(*jump) <= near;
+    let is_believed = to.since(from) <= most || confirms;
+    *jump = if is_believed { EventTime::ZERO } else { to };
+    is_believed
+}
+
 impl Slot {
     /// A meter that jumps far ahead is believed when a second reading agrees with the first.
     fn check_jump(&mut self, reading: &MeterReading, max_jump_seconds: u32) -> Result<(), Rejection> {
         let Some(frontier) = self.home.state().frontier(reading.meter) else {
             return Ok(());
         };
-        if reading.start.since(frontier) <= max_jump_seconds {
-            self.jump = EventTime::ZERO;
-            return Ok(());
-        }
         // The same record again is no second reading; the next one of a slow meter is.
-        let confirms = self.jump > EventTime::ZERO
-            && reading.start > self.jump
-            && reading.start.since(self.jump) <= DAY.saturating_add(reading.seconds);
-        if confirms {
-            self.jump = EventTime::ZERO;
+        let near = DAY.saturating_add(reading.seconds);
+        if believes(&mut self.jump, frontier, reading.start, max_jump_seconds, near) {
             return Ok(());
         }
-        self.jump = reading.start;
         Err(Rejection::ClockJump {
             start: reading.start,
             frontier,
