@@ -8,9 +8,9 @@ mod silence;
 mod snapshots;
 
 use super::*;
-use crate::detect::DetectorSettings;
 use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
-use crate::model::{HOUR, Severity};
+use crate::detect::{DetectorSettings, KINDS};
+use crate::model::{AlertState, HOUR, Severity};
 
 /// 2024-03-01T00:00:00Z.
 pub const T0: EventTime = EventTime::from_seconds(1_709_251_200);
