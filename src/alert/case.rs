@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AlertState, EventTime, Finding, Severity};
+use crate::model::{AlertState, EventTime, Finding, Severity, Stage};
 
 /// What was last said of one kind of alert on one home.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Case {
     pub severity: Severity,
     /// The rule that was met.
     pub rule: Arc<str>,
+    /// What it asks for; none where its kind has no stages.
+    pub stage: Option<Stage>,
     /// The number of the last record.
     pub revision: u32,
 }
@@ -56,6 +58,7 @@ pub fn decide(case: Option<&Case>, finding: Option<&Finding>) -> Vec<Transition>
                 detected_at: finding.detected_at,
                 severity: finding.severity.max(case.severity),
                 rule: finding.rule.clone(),
+                stage: finding.stage.max(case.stage),
                 revision: case.revision + 1,
                 ..case.clone()
             };
@@ -91,6 +94,7 @@ fn raise(last: Option<&Case>, finding: &Finding) -> Transition {
         detected_at: finding.detected_at,
         severity: finding.severity,
         rule: finding.rule.clone(),
+        stage: finding.stage,
         revision: before.map_or(0, |case| case.revision) + 1,
     };
     Transition {

@@ -3,6 +3,7 @@
 mod case;
 mod event;
 mod id;
+mod policy;
 
 #[cfg(test)]
 mod tests;
@@ -10,3 +11,4 @@ mod tests;
 pub use case::{Case, Transition, decide};
 pub use event::{CONTENT_TYPE, CloudEvent, EVENT_TYPE};
 pub use id::alert_id;
+pub use policy::PolicySettings;

@@ -10,6 +10,7 @@ fn finding(since: u32, severity: Severity) -> Finding {
         detected_at: since.plus(10),
         severity,
         rule: "rule".into(),
+        stage: None,
     }
 }
 

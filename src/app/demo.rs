@@ -213,6 +213,8 @@ fn line(stage: &Stage, alert: &Alert) -> String {
     let state = match alert.state {
         AlertState::Raised => "RAISED  ",
         AlertState::Updated => "updated ",
+        AlertState::Escalated => "ESCALATE",
+        AlertState::Acknowledged => "taken on",
         AlertState::Resolved => "resolved",
     };
     let mut line = format!(

@@ -80,8 +80,8 @@ impl Telemetry {
 
     fn alert(&self, alert: &Alert) {
         let kind = alert.kind.name();
-        self.metrics.alerts(kind, name_of(alert.state), 1);
-        tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", name_of(alert.state));
+        self.metrics.alerts(kind, AlertState::name(alert.state), 1);
+        tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", AlertState::name(alert.state));
         if alert.state == AlertState::Raised {
             let seconds = |n: u32| Duration::from_secs(u64::from(n));
             self.metrics
@@ -181,14 +181,6 @@ impl Telemetry {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-fn name_of(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Raised => "raised",
-        AlertState::Updated => "updated",
-        AlertState::Resolved => "resolved",
-    }
 }
 
 impl Observer for Telemetry {

@@ -209,8 +209,8 @@ impl Home<'_> {
         let tells = |alert: &&&JudgedAlert| {
             let is_news = match alert.state {
                 AlertState::Raised => true,
-                AlertState::Updated => raised_before.contains(&*alert.alert_id),
-                AlertState::Resolved => false,
+                AlertState::Updated | AlertState::Escalated => raised_before.contains(&*alert.alert_id),
+                AlertState::Acknowledged | AlertState::Resolved => false,
             };
             alert.kind == AlertKind::Inactivity && is_news && stretch(emergency).was_seen_at(alert.detected_at)
         };

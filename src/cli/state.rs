@@ -271,10 +271,8 @@ fn erase(kafka: &KafkaSettings, deployment: &Deployment, home: &str, wait: Durat
     let partition = i32::try_from(partition)?;
     let order = HomeRecord {
         household_id: home.to_owned(),
-        time_zone: None,
-        zone: None,
-        programme: None,
         erase: true,
+        ..HomeRecord::default()
     };
     let feeder = Feeder::new(kafka)?;
     let value = serde_json::to_vec(&order)?;

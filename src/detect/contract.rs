@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::home::{Interval, Usage};
-use crate::model::{AlertKind, AlertState, EventTime, Explanation, Finding, Severity};
+use crate::home::{Interval, MeterEvent, Usage};
+use crate::model::{AlertKind, AlertState, Circumstances, EventTime, Explanation, Finding, Severity, Stage};
 
 /// What a detector may look at.
 #[derive(Clone, Copy)]
@@ -20,8 +20,26 @@ pub struct HomeView<'a> {
     pub heard_at: Option<EventTime>,
     /// How many meters the home has in use.
     pub meters: usize,
+    /// What is known of it from beside its readings.
+    pub circumstances: Circumstances,
     /// The stream's time.
     pub now: EventTime,
+}
+
+impl HomeView<'_> {
+    /// The start of the dry spell that goes on at the frontier, as far as a lack of water says something of the people:
+    /// another sign of life, the end of an absence or the return of supply begins it anew. `None` while there is use,
+    /// or while people are known to be away or without supply.
+    pub fn dry_since(&self) -> Option<EventTime> {
+        let frontier = self.usage.frontier();
+        let since = self.usage.dry_since()?.max(self.excused_until());
+        (since < frontier).then_some(since)
+    }
+
+    /// Until when a lack of water says nothing of the people.
+    pub fn excused_until(&self) -> EventTime {
+        self.circumstances.excused_until(self.usage.frontier())
+    }
 }
 
 /// An alert as it stands, for the words of its next record.
@@ -37,6 +55,8 @@ pub struct OpenAlert<'a> {
     pub detected_at: EventTime,
     /// How much it matters.
     pub severity: Severity,
+    /// What it asks for; none where its kind has no stages.
+    pub stage: Option<Stage>,
 }
 
 /// A setting that cannot be.
@@ -73,7 +93,8 @@ impl Mistake {
 /// 3. `since ≤ detected_at ≤ home.now`, or the frontier where that is later.
 /// 4. Equal intervals in equal order give equal states; a state read back from its bytes goes on as the original.
 /// 5. Time alone changes what it says, and only at `next_deadline`; it never changes what it keeps.
-/// 6. Every record is explained in numbers and in both languages.
+/// 6. What is known of a home from beside its readings may take a finding back, and never makes one of a lack of water.
+/// 7. Every record is explained in numbers and in both languages.
 pub trait Detector {
     /// What it reports.
     const KIND: AlertKind;
@@ -86,6 +107,8 @@ pub trait Detector {
     fn mistakes(settings: &Self::Settings) -> Vec<Mistake>;
     /// A stretch of the home's time became known, or was given up; `home.usage` includes it.
     fn on_interval(settings: &Self::Settings, state: &mut Self::State, home: &HomeView<'_>, interval: &Interval);
+    /// A meter did something that is no use of water, in a reading that ended at `at`.
+    fn on_meter_event(_settings: &Self::Settings, _state: &mut Self::State, _event: MeterEvent, _at: EventTime) {}
     /// The time after which the passing of time alone may change the finding, not before `home.now`.
     fn next_deadline(_settings: &Self::Settings, _state: &Self::State, _home: &HomeView<'_>) -> Option<EventTime> {
         None

@@ -17,7 +17,7 @@ pub use contract::{Detector, HomeView, Mistake, OpenAlert};
 
 use serde::{Deserialize, Serialize};
 
-use crate::home::Interval;
+use crate::home::{Interval, MeterEvent};
 use crate::model::{AlertKind, AlertState, EventTime, Explanation, Finding};
 
 /// Writes, from one line a detector, everything that has to name them all.
@@ -53,6 +53,11 @@ macro_rules! registry {
             /// Shows all detectors a stretch of the home's time.
             pub fn on_interval(&mut self, settings: &DetectorSettings, home: &HomeView<'_>, interval: &Interval) {
                 $(<$detector>::on_interval(&settings.$name, &mut self.$name, home, interval);)+
+            }
+
+            /// Tells all detectors what a meter did.
+            pub fn on_meter_event(&mut self, settings: &DetectorSettings, event: MeterEvent, at: EventTime) {
+                $(<$detector>::on_meter_event(&settings.$name, &mut self.$name, event, at);)+
             }
 
             /// The earliest time after which one of them may say something new without a reading.

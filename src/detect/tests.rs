@@ -7,7 +7,7 @@ use super::inactivity::{Band, Condition, InactivitySettings, Rule};
 use super::*;
 use crate::alert::{Case, decide};
 use crate::home::{Flow, HomeSettings, MeterReading, Usage};
-use crate::model::{HOUR, Measure, Quality, Severity};
+use crate::model::{Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub struct Watched {
     /// The next interval starts here.
     pub next: EventTime,
     pub heard_at: Option<EventTime>,
+    pub circumstances: Circumstances,
     /// What was said: a line a record.
     pub told: String,
     /// Whether the words are told too.
@@ -37,6 +38,7 @@ impl Watched {
             cases: vec![None; KINDS.len()],
             next: start.parse().expect("a time"),
             heard_at: None,
+            circumstances: Circumstances::default(),
             told: String::new(),
             with_words: false,
         }
@@ -66,16 +68,19 @@ impl Watched {
         let reading = MeterReading::new(0, self.next, seconds, Some(measure), Quality::Measured);
         self.next = self.next.plus(seconds);
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
+        let circumstances = self.circumstances;
+        let mut events = Vec::new();
         self.usage.apply(
             &reading,
             &HomeSettings::default(),
-            |_| {},
+            |event| events.push(event),
             |usage, interval| {
                 let view = HomeView {
                     usage,
                     time_zone: &self.zone,
                     heard_at,
                     meters: 1,
+                    circumstances,
                     now,
                 };
                 let before = states.clone();
@@ -83,6 +88,9 @@ impl Watched {
                 look(interval, [&before, states], &view);
             },
         );
+        for event in events {
+            self.states.on_meter_event(&self.settings, event, self.next);
+        }
         self.heard_at = Some(self.next);
         self.speak(self.next);
     }
@@ -93,6 +101,7 @@ impl Watched {
             time_zone: &self.zone,
             heard_at: self.heard_at,
             meters: 1,
+            circumstances: self.circumstances,
             now,
         }
     }
@@ -139,6 +148,7 @@ fn about(kind: AlertKind, case: &Case) -> OpenAlert<'_> {
         since: case.since,
         detected_at: case.detected_at,
         severity: case.severity,
+        stage: case.stage,
     }
 }
 
@@ -146,6 +156,7 @@ pub fn rule(name: &str, severity: Severity, when: Condition) -> Rule {
     Rule {
         name: name.into(),
         severity,
+        stage: crate::model::Stage::Visit,
         until_learned: false,
         when,
     }

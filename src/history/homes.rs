@@ -34,7 +34,7 @@ fn collect(mut table: Table) -> Result<Vec<HomeRecord>, HistoryError> {
             time_zone: table.optional(TIME_ZONE),
             zone: table.optional(ZONE),
             programme: table.optional(PROGRAMME),
-            erase: false,
+            ..HomeRecord::default()
         });
     }
     Ok(homes)

@@ -226,7 +226,7 @@ fn homes_and_truth_are_read_back_as_written() {
         time_zone: Some("Asia/Shanghai".to_owned()),
         zone: zone.map(str::to_owned),
         programme: None,
-        erase: false,
+        ..HomeRecord::default()
     };
     let homes = vec![home("a", Some("block, 7")), home("b", None)];
     write_homes(&file("homes.csv"), &homes).unwrap();

@@ -13,10 +13,28 @@ use super::{EventTime, HouseholdId};
 pub enum AlertKind {
     /// No sign of life for longer than is ordinary.
     Inactivity,
-    /// A flow that does not stop.
+    /// A flow that does not stop, or that is too great over a day.
     Leak,
+    /// A flow far greater than a home's taps can take.
+    Burst,
+    /// One use far longer than this home's longest.
+    ProlongedDraw,
+    /// Use at night has changed over weeks. A message.
+    NightDrift,
+    /// The routine of the day has changed over weeks. A message.
+    RoutineDrift,
+    /// Water was used while people are away.
+    UseWhileAway,
+    /// The absence is over, and nobody has used water.
+    NoReturn,
     /// A meter that has stopped delivering.
     SilentMeter,
+    /// A meter that cannot be relied upon.
+    MeterTrouble,
+    /// The first sign of life of the morning. A message.
+    WellToday,
+    /// A zone is without water, or without readings. It has a topic of its own.
+    AreaOutage,
 }
 
 impl AlertKind {
@@ -25,8 +43,22 @@ impl AlertKind {
         match self {
             Self::Inactivity => "inactivity",
             Self::Leak => "leak",
+            Self::Burst => "burst",
+            Self::ProlongedDraw => "prolonged_draw",
+            Self::NightDrift => "night_drift",
+            Self::RoutineDrift => "routine_drift",
+            Self::UseWhileAway => "use_while_away",
+            Self::NoReturn => "no_return",
             Self::SilentMeter => "silent_meter",
+            Self::MeterTrouble => "meter_trouble",
+            Self::WellToday => "well_today",
+            Self::AreaOutage => "area_outage",
         }
+    }
+
+    /// Whether it is a message: said once, with nothing to wait for and nothing to resolve.
+    pub const fn is_message(self) -> bool {
+        matches!(self, Self::NightDrift | Self::RoutineDrift | Self::WellToday)
     }
 }
 
@@ -44,6 +76,32 @@ pub enum Severity {
     Critical,
 }
 
+/// What an alert asks for. Each later stage is due only because the one before brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Ask the person, by an automatic call or message.
+    Ask,
+    /// Tell a contact: family, a warden.
+    Contact,
+    /// Send somebody to the door.
+    Visit,
+}
+
+impl Stage {
+    /// All stages, in their order.
+    pub const ALL: [Self; 3] = [Self::Ask, Self::Contact, Self::Visit];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Contact => "contact",
+            Self::Visit => "visit",
+        }
+    }
+}
+
 /// Where an alert is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,8 +110,34 @@ pub enum AlertState {
     Raised,
     /// Still open; what is said of it has changed.
     Updated,
+    /// Still open; it has reached a later stage, or nobody has acknowledged it in time.
+    Escalated,
+    /// Still open; somebody has taken it on.
+    Acknowledged,
     /// Over.
     Resolved,
+}
+
+impl AlertState {
+    /// All states, in the order of a life.
+    pub const ALL: [Self; 5] = [
+        Self::Raised,
+        Self::Updated,
+        Self::Escalated,
+        Self::Acknowledged,
+        Self::Resolved,
+    ];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Updated => "updated",
+            Self::Escalated => "escalated",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
 }
 
 /// What a detector says of one home at one moment. It is a level, not an event: it is said for as long as it holds.
@@ -67,6 +151,17 @@ pub struct Finding {
     pub severity: Severity,
     /// The name of the rule that was met.
     pub rule: Arc<str>,
+    /// What it asks for; none where its kind has no stages.
+    pub stage: Option<Stage>,
+}
+
+/// Who will be told next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextCall {
+    /// The contact, by the name that the programme's ladder gives it.
+    pub contact: Arc<str>,
+    /// When, unless the alert is acknowledged or over by then.
+    pub at: EventTime,
 }
 
 /// The same sentence in the two languages of the service.
@@ -106,6 +201,15 @@ pub struct Alert {
     pub severity: Severity,
     /// The rule that was met.
     pub rule: Arc<str>,
+    /// What it asks for; absent where its kind has no stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Who is to be told with this record, by the programme's ladder of contacts; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Arc<str>>,
+    /// Who is told next if nobody acknowledges the alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextCall>,
     /// The grid cell or street block, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,

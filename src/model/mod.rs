@@ -3,13 +3,17 @@
 //! Architecture invariant: nothing here knows how a value was read, stored or sent.
 
 mod alert;
+mod circumstances;
 mod ids;
 mod reading;
 mod record;
 mod time;
 
-pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, Severity};
+pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
+pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use reading::{Litres, Measure, Quality, Reading};
-pub use record::{DeadLetter, HomeRecord, RawRecord};
+pub use record::{
+    Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
+};
 pub use time::{DAY, EventTime, HOUR, MINUTE, format_span};

@@ -8,12 +8,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::contain::contain;
 use super::rules::{Programme, Rules, UnknownName};
 use crate::detect::{DetectorStates, HomeView};
 use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
-use crate::model::{EventTime, HomeRecord};
+use crate::model::{Circumstances, EventTime, HomeRecord};
 
 /// The most meters one home may name.
 pub const MAX_METERS_NAMED: usize = MAX_METERS;
@@ -48,6 +49,7 @@ pub struct Surroundings<'a> {
     pub time_zone: &'a TimeZone,
     pub heard_at: Option<EventTime>,
     pub meters: usize,
+    pub circumstances: Circumstances,
 }
 
 impl HomeState {
@@ -61,18 +63,17 @@ impl HomeState {
         rules: &Rules,
         around: &Surroundings<'_>,
         now: EventTime,
-        event: impl FnMut(MeterEvent),
+        mut event: impl FnMut(MeterEvent),
     ) -> Result<(), String> {
         let detectors = &mut self.detectors;
         let mut outcome = Ok(());
-        self.usage.apply(reading, &rules.home, event, |usage, interval| {
-            let view = HomeView {
-                usage,
-                time_zone: around.time_zone,
-                heard_at: around.heard_at,
-                meters: around.meters,
-                now,
-            };
+        let mut events: SmallVec<[MeterEvent; 4]> = SmallVec::new();
+        let noted = |happened| {
+            event(happened);
+            events.push(happened);
+        };
+        self.usage.apply(reading, &rules.home, noted, |usage, interval| {
+            let view = around.view(usage, now);
             let before = detectors.clone();
             let shown = contain(|| {
                 detectors.on_interval(&around.programme.detectors, &view, interval);
@@ -83,16 +84,31 @@ impl HomeState {
                 outcome = Err(message);
             }
         });
+        for happened in events {
+            let before = detectors.clone();
+            let told = contain(|| detectors.on_meter_event(&around.programme.detectors, happened, reading.end()));
+            if let Err(message) = told {
+                *detectors = before;
+                outcome = Err(message);
+            }
+        }
         outcome
     }
 
     /// What the detectors may look at.
     pub fn view<'a>(&'a self, around: &Surroundings<'a>, now: EventTime) -> HomeView<'a> {
+        around.view(&self.usage, now)
+    }
+}
+
+impl<'a> Surroundings<'a> {
+    fn view(&self, usage: &'a Usage, now: EventTime) -> HomeView<'a> {
         HomeView {
-            usage: &self.usage,
-            time_zone: around.time_zone,
-            heard_at: around.heard_at,
-            meters: around.meters,
+            usage,
+            time_zone: self.time_zone,
+            heard_at: self.heard_at,
+            meters: self.meters,
+            circumstances: self.circumstances,
             now,
         }
     }
@@ -134,7 +150,7 @@ pub struct Slot {
     /// The earliest of its deadlines that are noted; zero for none.
     pub noted: EventTime,
     /// Bit i: an alert of the i-th kind is open.
-    pub open: u8,
+    pub open: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,6 +272,7 @@ impl Names {
             time_zone: time_zone.map_or(&rules.time_zone, |(_, zone)| zone),
             heard_at: slot.heard_at(),
             meters: slot.meters_in_use(),
+            circumstances: Circumstances::default(),
         }
     }
 
@@ -324,7 +341,7 @@ impl Names {
                 .programmes
                 .get(usize::from(profile.programme))
                 .map(|programme| programme.name.to_string()),
-            erase: false,
+            ..HomeRecord::default()
         }
     }
 }

@@ -24,7 +24,7 @@ pub use arena::Arena;
 pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
 pub use effects::{Counts, Decided, Effects, ReadingState};
 pub use recovery::{Recovery, StoredOutcome};
-pub use rules::{Programme, Rules, UnknownName};
+pub use rules::{Programme, ProgrammeSettings, Rules, UnknownName};
 pub use snapshot::{Restored, StoredHome};
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ use self::speak::rules_changed;
 use crate::alert::Case;
 use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{AlertKind, DAY, DeadLetter, EventTime, HomeRecord, Measure, Quality, RawRecord};
+use crate::model::{AlertKind, DAY, DeadLetter, EventTime, HomeRecord, InputTopic, Measure, Quality, RawRecord};
 
 /// The state of one partition.
 pub struct Partition {
@@ -341,6 +341,7 @@ fn unmeasured(quality: Quality) -> Option<ReadingState> {
 
 fn dead_letter(record: &RawRecord<'_>, rejection: &Rejection) -> DeadLetter {
     DeadLetter {
+        topic: InputTopic::Readings,
         reason: rejection.name(),
         detail: rejection.to_string(),
         offset: record.offset,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::alert::PolicySettings;
 use crate::detect::DetectorSettings;
 use crate::home::{CompactMeasure, HomeSettings, MeterReading};
 use crate::ingest::IngestSettings;
@@ -33,6 +35,17 @@ impl Rules {
     }
 }
 
+/// A programme as settings state it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProgrammeSettings {
+    /// What is done with what the detectors say.
+    pub policy: PolicySettings,
+    /// The rules of each detector.
+    #[serde(flatten)]
+    pub detectors: DetectorSettings,
+}
+
 /// A named set of rules.
 #[derive(Clone, Debug)]
 pub struct Programme {
@@ -40,12 +53,14 @@ pub struct Programme {
     pub name: Arc<str>,
     /// The rules of each detector.
     pub detectors: DetectorSettings,
+    /// What is done with what they say.
+    pub policy: PolicySettings,
 }
 
 impl Programme {
     /// A number that changes with the rules: the CRC-32 of their JSON.
     pub(super) fn number(&self) -> u32 {
-        crc32fast::hash(&serde_json::to_vec(&self.detectors).unwrap_or_default())
+        crc32fast::hash(&serde_json::to_vec(&(&self.detectors, &self.policy)).unwrap_or_default())
     }
 }
 
@@ -58,6 +73,7 @@ impl Default for Rules {
             programmes: vec![Programme {
                 name: "default".into(),
                 detectors: DetectorSettings::default(),
+                policy: PolicySettings::default(),
             }],
             time_zone: TimeZone::UTC,
             zone: None,

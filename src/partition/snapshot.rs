@@ -100,7 +100,7 @@ impl Partition {
             time_zone: home.time_zone,
             zone: home.zone,
             programme: home.programme,
-            erase: false,
+            ..HomeRecord::default()
         };
         let profile = self.arena.profile(Some(&record), &self.rules);
         let profile = profile.map_err(|error| SnapshotError::Values(error.to_string()))?;

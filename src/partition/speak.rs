@@ -123,6 +123,7 @@ impl Partition {
                         since: case.since,
                         detected_at: case.detected_at,
                         severity: case.severity,
+                        stage: case.stage,
                     };
                     contain(|| state.detectors.explain(detectors, &view, &about, record))?
                 };
@@ -159,6 +160,9 @@ impl Partition {
             state,
             severity: case.severity,
             rule: case.rule.clone(),
+            stage: case.stage,
+            contact: None,
+            next: None,
             zone: names.zone(slot, &self.rules),
             programme: names.around(slot, &self.rules).programme.name.clone(),
             since: case.since,

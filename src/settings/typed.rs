@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Expect, Origins, Pattern, Problem, Problems, Sources, load};
-use crate::detect::DetectorSettings;
 use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
 use crate::ingest::IngestSettings;
 use crate::kafka::KafkaSettings;
-use crate::partition::{Programme, Rules};
+use crate::partition::{Programme, ProgrammeSettings, Rules};
 use crate::telemetry::LogFormat;
 
 /// All settings, as a file states them.
@@ -38,7 +37,7 @@ pub struct Settings {
     /// What holds for a home that is not on the homes topic.
     pub defaults: HomeDefaults,
     /// Rules by name of programme.
-    pub programmes: BTreeMap<String, DetectorSettings>,
+    pub programmes: BTreeMap<String, ProgrammeSettings>,
 }
 
 /// Settings of the logs.
@@ -82,7 +81,7 @@ impl Default for Settings {
             ingest: IngestSettings::default(),
             home: HomeSettings::default(),
             defaults: HomeDefaults::default(),
-            programmes: BTreeMap::from([("default".to_owned(), DetectorSettings::default())]),
+            programmes: BTreeMap::from([("default".to_owned(), ProgrammeSettings::default())]),
         }
     }
 }
@@ -136,7 +135,7 @@ impl Settings {
     }
 
     fn patterns() -> Vec<Pattern> {
-        let programme = serde_json::to_value(DetectorSettings::default()).unwrap_or_else(|_| json!({}));
+        let programme = serde_json::to_value(ProgrammeSettings::default()).unwrap_or_else(|_| json!({}));
         vec![
             Pattern::new("kafka.properties.*", Expect::Text),
             Pattern::new("programmes.*", Expect::Like(programme)),
@@ -155,7 +154,7 @@ impl Settings {
             problem(format!("kafka.{key}"), message);
         }
         for (name, programme) in &self.programmes {
-            for mistake in programme.mistakes() {
+            for mistake in programme.detectors.mistakes() {
                 problem(format!("programmes.{name}.{}", mistake.key), mistake.message);
             }
         }
@@ -309,7 +308,8 @@ impl Settings {
         let names = self.programmes.keys().filter(is_default).chain(others);
         let programme = |name: &String| Programme {
             name: name.as_str().into(),
-            detectors: self.programmes[name].clone(),
+            detectors: self.programmes[name].detectors.clone(),
+            policy: self.programmes[name].policy.clone(),
         };
         Rules {
             ingest: self.ingest.clone(),

@@ -64,7 +64,7 @@ impl District {
             time_zone: self.time_zone.iana_name().map(str::to_owned),
             zone: Some(format!("block-{:04}", number / HOMES_OF_A_BLOCK)),
             programme: None,
-            erase: false,
+            ..HomeRecord::default()
         };
         (0..self.homes).map(record).collect()
     }

@@ -124,6 +124,26 @@ impl Said {
         assert_eq!(self, expected);
     }
 
+    /// Must be the same, but for the offsets of dead letters where `written` says that the log holds more readings than
+    /// were sent: a producer whose broker is killed may write some twice, and what comes after them has later offsets.
+    pub fn assert_is_but_for(&self, written: i64, sent: usize, expected: &Self) {
+        if i64::try_from(sent).is_ok_and(|sent| written == sent) {
+            return self.assert_is(expected);
+        }
+        self.without_offsets().assert_is(&expected.without_offsets());
+    }
+
+    fn without_offsets(&self) -> Self {
+        let without = |[reason, partition, _, value]: &[String; 4]| {
+            [reason.clone(), partition.clone(), String::new(), value.clone()]
+        };
+        Self {
+            alerts: self.alerts.clone(),
+            by_home: self.by_home.clone(),
+            dead_letters: self.dead_letters.iter().map(without).collect(),
+        }
+    }
+
     /// What follows after a beginning, whose alerts and dead letters must all be here and be the first of their homes.
     pub fn after(&self, beginning: &Self) -> Self {
         let mut rest = Self::default();

@@ -71,9 +71,10 @@ impl Detector for Inactivity {
     ) {
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
-        if home.usage.last_sign().is_some_and(|sign| sign > interval.start) {
+        let excused = home.excused_until();
+        if home.usage.last_sign().is_some_and(|sign| sign > interval.start) || state.met != 0 && state.since < excused {
             for (index, rule) in settings.rules.iter().enumerate() {
-                if !matches!(rule.when, Condition::FewLitres { .. }) {
+                if !matches!(rule.when, Condition::FewLitres { .. }) || state.since < excused {
                     state.met &= !(1 << index);
                 }
             }
@@ -81,7 +82,10 @@ impl Detector for Inactivity {
         judge_spell(settings, state, home, interval);
     }
 
-    fn finding(settings: &InactivitySettings, state: &InactivityState, _: &HomeView<'_>) -> Option<Finding> {
+    fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {
+        if state.since < home.excused_until() {
+            return None; // What was met then says nothing any more.
+        }
         let met = settings
             .rules
             .iter()
@@ -95,6 +99,7 @@ impl Detector for Inactivity {
             detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
+            stage: Some(rule.stage),
         })
     }
 
@@ -111,7 +116,7 @@ impl Detector for Inactivity {
 
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
-    let Some(since) = home.usage.dry_since() else { return };
+    let Some(since) = home.dry_since() else { return };
     let dry = home.usage.frontier().since(since);
     for (index, rule) in settings.rules.iter().enumerate() {
         if state.is_met(index) {

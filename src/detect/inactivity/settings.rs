@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::detect::Mistake;
 use crate::home::WINDOW_HOURS;
-use crate::model::{HOUR, Severity};
+use crate::model::{HOUR, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
@@ -31,11 +31,18 @@ pub struct Rule {
     /// How much it matters when it is met.
     #[serde(default = "default_severity")]
     pub severity: Severity,
+    /// What it asks for when it is met.
+    #[serde(default = "default_stage")]
+    pub stage: Stage,
     /// Holds only until the learned rules of the programme speak for this home.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub until_learned: bool,
     /// When it is met.
     pub when: Condition,
+}
+
+fn default_stage() -> Stage {
+    Stage::Visit
 }
 
 fn default_severity() -> Severity {
@@ -121,6 +128,7 @@ impl Default for InactivitySettings {
         let rule = |name: &str, severity, until_learned, when| Rule {
             name: name.into(),
             severity,
+            stage: default_stage(),
             until_learned,
             when,
         };

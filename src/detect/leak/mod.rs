@@ -88,6 +88,7 @@ impl Detector for Leak {
                 _ => Severity::Low,
             },
             rule: Arc::from(format!("no-dry-hour-{}h", settings.hours)),
+            stage: None,
         })
     }
 

@@ -58,6 +58,7 @@ impl TransactionClient for Client {
 
 fn letter(bytes: usize) -> OutRecord {
     let letter = DeadLetter {
+        topic: crate::model::InputTopic::Readings,
         reason: "not_json",
         detail: String::new(),
         offset: 3,

@@ -66,7 +66,7 @@ fn another_programme_judges_by_its_own_rules_also_when_late_readings_come() {
         time_zone: Some("Asia/Shanghai".into()),
         zone: Some("g-7".into()),
         programme: Some("patient".into()),
-        erase: false,
+        ..HomeRecord::default()
     };
     let effects = partition.set_home("h1", Some(&record)).expect("known names");
     assert_eq!(told(&effects), ["h1 inactivity Resolved at 10 h"]);
@@ -100,7 +100,7 @@ fn a_record_with_unknown_names_changes_nothing() {
         time_zone: time_zone.map(Into::into),
         zone: None,
         programme: programme.map(Into::into),
-        erase: false,
+        ..HomeRecord::default()
     };
     let error = partition.set_home("h1", Some(&record(Some("Asia/Atlantis"), None)));
     assert_eq!(error, Err(UnknownName::TimeZone("Asia/Atlantis".into())));

@@ -53,6 +53,7 @@ pub fn rules() -> Arc<Rules> {
     let rule = |name: &str, severity, hours| Rule {
         name: name.into(),
         severity,
+        stage: crate::model::Stage::Visit,
         until_learned: false,
         when: Condition::NoUse { hours },
     };
@@ -68,6 +69,7 @@ pub fn rules() -> Arc<Rules> {
     };
     let watched = Programme {
         name: "watched".into(),
+        policy: crate::alert::PolicySettings::default(),
         detectors: detectors.clone(),
     };
     let mut patient = detectors;
@@ -78,6 +80,7 @@ pub fn rules() -> Arc<Rules> {
             watched,
             Programme {
                 name: "patient".into(),
+                policy: crate::alert::PolicySettings::default(),
                 detectors: patient,
             },
         ],

@@ -22,7 +22,7 @@ fn home(programme: &str) -> HomeRecord {
         time_zone: None,
         zone: Some("z".into()),
         programme: Some(programme.into()),
-        erase: false,
+        ..HomeRecord::default()
     }
 }
 

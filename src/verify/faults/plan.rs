@@ -119,11 +119,13 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
     let rules = hours.iter().enumerate().map(|(place, hours)| Rule {
         name: format!("no-use-{hours}h").into(),
         severity: if place == 0 { Severity::High } else { Severity::Critical },
+        stage: crate::model::Stage::Visit,
         until_learned: false,
         when: Condition::NoUse { hours: *hours },
     });
     Programme {
         name: name.into(),
+        policy: crate::alert::PolicySettings::default(),
         detectors: DetectorSettings {
             inactivity: InactivitySettings {
                 rules: rules.collect(),
@@ -144,6 +146,7 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
 fn rules() -> Arc<Rules> {
     let learned = Programme {
         name: "learned".into(),
+        policy: crate::alert::PolicySettings::default(),
         detectors: DetectorSettings::default(),
     };
     Arc::new(Rules {
