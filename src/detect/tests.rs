@@ -3,11 +3,11 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Band, Condition, InactivitySettings, Rule};
+use super::inactivity::{Condition, InactivitySettings, Learned, Rule};
 use super::*;
-use crate::alert::{Case, decide};
+use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Usage};
-use crate::model::{Circumstances, HOUR, Measure, Quality, Severity};
+use crate::model::{Band, Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
 #[derive(Clone)]
@@ -110,7 +110,14 @@ impl Watched {
     pub fn speak(&mut self, now: EventTime) {
         let findings = self.states.findings(&self.settings, &self.view(now));
         for (place, finding) in findings.into_iter().enumerate() {
-            for transition in decide(self.cases[place].as_ref(), finding.as_ref()) {
+            let policy = PolicySettings::default();
+            let care = Care {
+                kind: KINDS[place],
+                policy: &policy,
+                time_zone: &self.zone,
+                now,
+            };
+            for transition in care.decide(self.cases[place].as_ref(), finding.as_ref()) {
                 let case = transition.case;
                 let alert = about(KINDS[place], &case);
                 let said = self
@@ -177,7 +184,11 @@ pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
 fn talkative() -> DetectorSettings {
     let bands = vec![Band { from: 6, to: 9 }, Band { from: 22, to: 2 }];
     let mut settings = with_rules(vec![
-        rule("learned", Severity::High, Condition::Learned { lambda: 30.0 }),
+        rule(
+            "learned",
+            Severity::High,
+            Condition::Learned(Learned::with_lambda(30.0)),
+        ),
         rule("few", Severity::Low, Condition::FewLitres { below: 20.0, hours: 12 }),
         rule("bands", Severity::Medium, Condition::Bands { bands, all: false }),
         rule("no-use", Severity::Critical, Condition::NoUse { hours: 5.5 }),

@@ -3,13 +3,16 @@
 //! Architecture invariant: nothing here knows how a value was read, stored or sent.
 
 mod alert;
+mod band;
 mod circumstances;
 mod ids;
 mod reading;
 mod record;
 mod time;
+mod visits;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
+pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use reading::{Litres, Measure, Quality, Reading};
@@ -17,3 +20,4 @@ pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
 };
 pub use time::{DAY, EventTime, HOUR, MINUTE, format_span};
+pub use visits::{OpenEntry, Visit, VisitList};

@@ -3,9 +3,8 @@
 use jiff::civil::{DateTime, time};
 use jiff::tz::TimeZone;
 
-use super::settings::Band;
 use crate::home::Usage;
-use crate::model::{EventTime, HOUR};
+use crate::model::{Band, EventTime, HOUR};
 
 impl Band {
     /// Whether it ends in UTC hour `hour` or at its end, by the clock of `zone`: right on days of 23 and 25 hours.

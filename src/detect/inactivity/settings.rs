@@ -1,16 +1,18 @@
 //! Rules of inactivity, in the words of a programme.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::learned::lambda_for;
 use crate::detect::Mistake;
 use crate::home::WINDOW_HOURS;
-use crate::model::{HOUR, Severity, Stage};
+use crate::model::{Band, HOUR, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
+/// The most learned rules one programme may have: a threshold of each is kept for the spell at hand.
+pub const MAX_LEARNED: usize = Stage::ALL.len();
 
 /// The rules of a programme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,49 +77,72 @@ pub enum Condition {
     },
     /// The hour at which this home's own spells, begun about this hour, have ended: the T that minimises
     /// `T + λ·P(T ≤ dry < 24 h)`.
-    Learned {
-        /// λ: hours of delay accepted for one false alert avoided.
-        lambda: f64,
-    },
+    Learned(Learned),
 }
 
-/// A band of the local day in whole hours, such as `05-09`; `22-06` passes midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Band {
-    /// First hour, 0 to 23.
-    pub from: i8,
-    /// The hour at which it ends, 0 to 23 (24 is written as 24 and kept as 0).
-    pub to: i8,
+/// How much delay a learned rule accepts: λ, or a budget of false alerts that sets it; the default without either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Learned {
+    /// λ: hours of delay accepted for one false alert avoided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// False alerts accepted a home-month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// False alerts accepted a day, over all homes of the programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_a_day: Option<f64>,
+    /// How many homes that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homes: Option<u32>,
 }
 
-impl Band {
-    /// Length in hours on a day of 24 hours.
-    pub fn hours(self) -> u32 {
-        let hours = (i32::from(self.to) - i32::from(self.from)).rem_euclid(24);
-        if hours == 0 { 24 } else { hours.unsigned_abs() }
+/// Days of a month of 730.5 hours.
+const DAYS_OF_A_MONTH: f64 = 730.5 / 24.0;
+/// λ where nothing is said.
+const DEFAULT_LAMBDA: f64 = 400.0;
+
+impl Learned {
+    /// With a λ.
+    pub fn with_lambda(lambda: f64) -> Self {
+        Self {
+            lambda: Some(lambda),
+            ..Self::default()
+        }
     }
-}
 
-impl fmt::Display for Band {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}-{:02}", self.from, if self.to == 0 { 24 } else { self.to })
+    /// False alerts accepted a home-month, where a budget is given.
+    pub fn budget(&self) -> Option<f64> {
+        let a_day = self.alerts_a_day.zip(self.homes);
+        self.budget
+            .or_else(|| a_day.map(|(alerts, homes)| alerts * DAYS_OF_A_MONTH / f64::from(homes)))
     }
-}
 
-impl Serialize for Band {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    /// λ: hours of delay accepted for one false alert avoided.
+    pub fn lambda(&self) -> f64 {
+        let budgeted = || self.budget().and_then(lambda_for);
+        self.lambda.or_else(budgeted).unwrap_or(DEFAULT_LAMBDA)
     }
-}
 
-impl<'de> Deserialize<'de> for Band {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let hours = text.split_once('-').and_then(|(from, to)| {
-            let (from, to) = (from.trim().parse::<i8>().ok()?, to.trim().parse::<i8>().ok()?);
-            ((0..24).contains(&from) && (1..=24).contains(&to)).then_some(Self { from, to: to % 24 })
-        });
-        hours.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no band of whole hours such as \"05-09\"")))
+    fn mistake(&self) -> Option<String> {
+        let ways = [
+            self.lambda.is_some(),
+            self.budget.is_some(),
+            self.alerts_a_day.is_some(),
+        ];
+        if ways.iter().filter(|way| **way).count() > 1 {
+            return Some("learned takes lambda, or budget, or alerts_a_day with homes".into());
+        }
+        if self.alerts_a_day.is_some() != self.homes.is_some() {
+            return Some("learned.alerts_a_day and learned.homes go together".into());
+        }
+        if let Some(lambda) = self.lambda.filter(|lambda| !(1.0..=1e6).contains(lambda)) {
+            return Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"));
+        }
+        let budget = self.budget()?;
+        let is_right = (0.001..=100.0).contains(&budget);
+        (!is_right).then(|| format!("a budget of {budget} false alerts a home-month is not between 0.001 and 100"))
     }
 }
 
@@ -134,7 +159,7 @@ impl Default for InactivitySettings {
         };
         Self {
             rules: vec![
-                rule("learned", Severity::High, false, Condition::Learned { lambda: 400.0 }),
+                rule("learned", Severity::High, false, Condition::Learned(Learned::default())),
                 rule("no-use-12h", Severity::High, true, Condition::NoUse { hours: 12.0 }),
                 rule(
                     "no-use-24h",
@@ -163,9 +188,7 @@ impl Rule {
             Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
                 Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
             }
-            Condition::Learned { lambda } if !(1.0..=1e6).contains(lambda) => {
-                Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"))
-            }
+            Condition::Learned(learned) => learned.mistake(),
             _ if self.name.is_empty() || self.name.len() > 64 => {
                 Some("the name is empty or longer than 64 bytes".into())
             }
@@ -183,6 +206,17 @@ impl Rule {
 }
 
 impl InactivitySettings {
+    /// The learned rules, with their places among all rules.
+    pub fn learned(&self) -> impl Iterator<Item = (usize, &Learned)> {
+        self.rules
+            .iter()
+            .enumerate()
+            .filter_map(|(place, rule)| match &rule.when {
+                Condition::Learned(learned) => Some((place, learned)),
+                _ => None,
+            })
+    }
+
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.rules.len() > MAX_RULES {
@@ -206,9 +240,8 @@ impl InactivitySettings {
         }
         let is_learned = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
         let learned = self.rules.iter().filter(is_learned).count();
-        if learned > 1 {
-            let message =
-                format!("{learned} rules are learned; one is allowed, because one threshold is kept for a spell");
+        if learned > MAX_LEARNED {
+            let message = format!("{learned} rules are learned; {MAX_LEARNED} are allowed, one for each stage");
             mistakes.push(Mistake::new("rules", message));
         }
         if learned == 0 && self.rules.iter().any(|rule| rule.until_learned) {
