@@ -78,9 +78,12 @@ impl Partition {
     /// Notes the home's next deadline from `now`, unless one as early is noted; one that was too early is looked at
     /// again. Late readings and other rules may bring a deadline nearer.
     pub(super) fn schedule(&mut self, index: u32, now: EventTime) {
-        let Some(deadline) = self.next_deadline(index, now) else {
-            return;
-        };
+        if let Some(deadline) = self.next_deadline(index, now) {
+            self.note_deadline(index, deadline);
+        }
+    }
+
+    fn note_deadline(&mut self, index: u32, deadline: EventTime) {
         let noted = &mut self.arena.slot_mut(index).noted;
         if *noted == EventTime::ZERO || deadline < *noted {
             *noted = deadline;
@@ -215,8 +218,12 @@ impl Partition {
         let bit = KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit);
         let open = &mut self.arena.slot_mut(index).open;
         *open = if case.open { *open | bit } else { *open & !bit };
+        let next_at = case.next_at;
         self.cases.insert((index, kind), case);
         self.unsaved.urge(index);
+        if next_at > EventTime::ZERO {
+            self.note_deadline(index, next_at);
+        }
     }
 
     /// Ends every open alert of a home whose state is to be forgotten, with `words`.
