@@ -14,8 +14,8 @@ use crate::model::EventTime;
 pub struct Checkpoint {
     /// The home.
     pub household: Box<str>,
-    /// Its state, sealed, with the offset that it includes.
-    pub bytes: Vec<u8>,
+    /// Its state, sealed, with the offset that it includes; `None` where nothing of it is to be kept.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// What marks a stored state: whose it is, and up to where.

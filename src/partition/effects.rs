@@ -1,7 +1,7 @@
 //! What a batch does, as values: the shell performs it.
 
 use crate::home::MeterEvent;
-use crate::model::{Alert, DeadLetter, EventTime};
+use crate::model::{Alert, DeadLetter, EventTime, Message};
 
 /// Everything that follows from a batch of records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,6 +10,8 @@ pub struct Effects {
     pub alerts: Vec<Decided>,
     /// Records that were kept out, in order.
     pub dead_letters: Vec<DeadLetter>,
+    /// Records for further topics, in order.
+    pub messages: Vec<Message>,
     /// Hashes of the ids of homes seen for the first time.
     pub new_homes: Vec<u64>,
     /// Figures for the metrics.
@@ -18,6 +20,13 @@ pub struct Effects {
     pub records: u64,
     /// The offset after the batch.
     pub next_offset: i64,
+}
+
+impl Effects {
+    /// Whether anything of it is to be published.
+    pub fn speaks(&self) -> bool {
+        !(self.alerts.is_empty() && self.dead_letters.is_empty() && self.messages.is_empty())
+    }
 }
 
 /// An alert with the Kafka timestamp of the record that brought it; `None` where time alone did.

@@ -5,9 +5,10 @@
 //! function, and cutting a log into other batches changes nothing.
 //! Form: homes lie in a flat [`Arena`], one compact slot a home, with an index beside it.
 //! Operation: [`Partition::apply`] takes a batch, [`Partition::advance`] a moment that passed without readings,
-//! [`Partition::set_home`] a record of the homes topic.
+//! [`Partition::take_beside`] a record of a topic that is followed beside the readings.
 
 mod arena;
+mod beside;
 mod checkpoint;
 mod contain;
 mod deadlines;
@@ -210,6 +211,7 @@ impl Partition {
             let household = partition.arena.id(slot).into();
             let bytes = partition.stored(slot, stamp);
             left -= bytes.len() as i64;
+            let bytes = Some(bytes);
             checkpoints.push(Checkpoint { household, bytes });
             left > 0
         };

@@ -41,7 +41,8 @@ impl Committed {
             offset: self.state.next_offset(),
         };
         for checkpoint in self.state.checkpoints(stamp, budget) {
-            self.stored.insert(checkpoint.household, checkpoint.bytes);
+            let bytes = checkpoint.bytes.expect("it is kept");
+            self.stored.insert(checkpoint.household, bytes);
         }
         self.point = self.state.replay_point();
     }
