@@ -17,14 +17,14 @@ use rdkafka::topic_partition_list::Offset;
 
 use support::broker::Broker;
 use tapwatch::engine::{
-    Answer, CommitMetadata, CommitOffset, Commits, Engine, EngineSettings, GroupEvent, Now, Observation, Observer,
-    OutRecord, Output, Progress, Source, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
+    Answer, BesideOffsets, CommitMetadata, CommitOffset, Commits, Engine, EngineSettings, GroupEvent, Now, Observation,
+    Observer, OutRecord, Progress, Source, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
 };
 use tapwatch::kafka::{
     Feeder, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, KafkaTransactions, Membership,
     cluster_id, deployment, join,
 };
-use tapwatch::model::EventTime;
+use tapwatch::model::{EventTime, InputTopic, Output};
 use tapwatch::partition::{ReplayPoint, Rules};
 use tapwatch::telemetry::Metrics;
 
@@ -47,6 +47,9 @@ fn deployed(name: &str) -> KafkaSettings {
     for topic in [
         &mut topics.readings,
         &mut topics.homes,
+        &mut topics.signs,
+        &mut topics.responses,
+        &mut topics.zones,
         &mut topics.alerts,
         &mut topics.dead_letter,
         &mut topics.state,
@@ -54,8 +57,9 @@ fn deployed(name: &str) -> KafkaSettings {
         *topic = format!("{name}.{topic}");
     }
     let small = SMALL.to_string();
-    broker.create_topic(&topics.readings, PARTITIONS, &[]);
-    broker.create_topic(&topics.homes, PARTITIONS, &[]);
+    for topic in InputTopic::ALL {
+        broker.create_topic(topics.input(topic), PARTITIONS, &[]);
+    }
     broker.create_topic(&topics.alerts, PARTITIONS, &[]);
     broker.create_topic(&topics.dead_letter, PARTITIONS, &[("max.message.bytes", &small)]);
     broker.create_topic(&topics.state, PARTITIONS, &[("cleanup.policy", "compact")]);
@@ -87,6 +91,7 @@ fn record(output: Output, partition: i32, key: &str, value: &[u8]) -> OutRecord 
     OutRecord {
         output,
         partition,
+        to: (output == Output::State).then_some(partition),
         key: Some(key.into()),
         value: Some(value.to_vec()),
         headers: vec![("about", key.to_owned())],
@@ -107,7 +112,7 @@ fn offset(partition: i32, next_offset: i64) -> CommitOffset {
         next_offset,
         metadata: CommitMetadata {
             clock: EventTime::ZERO,
-            homes_offset: 7,
+            beside: BesideOffsets::default(),
             replay: ReplayPoint::default(),
             homes: 3,
             partitions: PARTITIONS as i32,

@@ -47,16 +47,32 @@ impl CloudEvent {
         }
     }
 
-    /// The attributes as Kafka headers of binary mode (CloudEvents Kafka protocol binding 1.0).
+    /// The attributes as Kafka headers of binary mode.
     pub fn headers(&self) -> [(&'static str, String); 7] {
-        [
-            ("ce_specversion", self.specversion.clone()),
-            ("ce_type", self.event_type.clone()),
-            ("ce_source", self.source.clone()),
-            ("ce_id", self.id.clone()),
-            ("ce_subject", self.subject.clone()),
-            ("ce_time", self.time.to_string()),
-            ("content-type", self.datacontenttype.clone()),
-        ]
+        event_headers(&self.event_type, &self.source, &self.id, &self.subject, self.time)
     }
+}
+
+/// The type of the event that says that a home is watched no more.
+pub const WITHDRAWAL_TYPE: &str = "tapwatch.withdrawal.v1";
+/// The type of the event that carries a list of homes to visit.
+pub const VISITS_TYPE: &str = "tapwatch.visits.v1";
+
+/// The attributes of an event with JSON data as Kafka headers (CloudEvents Kafka protocol binding 1.0, binary mode).
+pub fn event_headers(
+    event_type: &str,
+    source: &str,
+    id: &str,
+    subject: &str,
+    time: EventTime,
+) -> [(&'static str, String); 7] {
+    [
+        ("ce_specversion", "1.0".to_owned()),
+        ("ce_type", event_type.to_owned()),
+        ("ce_source", source.to_owned()),
+        ("ce_id", id.to_owned()),
+        ("ce_subject", subject.to_owned()),
+        ("ce_time", time.to_string()),
+        ("content-type", CONTENT_TYPE.to_owned()),
+    ]
 }

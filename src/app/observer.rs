@@ -233,14 +233,6 @@ impl Observer for Telemetry {
                      partition sees the whole home"
                 );
             }
-            Observation::BadHome { partition, reason } => {
-                metrics.dead_letters("bad_home", 1);
-                tracing::warn!(
-                    partition,
-                    reason,
-                    "a record of the homes topic is refused; the home keeps what it had"
-                );
-            }
             Observation::BackPressure(on) => {
                 tracing::warn!(
                     "{}",

@@ -171,7 +171,7 @@ impl Service {
             };
             if metadata.partitions != deployment.partitions && metadata.cluster == deployment.cluster {
                 bail!(RebuildError::OtherPartitions {
-                    topic: Arc::clone(&deployment.readings),
+                    topic: Arc::clone(deployment.readings()),
                     found: metadata.partitions,
                     here: deployment.partitions,
                 });

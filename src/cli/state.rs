@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
 use crate::kafka::{Feeder, KafkaSettings, check_topics, deployment};
-use crate::model::{EventTime, HomeRecord, check_id};
+use crate::model::{EventTime, HomeRecord, InputTopic, check_id};
 use crate::partition::StoredHome;
 use crate::settings::Validated;
 use crate::telemetry::init_logging;
@@ -120,7 +120,7 @@ fn show(kafka: &KafkaSettings, deployment: &Deployment, as_json: bool) -> anyhow
             "group {} on cluster {}, {} with {} partitions, deployment {:08x}",
             deployment.group,
             deployment.cluster,
-            deployment.readings,
+            deployment.readings(),
             deployment.partitions,
             deployment.number()
         );
@@ -289,7 +289,7 @@ fn erase(kafka: &KafkaSettings, deployment: &Deployment, home: &str, wait: Durat
     loop {
         let committed = kafka.committed(partition)?;
         let metadata = committed.and_then(|(_, text)| text.parse::<CommitMetadata>().ok());
-        if metadata.is_some_and(|metadata| metadata.homes_offset >= ordered) {
+        if metadata.is_some_and(|metadata| metadata.beside.next(InputTopic::Homes) >= ordered) {
             say!(
                 "{home} is erased; its readings, alerts and dead letters stay in their topics until retention removes them"
             );

@@ -1,5 +1,6 @@
 //! What an instance commits, and what becomes of it: the half of [`Engine`] that speaks with [`Commits`].
 
+use super::beside::BesideOffsets;
 use super::instance::{Engine, EngineError};
 use super::invariants::check;
 use super::life::Stage;
@@ -38,8 +39,8 @@ pub(super) struct Owned {
 pub(super) struct Work {
     pub state: Box<Partition>,
     pub pending: Pending,
-    /// The next offset of the homes topic.
-    pub homes_offset: i64,
+    /// The next offsets of the topics beside the readings.
+    pub beside: BesideOffsets,
     /// The end of the partition has been seen, and nothing came since.
     pub at_end: bool,
     /// Bytes of states that may be written; below zero after states that had to be.
@@ -88,7 +89,7 @@ impl Work {
         let state = rebuilt.state;
         Self {
             pending: Pending::default(),
-            homes_offset: rebuilt.homes_offset,
+            beside: rebuilt.beside,
             at_end: false,
             credit: 0.0,
             committed_offset: state.next_offset(),
@@ -312,7 +313,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             },
             metadata: CommitMetadata {
                 clock,
-                homes_offset: work.homes_offset,
+                beside: work.beside.clone(),
                 replay,
                 homes: work.state.arena().len() as u64,
                 partitions: self.deployment.partitions,
@@ -335,11 +336,8 @@ enum End {
 /// Adds states to what is pending; answers their bytes.
 fn store(work: &mut Work, stamp: Stamp, budget: i64) -> usize {
     let checkpoints = work.state.checkpoints(stamp, budget);
-    let bytes = checkpoints
-        .iter()
-        .filter_map(|checkpoint| checkpoint.bytes.as_ref())
-        .map(Vec::len)
-        .sum();
+    let bytes = checkpoints.iter().filter_map(|checkpoint| checkpoint.bytes.as_ref());
+    let bytes = bytes.map(Vec::len).sum();
     work.pending.store(checkpoints);
     bytes
 }
@@ -352,7 +350,7 @@ fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
         }
         Some(Mutation::ProfileWithoutCheckpoint) => {
             let homes = pending.inputs().iter().filter_map(|input| match input {
-                SideInput::Home { household, .. } => Some(household.as_bytes().to_vec()),
+                SideInput::Record { household, .. } => Some(household.as_bytes().to_vec()),
                 SideInput::Clock { .. } => None,
             });
             homes.collect()

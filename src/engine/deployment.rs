@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::model::InputTopic;
+
 /// One deployment: what its instances share, and what tells its state from that of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
@@ -9,24 +11,34 @@ pub struct Deployment {
     pub cluster: Arc<str>,
     /// The consumer group.
     pub group: Arc<str>,
-    /// The readings topic.
-    pub readings: Arc<str>,
-    /// Its partitions.
+    /// The topics that are read, in the order of [`InputTopic::ALL`].
+    pub topics: [Arc<str>; InputTopic::ALL.len()],
+    /// Partitions of each of them.
     pub partitions: i32,
     /// The `source` of its alerts.
     pub source: Arc<str>,
 }
 
 impl Deployment {
-    /// A number that marks its stored states: the CRC-32 of cluster, group, topic and number of partitions.
+    /// The name of a topic that is read.
+    pub fn topic(&self, topic: InputTopic) -> &Arc<str> {
+        &self.topics[topic as usize]
+    }
+
+    /// The readings topic.
+    pub fn readings(&self) -> &Arc<str> {
+        self.topic(InputTopic::Readings)
+    }
+
+    /// A number that marks its stored states: the CRC-32 of cluster, group, readings topic and number of partitions.
     pub fn number(&self) -> u32 {
         let Self {
             cluster,
             group,
-            readings,
             partitions,
             ..
         } = self;
+        let readings = self.readings();
         crc32fast::hash(format!("{cluster}\n{group}\n{readings}\n{partitions}").as_bytes())
     }
 }

@@ -13,11 +13,10 @@ use super::life::Stage;
 use super::mutation::Mutation;
 use super::pending::SideInput;
 use super::ports::{
-    Answer, CommitError, Commits, GroupEvent, LogRecord, Now, Observation, Observer, RestoreEvent, Restorer, Source,
-    SourceError,
+    Answer, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source, SourceError,
 };
 use super::rebuild::Rebuilt;
-use crate::model::{DAY, HomeRecord, MINUTE, RawRecord};
+use crate::model::{DAY, InputTopic, MINUTE, RawRecord};
 use crate::partition::{Arena, Effects, Partition};
 
 /// Settings of an instance.
@@ -214,6 +213,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             deployment,
             flight,
             settings,
+            held_back,
             ..
         } = self;
         source.poll(&mut |event| {
@@ -281,12 +281,21 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                         work.at_end = true;
                     }
                 }
-                GroupEvent::Home(partition, offset, record) => {
-                    if let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut())
-                        && offset >= work.homes_offset
-                    {
-                        take_home(work, partition, offset, record, deployment, home_partitions, observer);
+                GroupEvent::Beside(topic, partition, record) => {
+                    let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) else {
+                        return Answer::Taken; // Of an assignment that is over, or about to begin at an offset of its own.
+                    };
+                    if record.offset < work.beside.next(topic) {
+                        return Answer::Taken;
                     }
+                    // Homes do not wait: readings that were fetched before the pause may be the first of theirs.
+                    if *held_back && topic != InputTopic::Homes {
+                        return match settings.mutation {
+                            Some(Mutation::ForgetLater) => Answer::Taken,
+                            _ => Answer::Later,
+                        };
+                    }
+                    take_beside(work, topic, partition, &record, deployment, home_partitions, observer);
                 }
             }
             Answer::Taken
@@ -400,7 +409,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         };
         let effects = *std::mem::take(&mut rebuilt.effects);
         let work = owned.work.insert(Work::new(rebuilt));
-        if !effects.alerts.is_empty() {
+        if effects.speaks() {
             observe_applied(
                 &mut self.observer,
                 &mut self.home_partitions,
@@ -410,7 +419,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             );
             work.pending.add(effects, &self.deployment, partition);
         }
-        self.source.follow_homes(partition, work.homes_offset);
+        self.source.follow(partition, &work.beside);
         if !self.held_back {
             self.source.resume(partition, Some(work.state.next_offset()));
         }
@@ -435,7 +444,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             }
             let effects = work.state.advance(now);
             work.pending.note_time(work.state.next_offset(), now);
-            if effects.alerts.is_empty() {
+            if !effects.speaks() {
                 // Time alone is worth a commit now and then, for the restart's sake.
                 work.pending.progressed |= now.since(work.committed_clock) >= MINUTE;
                 continue;
@@ -522,55 +531,27 @@ fn note_new_homes(
     }
 }
 
-fn take_home(
+/// Takes in a record of a topic beside the readings. It changes the state that is stored with the next commit, and that
+/// says how far its topic has been read.
+fn take_beside(
     work: &mut Work,
+    topic: InputTopic,
     partition: i32,
-    offset: i64,
-    record: LogRecord<'_>,
+    record: &RawRecord<'_>,
     deployment: &Deployment,
     home_partitions: &mut HashMap<u64, i32>,
     observer: &mut impl Observer,
 ) {
-    work.homes_offset = offset + 1;
+    observer.observe(&Observation::BatchBegins);
+    work.beside.set(topic, record.offset + 1);
     let before = work.state.next_offset();
-    let taken = home_record(record).and_then(|(household, record)| {
-        let effects = work
-            .state
-            .set_home(&household, record.as_ref())
-            .map_err(|error| format!("a record of the homes topic: {error}"))?;
-        observe_applied(observer, home_partitions, partition, &effects, &work.state);
-        work.pending.add(effects, deployment, partition);
-        Ok(household)
-    });
-    let household = taken.unwrap_or_else(|reason| {
-        observer.observe(&Observation::BadHome {
-            partition,
-            reason: &reason,
-        });
-        String::new()
-    });
-    work.pending.note(SideInput::Home {
+    let effects = work.state.take_beside(topic, record);
+    observe_applied(observer, home_partitions, partition, &effects, &work.state);
+    work.pending.add(effects, deployment, partition);
+    work.pending.note(SideInput::Record {
+        topic,
         before,
-        offset,
-        household: household.into(),
+        offset: record.offset,
+        household: String::from_utf8_lossy(record.key.unwrap_or_default()).into(),
     });
-}
-
-/// Reads a record of the homes topic: the home, and what is said of it (`None` for a tombstone).
-///
-/// # Errors
-/// What is wrong with it, for the operator.
-pub fn home_record(record: LogRecord<'_>) -> Result<(String, Option<HomeRecord>), String> {
-    let key = record.key.ok_or("a record of the homes topic without a key")?;
-    let household = std::str::from_utf8(key).map_err(|_| "a key of the homes topic that is not UTF-8")?;
-    crate::model::check_id(household).map_err(|error| format!("a key of the homes topic: {error}"))?;
-    let Some(value) = record.value else {
-        return Ok((household.to_owned(), None));
-    };
-    let home: HomeRecord =
-        serde_json::from_slice(value).map_err(|error| format!("a record of the homes topic: {error}"))?;
-    if home.household_id != household {
-        return Err("a record of the homes topic whose key is not its household_id".into());
-    }
-    Ok((household.to_owned(), Some(home)))
 }

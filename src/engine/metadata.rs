@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::beside::BesideOffsets;
 use crate::model::EventTime;
 use crate::partition::ReplayPoint;
 
@@ -14,8 +15,8 @@ use crate::partition::ReplayPoint;
 pub struct CommitMetadata {
     /// The partition's clock, which silence may have moved past the last record.
     pub clock: EventTime,
-    /// The next offset of the homes topic.
-    pub homes_offset: i64,
+    /// The next offsets of the topics beside the readings.
+    pub beside: BesideOffsets,
     /// Where a restart begins to replay.
     pub replay: ReplayPoint,
     /// Homes of the partition: a restart that finds fewer has lost stored states.
@@ -35,10 +36,10 @@ impl fmt::Display for CommitMetadata {
         } = self.replay;
         write!(
             f,
-            "tapwatch/2 clock={} homes_offset={} replay={offset} replay_clock={} replay_jump={} homes={} partitions={} \
+            "tapwatch/3 clock={} {} replay={offset} replay_clock={} replay_jump={} homes={} partitions={} \
              cluster={}",
             self.clock.seconds(),
-            self.homes_offset,
+            self.beside,
             log_clock.seconds(),
             jump.seconds(),
             self.homes,
@@ -52,7 +53,7 @@ impl fmt::Display for CommitMetadata {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MetadataError {
     /// Another program wrote it, or an older version whose state is not kept.
-    #[error("the committed offset's metadata {0:?} is not of tapwatch/2")]
+    #[error("the committed offset's metadata {0:?} is not of tapwatch/3")]
     Foreign(String),
 }
 
@@ -62,7 +63,7 @@ impl FromStr for CommitMetadata {
     /// Reads what `Display` writes. Fields may be added behind; text of another program or version is refused.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let foreign = || MetadataError::Foreign(text.to_owned());
-        let fields = text.strip_prefix("tapwatch/2 ").ok_or_else(foreign)?;
+        let fields = text.strip_prefix("tapwatch/3 ").ok_or_else(foreign)?;
         let field = |name: &str| {
             let mut all = fields.split(' ').filter_map(|field| field.split_once('='));
             all.find(|(key, _)| *key == name)
@@ -73,7 +74,7 @@ impl FromStr for CommitMetadata {
         let time = |name: &str| EventTime::from_unix(number(name)?).ok_or_else(foreign);
         Ok(Self {
             clock: time("clock")?,
-            homes_offset: number("homes_offset")?,
+            beside: BesideOffsets::read(|topic| number(&format!("{}_offset", topic.name())))?,
             replay: ReplayPoint {
                 offset: number("replay")?,
                 log_clock: time("replay_clock")?,

@@ -5,9 +5,10 @@
 //! `verify/faults` on a simulated cluster, and the engine cannot tell them apart.
 //! Form: one [`Engine`] an instance; one [`crate::partition::Partition`] for each partition that is live.
 //! Operation: [`Engine::turn`] takes what the source has, applies it, and commits what follows: alerts, dead letters,
-//! states of homes and offsets in one [`Transaction`] at a time. [`Transactor`] makes the calls of a transaction,
+//! messages, states of homes and offsets in one [`Transaction`] at a time. [`Transactor`] makes the calls of a transaction,
 //! [`Rebuild`] puts a partition together again; both stand here, and shells only lend them a client.
 
+mod beside;
 mod commit;
 mod deployment;
 mod instance;
@@ -24,17 +25,17 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
+pub use beside::BesideOffsets;
 pub use deployment::Deployment;
-pub use instance::{Engine, EngineError, EngineSettings, home_record};
+pub use instance::{Engine, EngineError, EngineSettings};
 pub use invariants::INVARIANTS;
 pub use life::Stage;
 pub use metadata::{CommitMetadata, MetadataError};
 pub use mutation::Mutation;
-pub use outgoing::{OutRecord, Output};
+pub use outgoing::OutRecord;
 pub use pending::SideInput;
 pub use ports::{
-    Answer, CommitError, Commits, GroupEvent, LogRecord, Now, Observation, Observer, RestoreEvent, Restorer, Source,
-    SourceError,
+    Answer, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source, SourceError,
 };
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use transaction::{CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict};

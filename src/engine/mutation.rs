@@ -52,11 +52,17 @@ pub enum Mutation {
     ForgetClock,
     /// The homes topic is followed from one record too far on.
     HomesOffsetTooFar,
+    /// The signs topic is followed again from its beginning.
+    ForgetSignsOffset,
+    /// The responses topic is followed from one record too far on.
+    ResponsesOffsetTooFar,
+    /// A record beside the readings that must wait is left out.
+    ForgetLater,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -80,5 +86,8 @@ impl Mutation {
         Self::ForgetJump,
         Self::ForgetClock,
         Self::HomesOffsetTooFar,
+        Self::ForgetSignsOffset,
+        Self::ResponsesOffsetTooFar,
+        Self::ForgetLater,
     ];
 }

@@ -1,32 +1,25 @@
-//! Records as they are written: alerts, dead letters and states of homes, with keys, headers and bytes.
+//! Records as they are written: alerts, dead letters, states of homes and messages, with keys, headers and bytes.
 
-use crate::alert::CloudEvent;
-use crate::model::{Alert, DeadLetter};
-use crate::partition::Checkpoint;
+use serde_json::json;
+
+use super::deployment::Deployment;
+use crate::alert::{CloudEvent, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
+use crate::model::{Alert, DeadLetter, Message, Output, VisitList};
+use crate::partition::{Checkpoint, Withdrawal};
 
 /// Of a dead letter that its topic does not take, so many first bytes of key and payload are written; and if it takes
 /// not even that, so many.
 const CUTS: [(usize, usize); 2] = [(1_024, 65_536), (64, 128)];
-
-/// Which topic a record is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Output {
-    /// Alerts, for subscribers.
-    Alerts,
-    /// What was kept out.
-    DeadLetters,
-    /// States of homes, for a restart; compacted.
-    State,
-}
 
 /// A record to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutRecord {
     /// Where to.
     pub output: Output,
-    /// The partition of the readings that it follows from. A state goes into the partition of this number of its own
-    /// topic; the others go where their key belongs.
+    /// The partition of the readings that it follows from.
     pub partition: i32,
+    /// The partition of its own topic that it goes into; `None` for the one where its key belongs.
+    pub to: Option<i32>,
     /// The key.
     pub key: Option<Vec<u8>>,
     /// The payload.
@@ -42,6 +35,7 @@ impl OutRecord {
         Self {
             output: Output::Alerts,
             partition,
+            to: None,
             key: Some(event.subject.as_bytes().to_vec()),
             // Numbers, texts and lists have a form in JSON; there is nothing in an alert that has none.
             value: serde_json::to_vec(&event.data).ok(),
@@ -50,11 +44,11 @@ impl OutRecord {
     }
 
     /// A record that was kept out, as it came, with the reason in its headers.
-    pub fn dead_letter(letter: DeadLetter, topic: &str, partition: i32) -> Self {
+    pub fn dead_letter(letter: DeadLetter, deployment: &Deployment, partition: i32) -> Self {
         let mut headers = vec![
             ("tapwatch_reason", letter.reason.to_owned()),
             ("tapwatch_detail", letter.detail),
-            ("tapwatch_topic", topic.to_owned()),
+            ("tapwatch_topic", deployment.topic(letter.topic).to_string()),
             ("tapwatch_partition", partition.to_string()),
             ("tapwatch_offset", letter.offset.to_string()),
         ];
@@ -62,9 +56,49 @@ impl OutRecord {
         Self {
             output: Output::DeadLetters,
             partition,
+            to: None,
             key: letter.key,
             value: letter.value,
             headers,
+        }
+    }
+
+    /// On the alerts topic: a home withdrew its consent and was erased.
+    pub fn withdrawal(withdrawal: Withdrawal, source: &str, partition: i32) -> Self {
+        let Withdrawal { household, at } = withdrawal;
+        let id = format!("withdrawal/{household}/{}", at.seconds());
+        Self {
+            output: Output::Alerts,
+            partition,
+            to: None,
+            key: Some(household.as_bytes().to_vec()),
+            value: serde_json::to_vec(&json!({ "household_id": household, "withdrawn_at": at })).ok(),
+            headers: event_headers(WITHDRAWAL_TYPE, source, &id, &household, at).into(),
+        }
+    }
+
+    /// A list of homes to visit: the latest of its programme and partition stays.
+    pub fn visit_list(list: &VisitList, source: &str, partition: i32) -> Self {
+        let id = format!("visits/{}/{partition}/{}", list.programme, list.day);
+        Self {
+            output: Output::Visits,
+            partition,
+            to: Some(partition),
+            key: Some(list.programme.as_bytes().to_vec()),
+            value: serde_json::to_vec(list).ok(),
+            headers: event_headers(VISITS_TYPE, source, &id, &list.programme, list.made_at).into(),
+        }
+    }
+
+    /// A record for a further topic.
+    pub fn message(message: Message, partition: i32) -> Self {
+        Self {
+            output: message.output,
+            partition,
+            to: message.partition,
+            key: Some(message.key.into_bytes()),
+            value: message.value,
+            headers: message.headers,
         }
     }
 
@@ -73,6 +107,7 @@ impl OutRecord {
         Self {
             output: Output::State,
             partition,
+            to: Some(partition),
             key: Some(checkpoint.household.into_boxed_bytes().into_vec()),
             value: checkpoint.bytes,
             headers: Vec::new(),

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 
 use super::deployment::Deployment;
 use super::outgoing::OutRecord;
-use crate::model::{AlertKind, AlertState, EventTime};
+use crate::model::{AlertKind, AlertState, EventTime, InputTopic};
 use crate::partition::{Checkpoint, Effects};
 
 /// Something besides readings that a partition took in, and between which readings. No log holds that order, so each
 /// commit fixes it: what it changed is among the states that are stored with the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SideInput {
-    /// A record of the homes topic.
-    Home {
+    /// A record of a topic beside the readings.
+    Record {
+        /// The topic.
+        topic: InputTopic,
         /// The next reading when it was taken.
         before: i64,
         /// Its offset.
         offset: i64,
-        /// The home.
+        /// Its key, where that may be a home.
         household: Box<str>,
     },
     /// Time passed without a reading. Even where nobody spoke, what follows is judged by it.
@@ -32,7 +34,7 @@ pub enum SideInput {
 /// Work of one partition that belongs in its next transaction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    /// Alerts and dead letters, in order.
+    /// Alerts, dead letters and messages, each in order.
     records: Vec<OutRecord>,
     /// States of homes; the latest of each.
     states: BTreeMap<Box<str>, Option<Vec<u8>>>,
@@ -52,10 +54,19 @@ impl Pending {
             self.records
                 .push(OutRecord::alert(decided.alert, &deployment.source, partition));
         }
-        for letter in effects.dead_letters {
-            self.records
-                .push(OutRecord::dead_letter(letter, &deployment.readings, partition));
-        }
+        let letters = effects.dead_letters.into_iter();
+        let messages = effects.messages.into_iter();
+        let source = &deployment.source;
+        let withdrawals = effects.withdrawals.into_iter();
+        self.records
+            .extend(withdrawals.map(|withdrawal| OutRecord::withdrawal(withdrawal, source, partition)));
+        let lists = effects.visit_lists.iter();
+        self.records
+            .extend(lists.map(|list| OutRecord::visit_list(list, source, partition)));
+        self.records
+            .extend(letters.map(|letter| OutRecord::dead_letter(letter, deployment, partition)));
+        self.records
+            .extend(messages.map(|message| OutRecord::message(message, partition)));
         self.progressed = true;
     }
 
@@ -99,7 +110,7 @@ impl Pending {
         *self = earlier;
     }
 
-    /// Alerts and dead letters wait for somebody.
+    /// Alerts, dead letters or messages wait for somebody.
     pub fn speaks(&self) -> bool {
         !self.records.is_empty()
     }
@@ -109,7 +120,7 @@ impl Pending {
         self.records.len() + self.states.len()
     }
 
-    /// Alerts and dead letters, in order.
+    /// Alerts, dead letters and messages, each in order.
     pub fn spoken(&self) -> &[OutRecord] {
         &self.records
     }

@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
+use super::beside::BesideOffsets;
 use super::life::Stage;
 use super::rebuild::Rebuilt;
 use super::transaction::{Transaction, Verdict};
-use crate::model::{AlertKind, EventTime, RawRecord};
+use crate::model::{AlertKind, EventTime, InputTopic, RawRecord};
 use crate::partition::{Effects, Partition};
 
 /// Something that happened in the consumer group.
@@ -22,8 +23,8 @@ pub enum GroupEvent<'a> {
     Records(i32, &'a [RawRecord<'a>], bool),
     /// The end of a partition has been reached.
     End(i32),
-    /// A record of the homes topic: its partition, offset, key and payload.
-    Home(i32, i64, LogRecord<'a>),
+    /// A record of a topic beside the readings, and its partition.
+    Beside(InputTopic, i32, RawRecord<'a>),
 }
 
 /// What the engine says to an event.
@@ -33,6 +34,8 @@ pub enum Answer {
     Taken,
     /// The records hold a home that is new here, and its own record may wait in the homes topic: that one first.
     HomesFirst,
+    /// Too much waits to be committed: this record is to be handed over again, and nothing that comes after it.
+    Later,
 }
 
 /// What the clocks say, as the shell reads them.
@@ -44,15 +47,6 @@ pub struct Now {
     pub millis: u64,
 }
 
-/// Key and payload of a record that is not a reading.
-#[derive(Clone, Copy, Debug)]
-pub struct LogRecord<'a> {
-    /// The key.
-    pub key: Option<&'a [u8]>,
-    /// The payload; `None` for a tombstone.
-    pub value: Option<&'a [u8]>,
-}
-
 /// The input cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -62,8 +56,9 @@ pub struct SourceError(pub String);
 pub trait Source {
     /// Proof that partitions are this instance's, as a broker wants it.
     type Membership;
-    /// Waits a little for something to happen and hands it to `visit`. Records that are answered with
-    /// [`Answer::HomesFirst`] are handed over again, after what the homes topic holds by then.
+    /// Waits a little for something to happen and hands it to `visit`. Readings that are answered with
+    /// [`Answer::HomesFirst`] are handed over again, after what the homes topic holds by then; a record beside them that is
+    /// answered with [`Answer::Later`], in a later poll.
     ///
     /// # Errors
     /// Only what waiting does not mend; an unreachable broker is waited for.
@@ -72,8 +67,8 @@ pub trait Source {
     fn pause(&mut self, partition: i32);
     /// Starts it, at `offset` where nothing was delivered yet.
     fn resume(&mut self, partition: i32, offset: Option<i64>);
-    /// Follows a partition's record in the homes topic from `offset`.
-    fn follow_homes(&mut self, partition: i32, offset: i64);
+    /// Follows the partition of this number in every topic beside the readings, each from its offset.
+    fn follow(&mut self, partition: i32, offsets: &BesideOffsets);
     /// How many records of a partition are known to wait; `None` when not known.
     fn lag(&self, partition: i32, next_offset: i64) -> Option<u64>;
     /// Proof of membership that held when the last poll ended; `None` when this instance is no member then.
@@ -201,13 +196,6 @@ pub enum Observation<'a> {
         partition: i32,
         /// How many.
         homes: usize,
-    },
-    /// A record of the homes topic was refused; the home keeps what it had.
-    BadHome {
-        /// Its partition.
-        partition: i32,
-        /// Why.
-        reason: &'a str,
     },
     /// Consumption stops or goes on because of what is not yet committed.
     BackPressure(bool),

@@ -3,19 +3,21 @@
 //! Operation, for a shell: [`Rebuild::plan`] from what the group has committed; [`Rebuild::stored`] for each record of
 //! the partition's state topic up to the end that it has now; [`Rebuild::home`] for the homes topic where
 //! [`Rebuild::homes_until`] asks for it; [`Rebuild::replay`] for the readings of [`Rebuild::range`]; [`Rebuild::finish`].
+//!
+//! Limits: a home that is rebuilt from the readings gets its record of the homes topic again, and nothing of the other
+//! topics beside the readings: past signs and responses spoke of what was going on then.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::beside::BesideOffsets;
 use super::deployment::Deployment;
-use super::home_record;
 use super::metadata::{CommitMetadata, MetadataError};
 use super::mutation::Mutation;
-use super::ports::LogRecord;
 use crate::home::SnapshotError;
-use crate::model::{EventTime, RawRecord};
+use crate::model::{EventTime, InputTopic, RawRecord};
 use crate::partition::{Effects, Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
 
 /// A partition cannot be rebuilt from what is there.
@@ -99,8 +101,8 @@ pub struct Rebuilt {
     pub effects: Box<Effects>,
     /// Where it goes on: at the committed offset, or at the first retained one where that is later.
     pub offset: i64,
-    /// The next offset of the homes topic.
-    pub homes_offset: i64,
+    /// The next offsets of the topics beside the readings.
+    pub beside: BesideOffsets,
     /// Readings that retention removed before they were judged.
     pub lost: u64,
     /// Readings that retention removed before every home's stored state included them.
@@ -119,7 +121,10 @@ pub struct Rebuild {
     metadata: Option<CommitMetadata>,
     first: i64,
     until: i64,
-    homes_offset: i64,
+    /// Up to where the topics beside the readings are in what is committed.
+    beside: BesideOffsets,
+    /// Whether that is known. Something was committed, in words of another version, if it is not.
+    knows_beside: bool,
     /// What is stored is known not to do.
     stored_is_void: bool,
     begun: bool,
@@ -144,7 +149,7 @@ impl Rebuild {
         if partition >= deployment.partitions {
             // The topic was enlarged under a running instance.
             return Err(RebuildError::OtherPartitions {
-                topic: Arc::clone(&deployment.readings),
+                topic: Arc::clone(deployment.readings()),
                 found: deployment.partitions,
                 here: partition + 1,
             });
@@ -153,7 +158,7 @@ impl Rebuild {
             && committed > retained.end
         {
             return Err(RebuildError::BeyondEnd {
-                topic: Arc::clone(&deployment.readings),
+                topic: Arc::clone(deployment.readings()),
                 partition,
                 committed,
                 end: retained.end,
@@ -172,7 +177,7 @@ impl Rebuild {
             }
             if metadata.partitions != deployment.partitions {
                 return Err(RebuildError::OtherPartitions {
-                    topic: Arc::clone(&deployment.readings),
+                    topic: Arc::clone(deployment.readings()),
                     found: metadata.partitions,
                     here: deployment.partitions,
                 });
@@ -181,7 +186,10 @@ impl Rebuild {
         Ok(Self {
             number: deployment.number(),
             recovery: Recovery::new(rules),
-            homes_offset: metadata.as_ref().map_or(0, |metadata| metadata.homes_offset),
+            knows_beside: committed.is_none() || metadata.is_some(),
+            beside: metadata
+                .as_ref()
+                .map_or_else(BesideOffsets::default, |metadata| metadata.beside.clone()),
             metadata,
             first: retained.start,
             until: committed.map_or(retained.start, |(offset, _)| offset),
@@ -210,7 +218,7 @@ impl Rebuild {
     ///
     /// # Errors
     /// [`RebuildError::ForeignState`]; [`RebuildError::StateWithoutOffset`]. A state that cannot be read is told to `warn`, and its home is rebuilt.
-    pub fn stored(&mut self, record: LogRecord<'_>, mut warn: impl FnMut(&SnapshotError)) -> Result<(), RebuildError> {
+    pub fn stored(&mut self, record: &RawRecord<'_>, mut warn: impl FnMut(&SnapshotError)) -> Result<(), RebuildError> {
         if self.stored_is_void || self.metadata.is_none() && record.value.is_none() {
             return Ok(());
         }
@@ -231,25 +239,21 @@ impl Rebuild {
     }
 
     /// Everything stored has been taken: the homes topic is to be read up to this offset, `None` for its end, before
-    /// the readings; an empty range where what is stored holds all of it.
+    /// the readings; an empty range where what is stored holds all of it, or nothing was committed.
     pub fn homes_until(&self) -> Option<i64> {
-        match (&self.metadata, self.recovery.unreadable()) {
-            (None, _) => None,
-            (Some(_), 0) => Some(0),
-            (Some(metadata), _) => Some(metadata.homes_offset),
+        if self.metadata.is_some() && self.recovery.unreadable() == 0 {
+            return Some(0);
         }
+        self.knows_beside.then(|| self.beside.next(InputTopic::Homes))
     }
 
-    /// Takes a record of the homes topic. One that names what does not exist leaves the home as it was.
-    pub fn home(&mut self, offset: i64, record: LogRecord<'_>) -> Result<(), String> {
+    /// Takes a record of the homes topic. One that was refused leaves the home as it was.
+    pub fn home(&mut self, record: &RawRecord<'_>) {
         self.begin();
-        if self.metadata.is_none() {
-            self.homes_offset = offset + 1;
+        if !self.knows_beside {
+            self.beside.set(InputTopic::Homes, record.offset + 1);
         }
-        let (household, record) = home_record(record)?;
-        self.recovery
-            .home(&household, record.as_ref())
-            .map_err(|error| error.to_string())
+        self.recovery.home(record);
     }
 
     /// The readings to replay.
@@ -289,16 +293,23 @@ impl Rebuild {
         if found < expected && lost_to_state == 0 {
             return Err(RebuildError::StateMissing { expected, found });
         }
-        let homes_offset = match self.mutation {
-            Some(Mutation::ForgetHomesOffset) => 0,
-            Some(Mutation::HomesOffsetTooFar) => self.homes_offset + 1,
-            _ => self.homes_offset,
+        let mut beside = self.beside;
+        let too_far = |topic| (topic, beside.next(topic) + 1);
+        let mistaken = match self.mutation {
+            Some(Mutation::ForgetHomesOffset) => Some((InputTopic::Homes, 0)),
+            Some(Mutation::ForgetSignsOffset) => Some((InputTopic::Signs, 0)),
+            Some(Mutation::HomesOffsetTooFar) => Some(too_far(InputTopic::Homes)),
+            Some(Mutation::ResponsesOffsetTooFar) => Some(too_far(InputTopic::Responses)),
+            _ => None,
         };
+        if let Some((topic, next)) = mistaken {
+            beside.set(topic, next);
+        }
         Ok(Rebuilt {
             state: Box::new(state),
             effects: Box::new(effects),
             offset: self.until.max(self.first),
-            homes_offset,
+            beside,
             lost: u64::try_from(self.first - self.until).unwrap_or(0),
             lost_to_state,
             unreadable,

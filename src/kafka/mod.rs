@@ -10,6 +10,7 @@
 // A shell: clocks, threads and sockets are its trade.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod beside;
 mod commits;
 mod feeder;
 mod inspect;

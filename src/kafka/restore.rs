@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::settings::KafkaSettings;
 use super::source::as_raw;
 use super::warnings::Warnings;
-use crate::engine::{Deployment, LogRecord, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
+use crate::engine::{Deployment, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
 use crate::model::RawRecord;
 use crate::partition::Rules;
 use crate::telemetry::Metrics;
@@ -297,7 +297,7 @@ impl Job {
             for message in messages {
                 figures.states += 1;
                 figures.bytes += message.payload_len();
-                outcome = rebuild.stored(as_log(message), |error| {
+                outcome = rebuild.stored(&as_raw(message), |error| {
                     warned += 1;
                     if warned <= 3 {
                         let (partition, offset) = (self.partition, message.offset());
@@ -350,13 +350,8 @@ impl Job {
         let (begin, _) = self.watermarks(reader, topic)?;
         self.read(topic, begin, |messages| {
             for message in messages {
-                let offset = message.offset();
-                if until.is_some_and(|until| offset >= until) {
-                    continue;
-                }
-                if let Err(reason) = rebuild.home(offset, as_log(message)) {
-                    let partition = self.partition;
-                    tracing::warn!(partition, offset, reason, "a record of the homes topic is refused");
+                if until.is_none_or(|until| message.offset() < until) {
+                    rebuild.home(&as_raw(message));
                 }
             }
             Reading::Wanted
@@ -454,13 +449,6 @@ impl Job {
 enum Reading {
     Wanted,
     Over,
-}
-
-fn as_log<'a>(message: &'a BorrowedMessage<'_>) -> LogRecord<'a> {
-    LogRecord {
-        key: message.key(),
-        value: message.payload(),
-    }
 }
 
 fn failed(what: &str) -> impl Fn(KafkaError) -> Stopped + '_ {

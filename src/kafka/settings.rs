@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{InputTopic, Output};
+
 /// How tapwatch meets Kafka.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,7 +20,7 @@ pub struct KafkaSettings {
     pub instance_id: String,
     /// Names of the topics.
     pub topics: TopicNames,
-    /// Partitions of the readings and homes topics: `topics --create` makes so many, and `run` insists on them; 0 takes
+    /// Partitions of the topics that are read: `topics --create` makes so many, and `run` insists on them; 0 takes
     /// what is there.
     pub partitions: i32,
     /// Replicas of topics that `topics --create` makes.
@@ -38,10 +40,20 @@ pub struct KafkaSettings {
 pub struct TopicNames {
     /// Readings in; key: household_id.
     pub readings: String,
-    /// Time zone, zone and programme of homes (compacted); key: household_id.
+    /// Time zone, zone, programme, consent and absence of homes (compacted); key: household_id.
     pub homes: String,
+    /// Other signs of life in; key: household_id.
+    pub signs: String,
+    /// What became of alerts, in; key: household_id.
+    pub responses: String,
+    /// What instances tell each other of zones (compacted); key: zone.
+    pub zones: String,
     /// Alerts out; key: household_id.
     pub alerts: String,
+    /// Alerts of areas out; key: zone.
+    pub area_alerts: String,
+    /// Lists of visits out (compacted); key: programme.
+    pub visits: String,
     /// Records that were kept out, with the reason.
     pub dead_letter: String,
     /// States of homes (compacted), in as many partitions as the readings; key: household_id. Each group has its own.
@@ -54,9 +66,39 @@ impl Default for TopicNames {
         Self {
             readings: name("readings"),
             homes: name("homes"),
+            signs: name("signs"),
+            responses: name("responses"),
+            zones: name("zones"),
             alerts: name("alerts"),
+            area_alerts: name("area-alerts"),
+            visits: name("visits"),
             dead_letter: name("dead-letter"),
             state: name("state"),
+        }
+    }
+}
+
+impl TopicNames {
+    /// The name of a topic that is read.
+    pub fn input(&self, topic: InputTopic) -> &str {
+        match topic {
+            InputTopic::Readings => &self.readings,
+            InputTopic::Homes => &self.homes,
+            InputTopic::Signs => &self.signs,
+            InputTopic::Responses => &self.responses,
+            InputTopic::Zones => &self.zones,
+        }
+    }
+
+    /// The name of a topic that is written.
+    pub fn output(&self, output: Output) -> &str {
+        match output {
+            Output::Alerts => &self.alerts,
+            Output::DeadLetters => &self.dead_letter,
+            Output::State => &self.state,
+            Output::Visits => &self.visits,
+            Output::Zones => &self.zones,
+            Output::AreaAlerts => &self.area_alerts,
         }
     }
 }
@@ -111,7 +153,12 @@ impl KafkaSettings {
         let names = [
             ("topics.readings", &topics.readings),
             ("topics.homes", &topics.homes),
+            ("topics.signs", &topics.signs),
+            ("topics.responses", &topics.responses),
+            ("topics.zones", &topics.zones),
             ("topics.alerts", &topics.alerts),
+            ("topics.area_alerts", &topics.area_alerts),
+            ("topics.visits", &topics.visits),
             ("topics.dead_letter", &topics.dead_letter),
             ("topics.state", &topics.state),
         ];

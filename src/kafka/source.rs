@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -12,23 +12,20 @@ use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
+use super::beside::Beside;
 use super::membership::Membership;
 use super::name::InstanceName;
-use super::reader::{Reader, is_end, say_quietly};
+use super::reader::{is_end, say_quietly};
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
-use crate::engine::{Answer, GroupEvent, LogRecord, Source, SourceError};
-use crate::model::{EventTime, RawRecord};
+use crate::engine::{Answer, BesideOffsets, GroupEvent, Source, SourceError};
+use crate::model::{EventTime, InputTopic, RawRecord};
 use crate::telemetry::Metrics;
 
 /// How long librdkafka may take to answer a question about itself.
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long one poll waits for something to happen.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How long the question for the end of the homes topic may take, when new homes appear.
-const HOMES_PATIENCE: Duration = Duration::from_secs(3);
-/// How long its next record may take.
-const HOMES_SILENCE: Duration = Duration::from_millis(500);
 
 /// What happens in librdkafka's callbacks, which run inside the polls of the engine's own thread.
 pub struct GroupContext {
@@ -156,9 +153,8 @@ pub fn join(settings: &KafkaSettings, name: &InstanceName, metrics: &Metrics) ->
 /// The source port on Kafka.
 pub struct KafkaSource {
     member: GroupMember,
-    /// Follows the homes topic, outside the group: its partitions go with those of the readings.
-    homes: Reader,
-    following: BTreeMap<i32, i64>,
+    /// The topics beside the readings, in the order of [`InputTopic::BESIDE`].
+    beside: Vec<Beside>,
     /// Partitions that are to run, and from where, and that librdkafka has not let run yet.
     resuming: BTreeMap<i32, Option<i64>>,
     /// The next offset of each partition that runs.
@@ -172,11 +168,10 @@ impl KafkaSource {
     /// # Errors
     /// A property that librdkafka refuses.
     pub fn new(settings: &KafkaSettings, member: GroupMember) -> Result<Self, KafkaError> {
-        let homes = settings.open_reader()?;
+        let beside = InputTopic::BESIDE.map(|topic| Beside::new(settings, topic));
         Ok(Self {
             member,
-            homes,
-            following: BTreeMap::new(),
+            beside: beside.into_iter().collect::<Result<_, _>>()?,
             resuming: BTreeMap::new(),
             expected: BTreeMap::new(),
             settings: settings.clone(),
@@ -302,7 +297,7 @@ fn lasting(code: Option<RDKafkaErrorCode>, text: &str, topic: &str) -> Option<St
 }
 
 /// A message as the core reads it.
-pub(super) fn as_raw<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
+pub(super) fn as_raw(message: &impl Message) -> RawRecord<'_> {
     let timestamp = match message.timestamp() {
         Timestamp::NotAvailable => None,
         Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => EventTime::from_millis(millis),
@@ -332,12 +327,7 @@ impl Source for KafkaSource {
             self.expected.retain(|partition, _| !partitions.contains(partition));
             if *change != Change::Assigned {
                 self.resuming.retain(|partition, _| !partitions.contains(partition));
-                leave_homes(
-                    &self.homes,
-                    &self.settings.topics.homes,
-                    &mut self.following,
-                    partitions,
-                );
+                self.beside.iter_mut().for_each(|topic| topic.leave(partitions));
             }
         }
         messages.sort_by_key(Message::partition);
@@ -351,29 +341,26 @@ impl Source for KafkaSource {
                 last,
             )?;
         }
-        let (homes_topic, warnings) = (&self.settings.topics.homes, &self.member.context().warnings);
+        let warnings = &self.member.context().warnings;
         for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
             let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
             let partition = batch[0].partition();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                read_homes_to_end(
-                    &self.homes,
-                    warnings,
-                    homes_topic,
-                    &mut self.following,
-                    partition,
-                    visit,
-                );
+                for topic in self
+                    .beside
+                    .iter_mut()
+                    .filter(|beside| beside.topic() == InputTopic::Homes)
+                {
+                    topic.read_to_end(partition, warnings, visit);
+                }
                 visit(GroupEvent::Records(partition, &records, true));
             }
         }
         for partition in ends {
             visit(GroupEvent::End(partition));
         }
-        for _ in 0..1_000 {
-            if !take_home(&self.homes, warnings, Duration::ZERO, &mut self.following, visit) {
-                break;
-            }
+        for topic in &mut self.beside {
+            topic.hand_over(warnings, visit);
         }
         Ok(())
     }
@@ -390,14 +377,9 @@ impl Source for KafkaSource {
         self.let_all_run();
     }
 
-    fn follow_homes(&mut self, partition: i32, offset: i64) {
-        let topic = &self.settings.topics.homes;
-        leave_homes(&self.homes, topic, &mut self.following, &[partition]);
-        self.following.insert(partition, offset);
-        let mut list = TopicPartitionList::with_capacity(1);
-        let added = list.add_partition_offset(topic, partition, Offset::Offset(offset));
-        if let Err(error) = added.and_then(|()| self.homes.incremental_assign(&list)) {
-            tracing::error!(partition, %error, "the homes topic cannot be followed");
+    fn follow(&mut self, partition: i32, offsets: &BesideOffsets) {
+        for topic in &mut self.beside {
+            topic.follow(partition, offsets.next(topic.topic()));
         }
     }
 
@@ -417,76 +399,6 @@ impl Source for KafkaSource {
         // Asked on the thread that polls: what a rebalance in the background takes away is still to be polled, and until
         // then the group does not give it to another member of this generation.
         Membership::of(&self.member)
-    }
-}
-
-/// Follows the homes topic of these partitions no more, and leaves the others alone: librdkafka aborts the process when a
-/// partition is to stop once more before it has stopped, as can happen when all are assigned anew with each that comes.
-fn leave_homes(homes: &Reader, topic: &str, following: &mut BTreeMap<i32, i64>, partitions: &[i32]) {
-    let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        if following.remove(partition).is_some() {
-            list.add_partition(topic, *partition);
-        }
-    }
-    if list.count() > 0
-        && let Err(error) = homes.incremental_unassign(&list)
-    {
-        tracing::error!(%error, "the homes topic is still followed where it need not be");
-    }
-}
-
-/// Hands over one record of the homes topic; false when there is none within `patience`.
-fn take_home(
-    homes: &Reader,
-    warnings: &Warnings,
-    patience: Duration,
-    following: &mut BTreeMap<i32, i64>,
-    visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
-) -> bool {
-    match homes.poll(patience) {
-        None => return false,
-        Some(Ok(message)) => {
-            if let Some(next) = following.get_mut(&message.partition()) {
-                *next = message.offset() + 1;
-            }
-            let (key, value) = (message.key(), message.payload());
-            visit(GroupEvent::Home(
-                message.partition(),
-                message.offset(),
-                LogRecord { key, value },
-            ));
-        }
-        Some(Err(KafkaError::PartitionEOF(_))) => {}
-        Some(Err(error)) => {
-            let text = format!("the homes topic is not read: {error}; tapwatch goes on trying");
-            warnings.warn("homes", &text);
-        }
-    }
-    true
-}
-
-/// Reads the homes topic of a partition up to the end it has now, as far as that can be had in some seconds: a home's
-/// record that was written before its first reading is known before that reading is judged.
-fn read_homes_to_end(
-    homes: &Reader,
-    warnings: &Warnings,
-    topic: &str,
-    following: &mut BTreeMap<i32, i64>,
-    partition: i32,
-    visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
-) {
-    let end = match homes.fetch_watermarks(topic, partition, HOMES_PATIENCE) {
-        Ok((_, end)) => end,
-        Err(error) => return tracing::warn!(partition, %error, "new homes are judged by what is known of them"),
-    };
-    let mut last_heard = Instant::now();
-    while following.get(&partition).is_some_and(|next| *next < end) {
-        if take_home(homes, warnings, Duration::from_millis(20), following, visit) {
-            last_heard = Instant::now();
-        } else if last_heard.elapsed() > HOMES_SILENCE {
-            return; // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time.
-        }
     }
 }
 

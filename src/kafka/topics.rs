@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::reader::Reader;
 use super::settings::KafkaSettings;
 use crate::engine::Deployment;
+use crate::model::InputTopic;
 
 const QUESTION: Duration = Duration::from_secs(5);
 
@@ -46,13 +47,16 @@ pub struct TopicReport {
 }
 
 impl KafkaSettings {
-    /// Name and settings of each topic, readings first.
-    fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 5] {
+    /// Name and settings of each topic: those whose partitions go together first, the readings before all.
+    fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 10] {
         [
             // State is rebuilt from the readings: they stay until the operator says for how long. Replayed history, too:
             // Kafka counts retention from the timestamps of the records, and would delete it at once.
             (&self.topics.readings, vec![("retention.ms", "-1")]),
             (&self.topics.homes, vec![("cleanup.policy", "compact")]),
+            (&self.topics.signs, vec![]),
+            (&self.topics.responses, vec![]),
+            (&self.topics.zones, vec![("cleanup.policy", "compact")]),
             // A restart reads all of it: older states of a home go soon, in segments that are closed early. How many
             // replicas must have a state before it counts (min.insync.replicas) is the cluster's to say, for this topic as
             // for the others: fewer than two of three, and a broker lost can take committed states with it.
@@ -68,6 +72,8 @@ impl KafkaSettings {
                 ],
             ),
             (&self.topics.alerts, vec![]),
+            (&self.topics.area_alerts, vec![]),
+            (&self.topics.visits, vec![("cleanup.policy", "compact")]),
             // Dead letters carry what came in and why: more than what came in may have had.
             (&self.topics.dead_letter, vec![("max.message.bytes", "2097152")]),
         ]
@@ -93,19 +99,18 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
             partitions,
         });
     }
-    let [readings, homes, state, ..] = &reports[..] else {
-        return Ok(reports);
-    };
-    for (other, what) in [(homes, "record"), (state, "stored state")] {
+    // Those that are read, and the state.
+    let together = &reports[..=InputTopic::ALL.len()];
+    let readings = &reports[0];
+    for other in &together[1..] {
         if readings.partitions > 0 && other.partitions > 0 && readings.partitions != other.partitions {
             wrong.push(format!(
-                "topic {} has {} partitions and topic {} has {}: a home's {what} would lie apart from its readings; \
-                 make them equal",
+                "topic {} has {} partitions and topic {} has {}: what they hold of a home would lie apart; make them equal",
                 readings.name, readings.partitions, other.name, other.partitions
             ));
         }
     }
-    for report in [readings, homes, state] {
+    for report in together {
         if settings.partitions > 0 && report.partitions > 0 && report.partitions != settings.partitions {
             wrong.push(format!(
                 "topic {} has {} partitions, and kafka.partitions says {}: set kafka.partitions = {} (or 0 to take what \
@@ -154,7 +159,7 @@ pub fn deployment(settings: &KafkaSettings, source: &str) -> Result<Deployment, 
     Ok(Deployment {
         cluster: cluster_id_by(&client, settings)?.into(),
         group: settings.group_id.as_str().into(),
-        readings: readings.as_str().into(),
+        topics: InputTopic::ALL.map(|topic| settings.topics.input(topic).into()),
         partitions,
         source: source.into(),
     })

@@ -15,7 +15,7 @@ use super::name::InstanceName;
 use super::reader::say_quietly;
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
-use crate::engine::{CommitOffset, OutRecord, Output, TransactionClient, TransactionError};
+use crate::engine::{CommitOffset, OutRecord, TransactionClient, TransactionError};
 use crate::telemetry::Metrics;
 
 /// How long one call waits before it says that nothing is known yet. The same call goes on.
@@ -61,15 +61,6 @@ impl KafkaTransactions {
     fn producer(&self) -> Result<&TransactionalProducer, TransactionError> {
         let missing = || TransactionError::Fatal("there is no producer".into());
         self.producer.as_ref().ok_or_else(missing)
-    }
-
-    fn topic(&self, output: Output) -> &str {
-        let topics = &self.settings.topics;
-        match output {
-            Output::Alerts => &topics.alerts,
-            Output::DeadLetters => &topics.dead_letter,
-            Output::State => &topics.state,
-        }
     }
 
     /// What an error of a call means.
@@ -176,11 +167,11 @@ impl TransactionClient for KafkaTransactions {
     }
 
     fn send(&mut self, place: usize, record: &OutRecord) -> Result<(), TransactionError> {
-        let topic = self.topic(record.output);
+        let topic = self.settings.topics.output(record.output);
         let mut message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, place);
         message.key = record.key.as_deref();
         message.payload = record.value.as_deref();
-        message.partition = (record.output == Output::State).then_some(record.partition);
+        message.partition = record.to;
         if !record.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(record.headers.len());
             let with = |headers: OwnedHeaders, (key, value): &(&'static str, String)| {

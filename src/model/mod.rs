@@ -6,6 +6,7 @@ mod alert;
 mod band;
 mod circumstances;
 mod ids;
+mod message;
 mod reading;
 mod record;
 mod time;
@@ -15,6 +16,7 @@ pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Findin
 pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
+pub use message::{Message, Output};
 pub use reading::{Litres, Measure, Quality, Reading};
 pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,

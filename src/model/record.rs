@@ -20,6 +20,9 @@ pub enum InputTopic {
 }
 
 impl InputTopic {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Readings, Self::Homes, Self::Signs, Self::Responses, Self::Zones];
+
     /// Those that are followed beside the readings.
     pub const BESIDE: [Self; 4] = [Self::Homes, Self::Signs, Self::Responses, Self::Zones];
 

@@ -14,7 +14,7 @@ use crate::model::EventTime;
 pub struct Checkpoint {
     /// The home.
     pub household: Box<str>,
-    /// Its state, sealed, with the offset that it includes; `None` when nothing of it is to be kept.
+    /// Its state, sealed, with the offset that it includes; `None` where nothing of it is to be kept.
     pub bytes: Option<Vec<u8>>,
 }
 

@@ -1,7 +1,7 @@
 //! What a batch does, as values: the shell performs it.
 
 use crate::home::MeterEvent;
-use crate::model::{Alert, DeadLetter, EventTime, Response, VisitList};
+use crate::model::{Alert, DeadLetter, EventTime, Message, Response, VisitList};
 
 /// Everything that follows from a batch of records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Effects {
     pub visit_lists: Vec<VisitList>,
     /// Homes that withdrew their consent, and of which nothing is left.
     pub withdrawals: Vec<Withdrawal>,
+    /// Records for further topics, in order.
+    pub messages: Vec<Message>,
     /// Hashes of the ids of homes seen for the first time.
     pub new_homes: Vec<u64>,
     /// Figures for the metrics.
@@ -22,6 +24,14 @@ pub struct Effects {
     pub records: u64,
     /// The offset after the batch.
     pub next_offset: i64,
+}
+
+impl Effects {
+    /// Whether anything of it is to be published.
+    pub fn speaks(&self) -> bool {
+        let says = !(self.alerts.is_empty() && self.dead_letters.is_empty() && self.messages.is_empty());
+        says || !(self.visit_lists.is_empty() && self.withdrawals.is_empty())
+    }
 }
 
 /// A home withdrew its consent and was erased.

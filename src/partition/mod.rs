@@ -5,7 +5,7 @@
 //! function, and cutting a log into other batches changes nothing.
 //! Form: homes lie in a flat [`Arena`], one compact slot a home, with an index beside it.
 //! Operation: [`Partition::apply`] takes a batch, [`Partition::advance`] a moment that passed without readings,
-//! [`Partition::set_home`] a record of the homes topic.
+//! [`Partition::take_beside`] a record of a topic that is followed beside the readings.
 
 mod arena;
 mod beside;
@@ -191,10 +191,8 @@ impl Partition {
             let household = partition.arena.id(slot).into();
             let bytes = partition.stored(slot, stamp);
             left -= bytes.len() as i64;
-            checkpoints.push(Checkpoint {
-                household,
-                bytes: Some(bytes),
-            });
+            let bytes = Some(bytes);
+            checkpoints.push(Checkpoint { household, bytes });
             left > 0
         };
         for slot in self.unsaved.take_urgent() {

@@ -8,14 +8,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::beside::home_record;
 use super::checkpoint::ReplayPoint;
 use super::effects::Effects;
-use super::rules::{HomeError, Rules};
+use super::rules::Rules;
 use super::words::rules_changed;
 use super::{Partition, Voice};
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{EventTime, HomeRecord, RawRecord};
+use crate::model::{EventTime, RawRecord};
 
 /// A partition on its way back.
 pub struct Recovery {
@@ -129,16 +130,17 @@ impl Recovery {
     }
 
     /// Takes a record of the homes topic, after [`Recovery::begin`], for homes that are rebuilt; others have theirs.
-    ///
-    /// # Errors
-    /// [`HomeError`] if it names a time zone or a programme that does not exist; the home keeps what it had.
-    pub fn home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<(), HomeError> {
-        if self.from_scratch {
-            self.state.set_home(household, record)?;
-        } else if let Some(anew) = self.anew.as_mut().filter(|_| self.unreadable.contains(household)) {
-            anew.set_home(household, record)?;
+    /// One that is refused was said when it was first met, and leaves the home as it was.
+    pub fn home(&mut self, record: &RawRecord<'_>) {
+        let Ok((household, home)) = home_record(record) else {
+            return;
+        };
+        let anew = self.anew.as_mut().filter(|_| self.unreadable.contains(household));
+        let state = if self.from_scratch { Some(&mut self.state) } else { anew };
+        if let Some(state) = state {
+            // One that names what does not exist was refused, too.
+            let _ = state.set_home(household, home.as_ref());
         }
-        Ok(())
     }
 
     /// The first offset to be replayed.

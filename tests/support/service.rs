@@ -200,10 +200,24 @@ pub fn backtest(arguments: &[&str]) -> Said {
     said
 }
 
+/// What topics there are, as their names end.
+const PURPOSES: [&str; 10] = [
+    "readings",
+    "homes",
+    "signs",
+    "responses",
+    "zones",
+    "alerts",
+    "area-alerts",
+    "visits",
+    "dead-letter",
+    "state",
+];
+
 /// Topics and a group on a broker, and the settings that name them.
 pub struct Deployment {
     name: String,
-    /// What the names of its readings and homes topics begin with.
+    /// What the names of the topics begin with that others write.
     inputs: String,
     client: ClientConfig,
     settings: Vec<String>,
@@ -215,7 +229,7 @@ impl Deployment {
         Self::with_inputs(broker, name, name)
     }
 
-    /// The same, with the readings and homes of another deployment.
+    /// The same, with what others write for another deployment.
     pub fn beside(broker: &Broker, name: &str, inputs: &str) -> Self {
         let deployment = Self::with_inputs(broker, name, inputs);
         deployment.run(&["topics", "--create"]);
@@ -228,26 +242,18 @@ impl Deployment {
             format!("kafka.group_id={name}"),
             format!("kafka.partitions={PARTITIONS}"),
         ];
-        for (key, topic) in [
-            ("readings", "readings"),
-            ("homes", "homes"),
-            ("alerts", "alerts"),
-            ("dead_letter", "dead-letter"),
-            ("state", "state"),
-        ] {
-            let whose = if matches!(key, "readings" | "homes") {
-                inputs
-            } else {
-                name
-            };
-            settings.push(format!("kafka.topics.{key}={whose}.{topic}"));
-        }
-        Self {
+        let mut deployment = Self {
             name: name.to_owned(),
             inputs: inputs.to_owned(),
             client: broker.client(),
-            settings,
+            settings: Vec::new(),
+        };
+        for purpose in PURPOSES {
+            let (key, topic) = (purpose.replace('-', "_"), deployment.topic(purpose));
+            settings.push(format!("kafka.topics.{key}={topic}"));
         }
+        deployment.settings = settings;
+        deployment
     }
 
     /// With its topics, made by `tapwatch topics --create`.
@@ -270,7 +276,7 @@ impl Deployment {
     /// The name of its topic of this purpose.
     pub fn topic(&self, purpose: &str) -> String {
         let whose = match purpose {
-            "readings" | "homes" => &self.inputs,
+            "readings" | "homes" | "signs" | "responses" => &self.inputs,
             _ => &self.name,
         };
         format!("{whose}.{purpose}")
@@ -288,9 +294,17 @@ impl Deployment {
             group_id: self.name.clone(),
             ..KafkaSettings::default()
         };
-        settings.topics.readings = self.topic("readings");
-        settings.topics.homes = self.topic("homes");
-        settings.topics.state = self.topic("state");
+        let topics = &mut settings.topics;
+        for (name, purpose) in [
+            (&mut topics.readings, "readings"),
+            (&mut topics.homes, "homes"),
+            (&mut topics.signs, "signs"),
+            (&mut topics.responses, "responses"),
+            (&mut topics.zones, "zones"),
+            (&mut topics.state, "state"),
+        ] {
+            *name = self.topic(purpose);
+        }
         settings
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::*;
 use super::rebuild::deployment;
-use crate::model::{EventTime, HOUR, RawRecord};
+use crate::model::{EventTime, HOUR, InputTopic, Output, RawRecord};
 use crate::partition::{Partition, Rules};
 
 /// What the source brings in one poll.
@@ -16,8 +16,8 @@ enum Script {
     /// So many hours of a dry home, from an offset on.
     Dry(i32, i64, i64),
     End(i32),
-    /// A record of its home in the homes topic, at an offset.
-    Home(i32, i64),
+    /// A record of its home in a topic beside the readings, at an offset.
+    Beside(InputTopic, i32, i64),
 }
 
 /// What the ports were asked and what they answer, shared with the test.
@@ -36,6 +36,9 @@ struct World {
     held: Vec<bool>,
     /// Batches that were to wait for the homes topic.
     homes_first: usize,
+    /// What was said to records beside the readings.
+    answers: Vec<Answer>,
+    followed: Vec<(i32, BesideOffsets)>,
 }
 
 #[derive(Clone, Default)]
@@ -54,14 +57,18 @@ impl Source for Port {
                 Script::Revoked(partition) => drop(visit(GroupEvent::Revoked(&[partition]))),
                 Script::Lost(partition) => drop(visit(GroupEvent::Lost(&[partition]))),
                 Script::End(partition) => drop(visit(GroupEvent::End(partition))),
-                Script::Home(partition, offset) => {
+                Script::Beside(topic, partition, offset) => {
                     let home = format!("home-{partition}");
+                    // For any topic but that of the homes it says too little.
                     let value = format!(r#"{{"household_id":"{home}"}}"#);
-                    let record = LogRecord {
+                    let record = RawRecord {
+                        offset,
+                        timestamp: None,
                         key: Some(home.as_bytes()),
                         value: Some(value.as_bytes()),
                     };
-                    visit(GroupEvent::Home(partition, offset, record));
+                    let answer = visit(GroupEvent::Beside(topic, partition, record));
+                    self.0.borrow_mut().answers.push(answer);
                 }
                 Script::Dry(partition, from, count) => {
                     let home = format!("home-{partition}");
@@ -100,7 +107,9 @@ impl Source for Port {
         self.0.borrow_mut().resumed.push((partition, offset));
     }
 
-    fn follow_homes(&mut self, _: i32, _: i64) {}
+    fn follow(&mut self, partition: i32, offsets: &BesideOffsets) {
+        self.0.borrow_mut().followed.push((partition, offsets.clone()));
+    }
 
     fn lag(&self, _: i32, _: i64) -> Option<u64> {
         None
@@ -189,7 +198,7 @@ impl Bench {
             state: Box::new(state),
             effects: Box::default(),
             offset,
-            homes_offset: 0,
+            beside: super::metadata::metadata().beside,
             lost: 0,
             lost_to_state: 0,
             unreadable: 0,
@@ -409,11 +418,69 @@ fn at_the_end_all_is_committed_unless_a_transaction_is_aborted() {
 fn the_homes_topic_is_read_to_its_end_before_the_first_reading_even_of_a_home_that_it_named_before() {
     let mut bench = Bench::new(EngineSettings::default());
     bench.live(0);
-    bench.turn(vec![Script::Home(0, 0)]);
+    bench.turn(vec![Script::Beside(InputTopic::Homes, 0, 12)]);
     bench.turn(vec![Script::Dry(0, 0, 1)]);
     assert_eq!(bench.world.0.borrow().homes_first, 1);
     bench.turn(vec![Script::Dry(0, 1, 1)]);
     assert_eq!(bench.world.0.borrow().homes_first, 1, "it has been heard now");
+}
+
+#[test]
+fn what_comes_beside_the_readings_is_taken_once_and_committed_with_what_it_brought() {
+    let mut bench = Bench::new(EngineSettings::default());
+    bench.live(0);
+    let known = super::metadata::metadata().beside;
+    assert_eq!(bench.world.0.borrow().followed, [(0, known.clone())]);
+    // Homes stand at 12 and responses at 9: what is before that was taken in an earlier life.
+    bench.turn(vec![
+        Script::Beside(InputTopic::Homes, 0, 11),
+        Script::Beside(InputTopic::Homes, 0, 12),
+        Script::Beside(InputTopic::Responses, 0, 8),
+        Script::Beside(InputTopic::Responses, 0, 9),
+        Script::Beside(InputTopic::Responses, 0, 9),
+        Script::Beside(InputTopic::Signs, 1, 0),
+    ]);
+    let transaction = bench.world.0.borrow().transactions[0].clone();
+    let outputs: Vec<_> = transaction.records.iter().map(|record| record.output).collect();
+    assert_eq!(outputs, [Output::DeadLetters, Output::State]);
+    let header = |name: &str| {
+        let headers = &transaction.records[0].headers;
+        headers.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value)
+    };
+    assert_eq!(
+        (header("tapwatch_topic"), header("tapwatch_offset")),
+        (Some("responses"), Some("9"))
+    );
+    let mut next = known;
+    next.set(InputTopic::Homes, 13);
+    next.set(InputTopic::Responses, 10);
+    assert_eq!(transaction.offsets[0].metadata.beside, next);
+    assert_eq!(transaction.offsets[0].inputs.len(), 2);
+}
+
+#[test]
+fn while_too_much_waits_signs_and_responses_wait_and_homes_do_not() {
+    let mut bench = Bench::new(EngineSettings {
+        max_in_flight: 1,
+        ..EngineSettings::default()
+    });
+    bench.live(0);
+    bench.turn(vec![Script::Dry(0, 0, 60)]);
+    let script = || {
+        let beside = |topic| Script::Beside(topic, 0, 12);
+        [InputTopic::Homes, InputTopic::Signs, InputTopic::Responses].map(beside)
+    };
+    bench.turn(script().into());
+    assert_eq!(
+        bench.world.0.borrow().answers,
+        [Answer::Taken, Answer::Later, Answer::Later]
+    );
+    bench.answer(Verdict::Committed);
+    bench.turn(vec![]);
+    bench.answer(Verdict::Committed);
+    bench.turn(vec![]);
+    bench.turn(script().into());
+    assert_eq!(bench.world.0.borrow().answers[3..], [Answer::Taken; 3]);
 }
 
 /// A broker that is away for long does not make every meter silent.

@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
 
 use super::super::*;
-use crate::model::DeadLetter;
+use crate::model::{DeadLetter, InputTopic, Message, Output};
+use crate::partition::Checkpoint;
 
 /// Notes the calls, and answers what it was told to.
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl TransactionClient for Client {
 
 fn letter(bytes: usize) -> OutRecord {
     let letter = DeadLetter {
-        topic: crate::model::InputTopic::Readings,
+        topic: InputTopic::Readings,
         reason: "not_json",
         detail: String::new(),
         offset: 3,
@@ -66,7 +67,7 @@ fn letter(bytes: usize) -> OutRecord {
         key: None,
         value: Some(vec![0; bytes]),
     };
-    OutRecord::dead_letter(letter, "readings", 0)
+    OutRecord::dead_letter(letter, &super::rebuild::deployment(), 0)
 }
 
 fn offset() -> CommitOffset {
@@ -228,4 +229,46 @@ fn what_is_too_large_when_cut_or_must_not_be_cut_stops_the_instance() {
         stopped = stopped.or(transactor.step().err());
     }
     assert_eq!(stopped, Some(TransactionError::Stop("record 0: too large".into())));
+}
+
+#[test]
+fn a_record_goes_where_its_key_or_its_partition_says_and_a_letter_names_its_own_topic() {
+    let deployment = super::rebuild::deployment();
+    let message = Message {
+        output: Output::Zones,
+        key: "street-7".into(),
+        value: Some(b"{}".to_vec()),
+        headers: vec![("a", "b".into())],
+        partition: Some(5),
+    };
+    let record = OutRecord::message(message.clone(), 2);
+    assert_eq!(
+        (record.output, record.partition, record.to),
+        (Output::Zones, 2, Some(5))
+    );
+    assert_eq!((record.key, record.value), (Some(b"street-7".to_vec()), message.value));
+    assert_eq!(record.headers, message.headers);
+    let kept = Checkpoint {
+        household: "h1".into(),
+        bytes: None,
+    };
+    let record = OutRecord::state(kept, 2);
+    assert_eq!(
+        (record.to, record.key, record.value),
+        (Some(2), Some(b"h1".to_vec()), None)
+    );
+    for topic in InputTopic::ALL {
+        let letter = DeadLetter {
+            topic,
+            reason: "bad_sign",
+            detail: String::new(),
+            offset: 3,
+            timestamp: None,
+            key: None,
+            value: None,
+        };
+        let record = OutRecord::dead_letter(letter, &deployment, 1);
+        assert!(record.headers.contains(&("tapwatch_topic", topic.name().to_owned())));
+        assert_eq!(record.to, None);
+    }
 }

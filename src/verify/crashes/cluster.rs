@@ -13,7 +13,9 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::settings::all_topics;
+use crate::engine::CommitMetadata;
 use crate::kafka::KafkaSettings;
+use crate::model::InputTopic;
 
 const QUESTION: Duration = Duration::from_secs(10);
 /// A topic of which nothing comes for so long cannot be read.
@@ -65,9 +67,11 @@ impl Cluster {
         })
     }
 
-    /// How many readings the group has committed, and how many there are.
+    /// How many records the group has committed, and how many there are, of the readings and of what is sent beside them.
     pub fn progress(&self) -> Result<(i64, i64), KafkaError> {
-        let topic = &self.settings.topics.readings;
+        const SENT: [InputTopic; 3] = [InputTopic::Homes, InputTopic::Signs, InputTopic::Responses];
+        let topics = &self.settings.topics;
+        let topic = &topics.readings;
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, self.settings.partitions - 1);
         let (mut done, mut all) = (0, 0);
@@ -76,9 +80,16 @@ impl Cluster {
             if let Offset::Offset(offset) = element.offset() {
                 done += offset;
             }
+            if let Ok(metadata) = element.metadata().parse::<CommitMetadata>() {
+                done += SENT.map(|topic| metadata.beside.next(topic)).iter().sum::<i64>();
+            }
         }
         for partition in 0..self.settings.partitions {
             all += self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
+            for topic in SENT {
+                let topic = topics.input(topic);
+                all += self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
+            }
         }
         Ok((done, all))
     }

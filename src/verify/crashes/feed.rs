@@ -1,4 +1,4 @@
-//! Homes that do not exist, their readings at an even pace, and poison among them.
+//! Homes that do not exist, their readings at an even pace with poison among them, and records beside them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,11 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use super::{CrashesError, Order};
 use crate::history::{History, Row, arrival};
 use crate::kafka::{FeedError, Feeder, Pace, TopicNames};
-use crate::model::{HomeRecord, Measure};
+use crate::model::{EventTime, HomeRecord, InputTopic, Measure};
 use crate::simulate::District;
 
 /// One record in so many is poison.
 const POISON_ONE_IN: u32 = 80;
+/// And one in so many is followed by a record beside the readings.
+const BESIDE_ONE_IN: u32 = 40;
 /// What a broker takes by default, with room for the record around it.
 const BROKER_TAKES: usize = 900_000;
 
@@ -56,17 +58,16 @@ impl Feed {
         feeder.send_homes(&topics.homes, &self.homes, at)
     }
 
-    /// Puts the readings into their topic at an even pace, so that it takes `length`; answers how many records there
-    /// were, and how many of them poison.
+    /// Puts the readings into their topic at an even pace, so that it takes `length`, and others beside them.
     pub fn send(
         &self,
         feeder: &Feeder,
-        topic: &str,
+        topics: &TopicNames,
         length: Duration,
         stop: &AtomicBool,
-    ) -> Result<(u64, u64), FeedError> {
+    ) -> Result<Sent, FeedError> {
         let (mut random, mut payload) = (ChaCha8Rng::seed_from_u64(self.seed), Vec::new());
-        let (mut sent, mut poisonous) = (0, 0);
+        let (mut sent, topic) = (Sent::default(), &topics.readings);
         let pace = Pace::default();
         let count = self.history.rows.len().max(1) as f64;
         for (index, row) in self.history.rows.iter().enumerate() {
@@ -76,15 +77,38 @@ impl Feed {
                 break;
             }
             feeder.send_reading(topic, &self.history, row, &mut payload)?;
-            sent += 1;
+            sent.readings += 1;
             if random.random_ratio(1, POISON_ONE_IN) {
                 let poison = self.poison(random.random_range(0..Poison::ALL.len()), row, &payload);
                 feeder.send(topic, &poison.key, poison.value.as_deref(), arrival(row))?;
-                (sent, poisonous) = (sent + 1, poisonous + 1);
+                (sent.readings, sent.poison) = (sent.readings + 1, sent.poison + 1);
+            }
+            if random.random_ratio(1, BESIDE_ONE_IN) {
+                let (topic, record) = self.beside(sent.beside, random.random_range(0..BESIDE.len()));
+                feeder.send(topics.input(topic), &record.key, record.value.as_deref(), arrival(row))?;
+                sent.beside += 1;
             }
         }
         feeder.finish()?;
-        Ok((sent, poisonous))
+        Ok(sent)
+    }
+
+    /// A record beside the readings, of a home that has none: no log says between which readings it is taken in, so it
+    /// must come to the same wherever that is.
+    fn beside(&self, number: u64, which: usize) -> (InputTopic, Record) {
+        let (topic, fields) = BESIDE[which];
+        let household = format!("guest-{}", number % 20);
+        let at = self.history.rows.first().map_or(EventTime::ZERO, arrival);
+        let value = match fields {
+            "" => None,
+            fields if fields.starts_with(',') => {
+                let fields = fields.replace("(at)", &at.to_string());
+                Some(format!(r#"{{"household_id":"{household}"{fields}}}"#).into_bytes())
+            }
+            other => Some(other.as_bytes().to_vec()),
+        };
+        let key = household.into_bytes();
+        (topic, Record { key, value })
     }
 
     fn poison(&self, which: usize, row: &Row, json: &[u8]) -> Record {
@@ -115,6 +139,49 @@ impl Feed {
         Record { key, value }
     }
 }
+
+/// How much was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// Records of the readings topic.
+    pub readings: u64,
+    /// How many of them are poison.
+    pub poison: u64,
+    /// Records beside them.
+    pub beside: u64,
+}
+
+impl Sent {
+    /// All records.
+    pub fn all(&self) -> u64 {
+        self.readings + self.beside
+    }
+}
+
+/// What is sent beside the readings: the fields of a record, something else, or nothing for a tombstone.
+const BESIDE: [(InputTopic, &str); 12] = [
+    (InputTopic::Signs, r#","sign":"door","at":"(at)""#),
+    (InputTopic::Signs, r#","sign":"out","at":"(at)","until":"(at)""#),
+    (InputTopic::Signs, r#","sign":"smoke","at":"(at)""#),
+    (InputTopic::Signs, r#","sign":"door""#),
+    (
+        InputTopic::Signs,
+        r#"{"household_id":"another","sign":"door","at":"2024-01-01T00:00:00Z"}"#,
+    ),
+    (InputTopic::Signs, ""),
+    (
+        InputTopic::Responses,
+        r#","alert_id":"of no form","response":"safe","at":"(at)""#,
+    ),
+    (
+        InputTopic::Responses,
+        r#","alert_id":"0000000000000000","response":"asleep","at":"(at)""#,
+    ),
+    (InputTopic::Responses, "[1,2]"),
+    (InputTopic::Responses, ""),
+    (InputTopic::Homes, r#","programme":"nobody's""#),
+    (InputTopic::Homes, "not JSON"),
+];
 
 struct Record {
     key: Vec<u8>,
@@ -164,6 +231,8 @@ mod tests {
     use super::*;
     use crate::ingest::{IngestSettings, decode};
     use crate::model::RawRecord;
+    use crate::partition::Partition;
+    use std::sync::Arc;
 
     #[test]
     fn poison_is_kept_out_by_its_name_or_is_allowed() {
@@ -197,5 +266,26 @@ mod tests {
             "too_large",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn beside_the_readings_comes_what_is_allowed_and_what_is_not() {
+        let feed = Feed::new(&Order::of_tests(), 1_000).expect("a feed");
+        let mut refused = std::collections::BTreeMap::new();
+        for which in 0..BESIDE.len() {
+            let (topic, record) = feed.beside(7, which);
+            let raw = RawRecord {
+                offset: 0,
+                timestamp: None,
+                key: Some(&record.key),
+                value: record.value.as_deref(),
+            };
+            let mut partition = Partition::new(Arc::default());
+            let effects = partition.take_beside(topic, &raw);
+            *refused.entry(topic).or_insert(0) += effects.dead_letters.len();
+        }
+        assert_eq!(refused[&InputTopic::Signs], 4, "of six");
+        assert!(refused[&InputTopic::Responses] >= 3, "of four: {refused:?}");
+        assert_eq!(refused[&InputTopic::Homes], 2, "of two");
     }
 }

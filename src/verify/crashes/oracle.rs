@@ -1,13 +1,14 @@
 //! What should have been said: the very log that the instances read, through the core, once and in order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::cluster::Stored;
 use super::compare::Entry;
 use crate::alert::CloudEvent;
-use crate::engine::{LogRecord, home_record};
-use crate::model::{DeadLetter, EventTime, RawRecord};
-use crate::partition::{Partition, Rules};
+use crate::kafka::TopicNames;
+use crate::model::{DeadLetter, EventTime, InputTopic, RawRecord};
+use crate::partition::{Effects, Partition, Rules};
 
 /// The records that should lie on the topics, partition by partition of the readings.
 #[derive(Debug, Default)]
@@ -16,35 +17,49 @@ pub struct Expected {
     pub dead_letters: Vec<Entry>,
 }
 
-/// Where the readings come from, and in whose name alerts are written.
+/// Where records come from, and in whose name alerts are written.
 pub struct Names<'a> {
     pub source: &'a str,
-    pub readings: &'a str,
+    pub topics: &'a TopicNames,
 }
 
-/// Works it out from the whole of both topics. Homes come first, as they did in the run.
-pub fn expected(rules: &Arc<Rules>, names: &Names<'_>, homes: &[Stored], readings: &[Stored]) -> Expected {
+/// Records by the topic that they were read from.
+pub type Logs = BTreeMap<InputTopic, Vec<Stored>>;
+
+/// Works it out from the whole of the topics that are read. What came from beside the readings is taken first: homes did
+/// come first in the run, and the rest is of homes that have no readings.
+pub fn expected(rules: &Arc<Rules>, names: &Names<'_>, logs: &Logs) -> Expected {
     let mut expected = Expected::default();
-    for records in readings.chunk_by(|a, b| a.partition == b.partition) {
-        let number = records[0].partition;
+    let numbers: BTreeSet<i32> = logs.values().flatten().map(|record| record.partition).collect();
+    let of = |topic, number| {
+        let log = logs.get(&topic).into_iter().flatten();
+        log.filter(move |record| record.partition == number)
+    };
+    for number in numbers {
         let mut partition = Partition::new(Arc::clone(rules));
-        for home in homes.iter().filter(|home| home.partition == number) {
-            let (key, value) = (home.key.as_deref(), home.value.as_deref());
-            // A home that is refused keeps the defaults, as it does in an instance.
-            if let Ok((household, record)) = home_record(LogRecord { key, value }) {
-                drop(partition.set_home(&household, record.as_ref()));
+        for topic in InputTopic::BESIDE {
+            for record in of(topic, number) {
+                let effects = partition.take_beside(topic, &raw(record));
+                expected.add(effects, names, number);
             }
         }
-        let effects = partition.apply(records.iter().map(raw));
-        for decided in effects.alerts {
-            let event = CloudEvent::new(decided.alert, names.source);
-            expected.alerts.push(alert(&event, number));
-        }
-        for letter in effects.dead_letters {
-            expected.dead_letters.push(dead_letter(&letter, names.readings, number));
-        }
+        let effects = partition.apply(of(InputTopic::Readings, number).map(raw));
+        expected.add(effects, names, number);
     }
     expected
+}
+
+impl Expected {
+    fn add(&mut self, effects: Effects, names: &Names<'_>, number: i32) {
+        for decided in effects.alerts {
+            let event = CloudEvent::new(decided.alert, names.source);
+            self.alerts.push(alert(&event, number));
+        }
+        for letter in effects.dead_letters {
+            let topic = names.topics.input(letter.topic);
+            self.dead_letters.push(dead_letter(&letter, topic, number));
+        }
+    }
 }
 
 fn raw(record: &Stored) -> RawRecord<'_> {
@@ -77,8 +92,8 @@ fn dead_letter(letter: &DeadLetter, topic: &str, partition: i32) -> Entry {
     ];
     headers.extend(letter.timestamp.map(|at| ("tapwatch_timestamp", at.to_string())));
     Entry {
-        stream: stream_of_letter(letter.key.as_deref()),
-        id: format!("{partition}/{}", letter.offset),
+        stream: stream_of_letter(letter.key.as_deref(), topic),
+        id: format!("{topic}/{partition}/{}", letter.offset),
         partition,
         value: letter.value.clone(),
         headers: headers
@@ -104,19 +119,19 @@ pub fn found_alert(record: Stored) -> Entry {
 /// A dead letter as it was found; its name is where it came from.
 pub fn found_dead_letter(record: Stored) -> Entry {
     let part = |name: &str| header(&record, name).unwrap_or_else(|| "?".to_owned());
-    let id = format!("{}/{}", part("tapwatch_partition"), part("tapwatch_offset"));
+    let topic = part("tapwatch_topic");
     Entry {
-        stream: stream_of_letter(record.key.as_deref()),
-        id,
+        stream: stream_of_letter(record.key.as_deref(), &topic),
+        id: format!("{topic}/{}/{}", part("tapwatch_partition"), part("tapwatch_offset")),
         partition: record.partition,
         value: record.value,
         headers: record.headers,
     }
 }
 
-/// Dead letters lie where their keys put them: those of one key have an order.
-fn stream_of_letter(key: Option<&[u8]>) -> String {
-    format!("key {}", String::from_utf8_lossy(key.unwrap_or_default()))
+/// Dead letters lie where their keys put them: those of one key and topic have an order.
+fn stream_of_letter(key: Option<&[u8]>, topic: &str) -> String {
+    format!("key {} in {topic}", String::from_utf8_lossy(key.unwrap_or_default()))
 }
 
 fn header(record: &Stored, name: &str) -> Option<String> {

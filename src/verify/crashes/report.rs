@@ -33,6 +33,8 @@ pub struct Report {
     pub readings: u64,
     /// How many of them were poison.
     pub poison: u64,
+    /// Records sent beside them meanwhile: signs, responses, homes.
+    pub beside: u64,
     /// How many times an instance was killed.
     pub kills: u32,
     /// Blows by kind, and how long until the partitions of who was struck were live again.
@@ -67,13 +69,14 @@ impl Report {
             let _ = writeln!(text, "{words}");
         };
         line(format!(
-            "{} kills of {} instances in {:.0} s; {} records in {} partitions, {} of them poison; all committed {:.1} s later",
+            "{} kills of {} instances in {:.0} s; {} readings in {} partitions, {} of them poison, and {} records beside them; all committed {:.1} s later",
             self.kills,
             self.instances,
             self.seconds,
             self.readings,
             self.partitions,
             self.poison,
+            self.beside,
             self.seconds_to_catch_up
         ));
         line(format!(

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use rdkafka::error::KafkaError;
+
 use super::cluster::Cluster;
 use super::compare::compare;
-use super::feed::Feed;
+use super::feed::{Feed, Sent};
 use super::fleet::{Exit, Fleet};
 use super::oracle::{Names, expected, found_alert, found_dead_letter};
 use super::recovery::{Recoveries, Told};
@@ -17,6 +19,7 @@ use super::schedule::{Action, Blow, Plan, Step, schedule};
 use super::settings::{isolated, session, unique_prefix, write};
 use super::{CrashesError, Order};
 use crate::kafka::{FeedError, Feeder, create_topics};
+use crate::model::InputTopic;
 use crate::settings::{Settings, Validated};
 
 /// How long the first instances may take until they judge all partitions.
@@ -83,7 +86,7 @@ struct Run<'a> {
     problems: Vec<String>,
 }
 
-type Feeding<'a> = ScopedJoinHandle<'a, Result<(u64, u64), FeedError>>;
+type Feeding<'a> = ScopedJoinHandle<'a, Result<Sent, FeedError>>;
 
 impl<'a> Run<'a> {
     fn new(order: &'a Order, validated: &'a Validated, cluster: &'a Cluster, fleet: Fleet, print: fn(&str)) -> Self {
@@ -126,8 +129,8 @@ impl<'a> Run<'a> {
         ));
         self.began = Instant::now();
         let is_over = AtomicBool::new(false);
-        let (sent, poison) = thread::scope(|scope| {
-            let feeding = scope.spawn(|| feed.send(&feeder, &kafka.topics.readings, length, &is_over));
+        let sent = thread::scope(|scope| {
+            let feeding = scope.spawn(|| feed.send(&feeder, &kafka.topics, length, &is_over));
             let struck = self.strike(&steps, &feeding, stop);
             // If the run ends early, so does the feed.
             is_over.store(struck.is_err(), Ordering::SeqCst);
@@ -138,7 +141,7 @@ impl<'a> Run<'a> {
         let seconds = self.began.elapsed().as_secs_f64();
 
         let fed_at = Instant::now();
-        self.catch_up(sent, stop)?;
+        self.catch_up(sent.all() + feed.homes.len() as u64, stop)?;
         let seconds_to_catch_up = fed_at.elapsed().as_secs_f64();
         (self.print)("stopping the instances, then comparing");
         self.end_all(stop)?;
@@ -155,8 +158,9 @@ impl<'a> Run<'a> {
             replication: self.order.replication,
             seconds,
             seconds_to_catch_up,
-            readings: sent,
-            poison,
+            readings: sent.readings,
+            poison: sent.poison,
+            beside: sent.beside,
             kills: self.kills,
             blows: self.recoveries.figures(),
             exits: std::mem::take(&mut self.exits),
@@ -258,7 +262,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Waits until the group has committed every reading.
+    /// Waits until the group has committed everything that was sent.
     fn catch_up(&mut self, sent: u64, stop: &AtomicBool) -> Result<(), CrashesError> {
         (0..self.order.instances).for_each(|instance| self.fleet.want(instance));
         let (mut last, mut moved_at) = ((0, 0), Instant::now());
@@ -267,7 +271,7 @@ impl<'a> Run<'a> {
             match self.cluster.progress() {
                 Ok((done, all)) if done >= all => {
                     if u64::try_from(all).unwrap_or(0) < sent {
-                        let lost = format!("{sent} readings were acknowledged, and the topic holds {all}");
+                        let lost = format!("{sent} records were acknowledged, and the topics hold {all}");
                         self.problems.push(lost);
                     }
                     return Ok(());
@@ -280,7 +284,7 @@ impl<'a> Run<'a> {
                 let seconds = STANDSTILL.as_secs();
                 let (done, all) = last;
                 self.problems.push(format!(
-                    "of {all} readings {done} are committed, and for {seconds} s no more were: see the instances' logs"
+                    "of {all} records {done} are committed, and for {seconds} s no more were: see the instances' logs"
                 ));
                 return Ok(());
             }
@@ -320,14 +324,11 @@ impl<'a> Run<'a> {
         let rules = Arc::clone(&self.validated.rules);
         let names = Names {
             source: &settings.source,
-            readings: &topics.readings,
+            topics,
         };
-        let should_be = expected(
-            &rules,
-            &names,
-            &self.cluster.read(&topics.homes)?,
-            &self.cluster.read(&topics.readings)?,
-        );
+        let logs = InputTopic::ALL.map(|topic| Ok((topic, self.cluster.read(topics.input(topic))?)));
+        let logs = logs.into_iter().collect::<Result<_, KafkaError>>()?;
+        let should_be = expected(&rules, &names, &logs);
         let alerts = self
             .cluster
             .read(&topics.alerts)?

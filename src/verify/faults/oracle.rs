@@ -5,21 +5,22 @@ use std::sync::Arc;
 
 use super::cluster::{Cluster, Content, Topic};
 use super::plan::{MAX_RECORD_BYTES, Setup};
-use super::ports::log_record;
+use super::ports::raw_record;
 use crate::alert::CloudEvent;
-use crate::engine::{Output, SideInput, home_record};
-use crate::model::{Alert, DeadLetter, EventTime, RawRecord};
+use crate::engine::SideInput;
+use crate::model::{Alert, DeadLetter, EventTime, InputTopic, Message, Output};
 use crate::partition::{Effects, Partition};
 
 /// Homes with their states.
 pub type Homes = BTreeMap<String, Vec<u8>>;
 
+/// Records by topic and partition, in order.
+pub type Said = BTreeMap<(Topic, i32), Vec<Content>>;
+
 /// What should be there of one partition.
 pub struct Truth {
-    /// Alerts, in order.
-    pub alerts: Vec<Content>,
-    /// Dead letters, in order.
-    pub dead_letters: Vec<Content>,
+    /// What is to be said, by topic and the partition it goes into, in order.
+    pub said: Said,
     /// The states of its homes.
     pub homes: Homes,
 }
@@ -36,34 +37,25 @@ impl Truth {
     pub fn of(setup: &Setup, cluster: &Cluster, partition: i32) -> Self {
         let mut state = Partition::new(Arc::clone(&setup.rules));
         let mut truth = Self {
-            alerts: Vec::new(),
-            dead_letters: Vec::new(),
+            said: Said::new(),
             homes: Homes::new(),
         };
-        let mut readings = cluster.written(Topic::Readings, partition).peekable();
+        let mut readings = cluster.written(InputTopic::Readings, partition).peekable();
         let mut until = |state: &mut Partition, before: i64| {
             let batch = std::iter::from_fn(|| readings.next_if(|(offset, _)| *offset < before));
-            state.apply(batch.map(|(offset, content)| RawRecord {
-                offset,
-                timestamp: content.timestamp,
-                key: content.key.as_deref(),
-                value: content.value.as_deref(),
-            }))
+            state.apply(batch.map(|(offset, content)| raw_record(offset, content)))
         };
         for input in cluster.inputs(partition) {
-            let (SideInput::Home { before, .. } | SideInput::Clock { before, .. }) = input;
+            let (SideInput::Record { before, .. } | SideInput::Clock { before, .. }) = input;
             let effects = until(&mut state, *before);
             truth.take(setup, partition, effects);
             let effects = match input {
                 SideInput::Clock { to, .. } => state.advance(*to),
-                SideInput::Home { offset, .. } => {
-                    let Some(content) = cluster.written_at(Topic::Homes, partition, *offset) else {
+                SideInput::Record { topic, offset, .. } => {
+                    let Some(content) = cluster.written_at(*topic, partition, *offset) else {
                         continue;
                     };
-                    let Ok((household, record)) = home_record(log_record(content)) else {
-                        continue;
-                    };
-                    state.set_home(&household, record.as_ref()).unwrap_or_default()
+                    state.take_beside(*topic, &raw_record(*offset, content))
                 }
             };
             truth.take(setup, partition, effects);
@@ -76,36 +68,75 @@ impl Truth {
 
     fn take(&mut self, setup: &Setup, partition: i32, effects: Effects) {
         let deployment = &setup.deployment;
+        let mut say = |output, to: Option<i32>, content| {
+            let place = (Topic::of(output), to.unwrap_or(partition));
+            self.said.entry(place).or_default().push(content);
+        };
         for decided in effects.alerts {
-            self.alerts.push(alert(decided.alert, &deployment.source));
+            say(Output::Alerts, None, alert(decided.alert, &deployment.source));
         }
         for letter in effects.dead_letters {
-            self.dead_letters
-                .push(dead_letter(letter, &deployment.readings, partition));
+            let topic = deployment.topic(letter.topic);
+            say(Output::DeadLetters, None, dead_letter(letter, topic, partition));
+        }
+        for record in effects.messages {
+            say(record.output, record.partition, message(record));
         }
     }
 
-    /// Compares what a `read_committed` reader sees with what should be there.
-    ///
-    /// # Errors
-    /// The first differences, in words.
-    pub fn compare(&self, cluster: &mut Cluster, partition: i32) -> Result<(), String> {
-        for (output, expected) in [
-            (Output::Alerts, &self.alerts),
-            (Output::DeadLetters, &self.dead_letters),
-        ] {
-            let found = cluster.log(Topic::of(output), partition).committed();
-            let found: Vec<Content> = found.into_iter().map(|entry| entry.content).collect();
-            if found != *expected {
+    /// How many records of a topic are to be there.
+    pub fn count(&self, output: Output) -> u64 {
+        let said = self.said.iter().filter(|((topic, _), _)| *topic == Topic::of(output));
+        said.map(|(_, contents)| contents.len() as u64).sum()
+    }
+}
+
+/// Topics whose records are compared: all that are written, but for states, which are compared as homes.
+const SPOKEN: [Output; 5] = [
+    Output::Alerts,
+    Output::DeadLetters,
+    Output::Visits,
+    Output::Zones,
+    Output::AreaAlerts,
+];
+
+/// Compares what a `read_committed` reader sees with what should be there of all partitions.
+///
+/// # Errors
+/// The first differences, in words.
+pub fn compare(truths: &[Truth], cluster: &mut Cluster) -> Result<(), String> {
+    for output in SPOKEN {
+        for partition in (0..).take(truths.len()) {
+            let place = (Topic::of(output), partition);
+            let expected = truths.iter().filter_map(|truth| truth.said.get(&place)).flatten();
+            let mut expected: Vec<Content> = expected.cloned().collect();
+            let found = cluster.log(place.0, partition).committed();
+            let mut found: Vec<Content> = found.into_iter().map(|entry| entry.content).collect();
+            if output == Output::Zones {
+                // Several partitions write into one, and nothing says in which order.
+                expected.sort();
+                found.sort();
+            }
+            if found != expected {
                 return Err(format!(
                     "{output:?} of partition {partition}: {} expected, {} found\n{}",
                     expected.len(),
                     found.len(),
-                    differences(expected, &found)
+                    differences(&expected, &found)
                 ));
             }
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// As a message is to be written.
+fn message(message: Message) -> Content {
+    Content {
+        key: Some(message.key.into_bytes().into()),
+        value: message.value.map(Into::into),
+        headers: message.headers,
+        timestamp: None,
     }
 }
 
@@ -207,31 +238,35 @@ fn differences(expected: &[Content], found: &[Content]) -> String {
 }
 
 /// The oracle believes what commits say they took in from beside the readings; here that is held against what there was:
-/// every record of a home at most once, in order, the latest of each home for certain, and no time that had not come.
+/// every record at most once, in order, the latest under each key for certain and all where nothing is compacted, and no
+/// time that had not come.
 ///
 /// # Errors
 /// What is not so, in words.
-pub fn check_inputs(cluster: &Cluster, partition: i32, latest: EventTime) -> Result<(), String> {
-    let (mut last, mut taken) = (-1, BTreeSet::new());
+pub fn check_inputs(cluster: &mut Cluster, partition: i32, latest: EventTime) -> Result<(), String> {
+    let mut taken: BTreeMap<InputTopic, BTreeSet<i64>> = BTreeMap::new();
     for input in cluster.inputs(partition) {
         match input {
-            SideInput::Home { offset, .. } if *offset <= last => {
-                return Err(format!(
-                    "homes/{partition} was taken in at offset {offset} after {last}"
-                ));
-            }
-            SideInput::Home { before, offset, .. }
-                if cluster
+            SideInput::Record {
+                topic, before, offset, ..
+            } => {
+                let taken = taken.entry(*topic).or_default();
+                let name = topic.name();
+                if let Some(last) = taken.last().filter(|last| offset <= last) {
+                    return Err(format!(
+                        "{name}/{partition} was taken in at offset {offset} after {last}"
+                    ));
+                }
+                let first = cluster
                     .first_after(partition, *offset)
-                    .is_some_and(|first| *before > first) =>
-            {
-                return Err(format!(
-                    "homes/{partition} at offset {offset} was there before its home's first reading, and taken in after it"
-                ));
-            }
-            SideInput::Home { offset, .. } => {
-                last = *offset;
-                taken.insert(last);
+                    .filter(|_| *topic == InputTopic::Homes);
+                if first.is_some_and(|first| *before > first) {
+                    return Err(format!(
+                        "{name}/{partition} at offset {offset} was there before its home's first reading, and taken in \
+                         after it"
+                    ));
+                }
+                taken.insert(*offset);
             }
             SideInput::Clock { to, .. } if *to > latest => {
                 return Err(format!(
@@ -241,12 +276,23 @@ pub fn check_inputs(cluster: &Cluster, partition: i32, latest: EventTime) -> Res
             SideInput::Clock { .. } => {}
         }
     }
-    let written = cluster.written(Topic::Homes, partition);
-    let newest: BTreeMap<_, i64> = written.map(|(offset, content)| (&content.key, offset)).collect();
-    match newest.values().find(|offset| !taken.contains(offset)) {
-        Some(missed) => Err(format!("homes/{partition} was not taken in at offset {missed}")),
-        None => Ok(()),
+    for topic in InputTopic::BESIDE {
+        let is_compacted = matches!(topic, InputTopic::Homes | InputTopic::Zones);
+        let written = cluster.log(Topic::Input(topic), partition).committed();
+        let mut due: BTreeMap<_, i64> = BTreeMap::new();
+        for entry in written {
+            let apart = if is_compacted { 0 } else { entry.offset };
+            due.insert((entry.content.key, apart), entry.offset);
+        }
+        let taken = taken.remove(&topic).unwrap_or_default();
+        if let Some(missed) = due.values().find(|offset| !taken.contains(offset)) {
+            return Err(format!(
+                "{}/{partition} was not taken in at offset {missed}",
+                topic.name()
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Compares states of homes.

@@ -10,7 +10,7 @@ use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
 use crate::detect::leak::LeakSettings;
 use crate::detect::silent_meter::SilentMeterSettings;
 use crate::engine::{Deployment, EngineSettings};
-use crate::model::{EventTime, HOUR, Severity};
+use crate::model::{EventTime, HOUR, InputTopic, Response, Severity};
 use crate::partition::{Programme, Rules};
 
 /// When the readings begin: 2024-03-29T00:00:00Z, two days before clocks change in Europe.
@@ -19,6 +19,15 @@ pub const BEGIN: EventTime = EventTime::from_seconds(1_711_670_400);
 const POISON_LITRES: f32 = 66.5;
 /// The largest dead letter that its topic takes.
 pub const MAX_RECORD_BYTES: usize = 68_000;
+
+/// In a response: the latest alert of its home that anybody has seen by then.
+pub const ALERT_SEEN: &str = "(the alert seen)";
+/// How often something comes from beside the readings, in a hundred hours of a home.
+const BESIDE: [(InputTopic, u64); 3] = [
+    (InputTopic::Homes, 9),
+    (InputTopic::Signs, 9),
+    (InputTopic::Responses, 7),
+];
 
 /// Hours that follow when everything was rebuilt.
 const CODA_HOURS: u32 = 10;
@@ -55,10 +64,12 @@ pub struct Setup {
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A record is appended to the readings.
-    Reading { partition: i32, content: Content },
-    /// A record is appended to the homes.
-    Home { partition: i32, content: Content },
+    /// A record is appended to a topic.
+    Record {
+        topic: InputTopic,
+        partition: i32,
+        content: Content,
+    },
     /// Offsets of the readings that hold no record.
     Gap { partition: i32, offsets: i64 },
     /// The wall clock moves, on or back.
@@ -246,10 +257,17 @@ impl Plan {
                     let action = self.operation(weather, dice);
                     self.push(dice, action);
                 }
-                if dice.percent(8) {
-                    let home = &homes[dice.below(homes.len() as u64) as usize];
-                    let (partition, content) = (home.partition, home_record(&home.name, dice));
-                    self.push(dice, Action::Home { partition, content });
+                for (topic, chance) in BESIDE {
+                    if dice.percent(chance) {
+                        let home = &homes[dice.below(homes.len() as u64) as usize];
+                        let (partition, content) = (home.partition, beside(topic, &home.name, hour, dice));
+                        let action = Action::Record {
+                            topic,
+                            partition,
+                            content,
+                        };
+                        self.push(dice, action);
+                    }
                 }
                 let home = &mut homes[place];
                 if hour >= home.until {
@@ -269,7 +287,13 @@ impl Plan {
                     let mut jumped = false;
                     for content in readings(home, hour, weather.jumps, dice) {
                         jumped |= content.timestamp > Some(BEGIN.plus((hour + 240) * HOUR));
-                        self.push(dice, Action::Reading { partition, content });
+                        let topic = InputTopic::Readings;
+                        let action = Action::Record {
+                            topic,
+                            partition,
+                            content,
+                        };
+                        self.push(dice, action);
                     }
                     if jumped && dice.percent(40) {
                         self.restart(dice);
@@ -290,12 +314,7 @@ impl Plan {
             .split_off(coda_at)
             .into_iter()
             .map(|planned| planned.action);
-        let is_input = |action: &Action| {
-            matches!(
-                action,
-                Action::Reading { .. } | Action::Home { .. } | Action::Wall { .. }
-            )
-        };
+        let is_input = |action: &Action| matches!(action, Action::Record { .. } | Action::Wall { .. });
         self.setup.coda = coda.filter(is_input).collect();
     }
 
@@ -404,7 +423,7 @@ fn setup(partitions: i32, dice: &mut Dice) -> Setup {
         deployment: Deployment {
             cluster: "simulated".into(),
             group: "tapwatch".into(),
-            readings: "readings".into(),
+            topics: InputTopic::ALL.map(|topic| topic.name().into()),
             partitions,
             source: "/tapwatch/simulated".into(),
         },
@@ -513,17 +532,72 @@ fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
     }
 }
 
-fn home_record(home: &str, dice: &mut Dice) -> Content {
-    let record = |fields: &str| Some(format!(r#"{{"household_id":"{home}"{fields}}}"#));
-    let value = match dice.below(12) {
-        0..=2 => record(r#","programme":"watched""#),
-        3..=5 => record(r#","programme":"patient""#),
-        6 => record(r#","programme":"learned","time_zone":"Asia/Shanghai""#),
-        7 => record(r#","zone":"street-7","time_zone":"Europe/Berlin""#),
-        8 => record(r#","programme":"nonsense""#),
-        9 => record(r#","erase":true"#),
-        10 => None,
-        _ => Some("nothing that could be read".into()),
+/// A record of a topic beside the readings: right, wrong or absurd.
+fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content {
+    let record = |fields: String| Some(format!(r#"{{"household_id":"{home}"{fields}}}"#));
+    let at = BEGIN.plus(hour * HOUR + dice.below(7_200) as u32);
+    let until = at.plus(dice.between(1, 20) as u32 * HOUR);
+    let absurd = match dice.below(8) {
+        0 => Some(Content {
+            key: None,
+            ..content(home, record(String::new()), None)
+        }),
+        1 => Some(content("another", record(String::new()), Some(at))),
+        2 => Some(content(home, Some("nothing that could be read".into()), Some(at))),
+        3 if topic != InputTopic::Homes => Some(content(home, None, Some(at))),
+        _ => None,
     };
-    content(home, value, None)
+    if let Some(absurd) = absurd.filter(|_| dice.percent(40)) {
+        return absurd;
+    }
+    let value = match topic {
+        InputTopic::Signs => {
+            let signs = [
+                "electricity",
+                "door",
+                "phone",
+                "button",
+                "visit",
+                "answer",
+                "back",
+                "smoke",
+            ];
+            match dice.below(8) {
+                0 | 1 => record(format!(r#","sign":"out","at":"{at}","until":"{until}""#)),
+                2 => record(format!(r#","sign":"door","at":"{}""#, at.plus(4_000 * HOUR))),
+                _ => record(format!(r#","sign":"{}","at":"{at}""#, dice.one_of(&signs))),
+            }
+        }
+        InputTopic::Responses => {
+            let alert = *dice.one_of(&[ALERT_SEEN, ALERT_SEEN, ALERT_SEEN, "0000000000000000", "", "of no form"]);
+            let response = dice.one_of(&Response::ALL).name();
+            let more = match dice.below(4) {
+                0 => format!(r#","until":"{until}""#),
+                1 => r#","by":"r-7""#.into(),
+                2 => r#","mood":"good""#.into(),
+                _ => String::new(),
+            };
+            record(format!(
+                r#","alert_id":"{alert}","response":"{response}","at":"{at}"{more}"#
+            ))
+        }
+        _ => match dice.below(17) {
+            0..=2 => record(r#","programme":"watched""#.into()),
+            3..=5 => record(r#","programme":"patient""#.into()),
+            6 => record(r#","programme":"learned","time_zone":"Asia/Shanghai""#.into()),
+            7 => record(r#","zone":"street-7","time_zone":"Europe/Berlin""#.into()),
+            8 => record(r#","programme":"nonsense""#.into()),
+            9 | 10 => record(r#","erase":true"#.into()),
+            11 => record(format!(r#","absence":{{"from":"{at}","to":"{until}"}}"#)),
+            12 => record(format!(r#","absence":{{"from":"{at}"}},"kind":"one_person""#)),
+            13 => record(format!(
+                r#","programme":"watched","consent":{{"purpose":"welfare","given_at":"{at}"}}"#
+            )),
+            14 => record(format!(
+                r#","consent":{{"purpose":"welfare","given_at":"{BEGIN}","withdrawn_at":"{at}"}}"#
+            )),
+            _ => None,
+        },
+    };
+    content(home, value, dice.percent(50).then_some(at))
 }

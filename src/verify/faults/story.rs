@@ -74,8 +74,13 @@ fn circumstances(setup: &Setup) -> String {
 
 fn words(action: &Action) -> String {
     match action {
-        Action::Reading { partition, content } => format!("readings/{partition} gets {}", record(content)),
-        Action::Home { partition, content } => format!("homes/{partition} gets {}", record(content)),
+        Action::Record {
+            topic,
+            partition,
+            content,
+        } => {
+            format!("{}/{partition} gets {}", topic.name(), record(content))
+        }
         Action::Gap { partition, offsets } => format!("readings/{partition} leaves out {offsets} offsets"),
         Action::Wall { seconds } => format!("the wall clock moves by {seconds} s"),
         Action::Tick { millis } => format!("{millis} ms pass"),

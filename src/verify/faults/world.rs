@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 mod judge;
 
-use super::cluster::{Cluster, Content, Group, Topic};
+use super::cluster::{Cluster, Content, Group, Log, Topic};
 use super::dice::Dice;
-use super::plan::{Action, BEGIN, MAX_RECORD_BYTES, Plan, Planned, Setup};
-use super::ports::{Baselines, Client, Follower, Shared, SimulatedRestorer, SimulatedSource, StepwiseCommits};
+use super::plan::{ALERT_SEEN, Action, BEGIN, MAX_RECORD_BYTES, Plan, Planned, Setup};
+use super::ports::{Client, Follower, Shared, SimulatedRestorer, SimulatedSource, StepwiseCommits};
 use crate::engine::{Engine, EngineSettings, Mutation, Now, Observation, Observer, Transactor, Verdict};
-use crate::model::{EventTime, HOUR};
+use crate::model::{EventTime, HOUR, InputTopic, Output};
 
 /// How much a simulation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,7 +144,7 @@ pub fn run_actions<'p>(
     };
     for partition in 0..setup.deployment.partitions {
         let mut cluster = world.shared.cluster.borrow_mut();
-        let readings = cluster.log(Topic::Readings, partition);
+        let readings = cluster.log(Topic::Input(InputTopic::Readings), partition);
         readings.skip(setup.first_offset);
         readings.retain_from(setup.first_offset);
     }
@@ -167,13 +167,16 @@ impl World<'_> {
 
     fn act(&mut self, action: &Action) {
         match action {
-            Action::Reading { partition, content } => self.append(Topic::Readings, *partition, content),
-            Action::Home { partition, content } => self.append(Topic::Homes, *partition, content),
+            Action::Record {
+                topic,
+                partition,
+                content,
+            } => self.append(*topic, *partition, content),
             Action::Gap { partition, offsets } => {
                 self.shared
                     .cluster
                     .borrow_mut()
-                    .log(Topic::Readings, *partition)
+                    .log(Topic::Input(InputTopic::Readings), *partition)
                     .skip(*offsets);
             }
             Action::Wall { seconds } => {
@@ -248,13 +251,15 @@ impl World<'_> {
             }
             Action::Compact { partition } => {
                 let mut cluster = self.shared.cluster.borrow_mut();
-                cluster.log(Topic::State, *partition).compact();
-                cluster.log(Topic::Homes, *partition).compact();
+                cluster.log(Topic::Output(Output::State), *partition).compact();
+                cluster.log(Topic::Input(InputTopic::Homes), *partition).compact();
             }
             Action::Retain { partition } => {
                 let mut cluster = self.shared.cluster.borrow_mut();
                 if let Some(replay) = cluster.committed(*partition).map(|committed| committed.replay) {
-                    cluster.log(Topic::Readings, *partition).retain_from(replay);
+                    cluster
+                        .log(Topic::Input(InputTopic::Readings), *partition)
+                        .retain_from(replay);
                 }
             }
             Action::Down { millis } => {
@@ -264,11 +269,10 @@ impl World<'_> {
         }
     }
 
-    fn append(&mut self, topic: Topic, partition: i32, content: &Content) {
-        self.shared
-            .cluster
-            .borrow_mut()
-            .append(topic, partition, content.clone());
+    fn append(&mut self, topic: InputTopic, partition: i32, content: &Content) {
+        let mut cluster = self.shared.cluster.borrow_mut();
+        let content = answering(content, cluster.log(Topic::Output(Output::Alerts), partition));
+        cluster.append(topic, partition, content);
     }
 
     fn write_marker(&mut self) -> bool {
@@ -290,11 +294,9 @@ impl World<'_> {
             let name = format!("tapwatch-{slot}");
             (name.clone(), self.setup.is_static.then_some(name))
         };
-        let baselines = Baselines::default();
         let (shared, setup) = (self.shared.clone(), self.setup);
         let follower = Follower::default();
-        let client = Client::new(shared.clone(), name, setup.time_out_ms, Rc::clone(&baselines))
-            .mutated(self.settings.mutation, &follower);
+        let client = Client::new(shared.clone(), name, setup.time_out_ms).mutated(self.settings.mutation, &follower);
         let commits = StepwiseCommits::new(Transactor::new(client, self.settings.mutation));
         let source = SimulatedSource::new(shared.clone(), instance, setup.max_batch, follower.clone());
         let restorer = SimulatedRestorer::new(
@@ -302,7 +304,6 @@ impl World<'_> {
             Arc::clone(&setup.rules),
             setup.deployment.clone(),
             self.settings.mutation,
-            baselines,
             (setup.slice, setup.engine.restores_at_once),
         );
         let broken = Rc::clone(&restorer.broken);
@@ -402,6 +403,28 @@ impl World<'_> {
         if !self.shared.cluster.borrow().is_down() {
             instance.commits.with_client(Client::die);
         }
+    }
+}
+
+/// A response is to the latest alert of its home that anybody has seen, which no plan can know.
+fn answering(content: &Content, alerts: &Log) -> Content {
+    let text = content
+        .value
+        .as_deref()
+        .and_then(|value| std::str::from_utf8(value).ok());
+    let Some(text) = text.filter(|text| text.contains(ALERT_SEEN)) else {
+        return content.clone();
+    };
+    let seen = alerts.committed();
+    let latest = seen.iter().rev().find(|alert| alert.content.key == content.key);
+    let ids = latest.into_iter().flat_map(|alert| &alert.content.headers);
+    // `ce_id` is the alert's id and the number of the record.
+    let id = ids
+        .filter(|(name, _)| *name == "ce_id")
+        .find_map(|(_, id)| Some(id.split_once('/')?.0));
+    Content {
+        value: Some(text.replace(ALERT_SEEN, id.unwrap_or("none yet")).into_bytes().into()),
+        ..content.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::group::Word;
 use super::*;
-use crate::engine::{CommitMetadata, CommitOffset};
+use crate::engine::{BesideOffsets, CommitMetadata};
 use crate::model::EventTime;
 use crate::partition::ReplayPoint;
 
@@ -16,29 +16,27 @@ fn record(output: Output, value: &str) -> OutRecord {
     OutRecord {
         output,
         partition: 0,
+        to: None,
         key: Some(b"h1".to_vec()),
         value: Some(value.as_bytes().to_vec()),
         headers: Vec::new(),
     }
 }
 
-fn offset(next_offset: i64) -> PendingOffset {
+fn offset(next_offset: i64) -> CommitOffset {
     let metadata = CommitMetadata {
         clock: EventTime::ZERO,
-        homes_offset: 0,
+        beside: BesideOffsets::default(),
         replay: ReplayPoint::default(),
         homes: 0,
         partitions: 2,
         cluster: "c".into(),
     };
-    PendingOffset {
-        offset: CommitOffset {
-            partition: 0,
-            next_offset,
-            metadata,
-            inputs: Vec::new(),
-        },
-        baseline: Vec::new(),
+    CommitOffset {
+        partition: 0,
+        next_offset,
+        metadata,
+        inputs: Vec::new(),
     }
 }
 
@@ -62,7 +60,7 @@ fn readers_stop_at_the_first_open_transaction_and_never_see_aborted_records_or_m
     cluster.produce(b, &record(Output::Alerts, "b1")).expect("open");
     cluster.transactions.end(b, true).expect("open");
     assert!(cluster.write_marker(0));
-    let log = cluster.log(Topic::Alerts, 0);
+    let log = cluster.log(Topic::Output(Output::Alerts), 0);
     assert_eq!(
         (log.last_stable(), log.end()),
         (0, 3),
@@ -72,7 +70,7 @@ fn readers_stop_at_the_first_open_transaction_and_never_see_aborted_records_or_m
     assert_eq!(log.read(0, 10), (Vec::new(), 0));
     cluster.transactions.end(a, false).expect("open");
     assert!(cluster.write_marker(0));
-    let log = cluster.log(Topic::Alerts, 0);
+    let log = cluster.log(Topic::Output(Output::Alerts), 0);
     assert_eq!((log.last_stable(), log.end()), (4, 4));
     assert_eq!(values(&log.committed()), ["b1"]);
 }
@@ -111,12 +109,12 @@ fn a_commit_is_decided_before_it_is_marked_and_marked_place_by_place() {
         Some(7)
     );
     assert_eq!(
-        cluster.log(Topic::State, 0).last_stable(),
+        cluster.log(Topic::Output(Output::State), 0).last_stable(),
         0,
         "the state topic lags behind the commit"
     );
     assert!(cluster.write_marker(0));
-    assert_eq!(cluster.log(Topic::State, 0).last_stable(), 2);
+    assert_eq!(cluster.log(Topic::Output(Output::State), 0).last_stable(), 2);
     assert!(cluster.transactions.is_quiet());
     assert_eq!(cluster.transactions.end(a, true), Ok(()), "an answer lost for long");
 }
@@ -134,13 +132,19 @@ fn a_successor_of_the_name_ends_what_was_open_and_shuts_its_predecessor_out() {
     cluster.produce(new, &record(Output::Alerts, "z")).expect("open");
     cluster.transactions.end(new, true).expect("open");
     cluster.write_marker(0);
-    assert_eq!(values(&cluster.log(Topic::Alerts, 0).committed()), ["z"]);
+    assert_eq!(
+        values(&cluster.log(Topic::Output(Output::Alerts), 0).committed()),
+        ["z"]
+    );
     // One that was decided is not undone by a successor.
     cluster.produce(new, &record(Output::Alerts, "kept")).expect("open");
     cluster.transactions.end(new, true).expect("open");
     assert_eq!(cluster.transactions.open("a", 1_000), Err(Refusal::Concurrent));
     cluster.write_marker(0);
-    assert_eq!(values(&cluster.log(Topic::Alerts, 0).committed()), ["z", "kept"]);
+    assert_eq!(
+        values(&cluster.log(Topic::Output(Output::Alerts), 0).committed()),
+        ["z", "kept"]
+    );
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn a_transaction_that_takes_too_long_is_aborted_and_its_producer_shut_out() {
     cluster.tick(1);
     assert_eq!(cluster.transactions.end(a, true), Err(Refusal::Fenced));
     cluster.write_marker(0);
-    assert_eq!(cluster.log(Topic::Alerts, 0).committed(), []);
+    assert_eq!(cluster.log(Topic::Output(Output::Alerts), 0).committed(), []);
 }
 
 #[test]

@@ -13,36 +13,32 @@ mod transactions;
 mod cluster_tests;
 
 pub use group::{Group, GroupRefusal, Membership, Protocol};
-pub use log::{Content, Entry, Log};
-pub use transactions::{PendingOffset, Place, ProducerId, Refusal, Transactions};
+#[cfg(test)]
+pub use log::Entry;
+pub use log::{Content, Log};
+pub use transactions::{Place, ProducerId, Refusal, Transactions};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{OutRecord, Output, SideInput};
+use crate::engine::{CommitOffset, OutRecord, SideInput};
+use crate::model::{InputTopic, Output};
 
 /// A topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// What meters report.
-    Readings,
-    /// What is known of homes; compacted.
-    Homes,
-    /// States of homes; compacted.
-    State,
-    /// Alerts.
-    Alerts,
-    /// What was kept out.
-    DeadLetters,
+    /// One that is read.
+    Input(InputTopic),
+    /// One that is only written.
+    Output(Output),
 }
 
 impl Topic {
     /// Where a record goes.
     pub fn of(output: Output) -> Self {
         match output {
-            Output::Alerts => Self::Alerts,
-            Output::DeadLetters => Self::DeadLetters,
-            Output::State => Self::State,
+            Output::Zones => Self::Input(InputTopic::Zones),
+            output => Self::Output(output),
         }
     }
 }
@@ -78,8 +74,8 @@ pub struct Cluster {
     committed: BTreeMap<i32, Committed>,
     /// What committed transactions say they took in from beside the readings: what an oracle must repeat.
     inputs: BTreeMap<i32, Vec<SideInput>>,
-    /// All readings and all records of homes, whatever compaction and retention did since.
-    written: BTreeMap<(Topic, i32), BTreeMap<i64, Content>>,
+    /// All records of topics that are read, whatever compaction and retention did since.
+    written: BTreeMap<(InputTopic, i32), BTreeMap<i64, Content>>,
     /// The first record in the readings under each key, and the end of the homes topic at that time.
     first: BTreeMap<Keyed, (i64, i64)>,
 }
@@ -111,29 +107,31 @@ impl Cluster {
         self.logs.entry((topic, partition)).or_default()
     }
 
-    /// Appends a reading or a record of a home.
-    pub fn append(&mut self, topic: Topic, partition: i32, content: Content) {
-        let offset = self.log(topic, partition).append(content.clone());
-        if topic == Topic::Readings {
-            let homes = self.log(Topic::Homes, partition).end();
+    /// Appends a record that comes from outside.
+    pub fn append(&mut self, topic: InputTopic, partition: i32, content: Content) {
+        let offset = self.log(Topic::Input(topic), partition).append(content.clone());
+        if topic == InputTopic::Readings {
+            let homes = self.log(Topic::Input(InputTopic::Homes), partition).end();
             let key = (partition, content.key.clone());
             self.first.entry(key).or_insert((offset, homes));
         }
-        self.written
-            .entry((topic, partition))
-            .or_default()
-            .insert(offset, content);
+        self.keep(topic, partition, offset, content);
+    }
+
+    fn keep(&mut self, topic: InputTopic, partition: i32, offset: i64, content: Content) {
+        let written = self.written.entry((topic, partition)).or_default();
+        written.insert(offset, content);
     }
 
     /// Where a home's first record is in the readings, if the record of the homes topic at `offset` was there before it.
     pub fn first_after(&self, partition: i32, offset: i64) -> Option<i64> {
-        let key = self.written_at(Topic::Homes, partition, offset)?.key.clone();
+        let key = self.written_at(InputTopic::Homes, partition, offset)?.key.clone();
         let (first, homes) = self.first.get(&(partition, key))?;
         (offset < *homes).then_some(*first)
     }
 
     /// Everything that was ever appended to a partition.
-    pub fn written(&self, topic: Topic, partition: i32) -> impl Iterator<Item = (i64, &Content)> {
+    pub fn written(&self, topic: InputTopic, partition: i32) -> impl Iterator<Item = (i64, &Content)> {
         let records = self.written.get(&(topic, partition));
         records
             .into_iter()
@@ -142,7 +140,7 @@ impl Cluster {
     }
 
     /// What was once appended at this offset.
-    pub fn written_at(&self, topic: Topic, partition: i32, offset: i64) -> Option<&Content> {
+    pub fn written_at(&self, topic: InputTopic, partition: i32, offset: i64) -> Option<&Content> {
         self.written.get(&(topic, partition))?.get(&offset)
     }
 
@@ -168,16 +166,8 @@ impl Cluster {
         if let Place::Log(topic, partition) = place {
             self.log(topic, partition).mark(id, commits);
         }
-        if let Some(PendingOffset { offset, baseline }) = offset.filter(|_| commits) {
-            let inputs = self.inputs.entry(offset.partition).or_default();
-            if !self.committed.contains_key(&offset.partition) {
-                inputs.extend(baseline.into_iter().map(|offset| SideInput::Home {
-                    before: 0,
-                    offset,
-                    household: "".into(),
-                }));
-            }
-            inputs.extend(offset.inputs);
+        if let Some(offset) = offset.filter(|_| commits) {
+            self.inputs.entry(offset.partition).or_default().extend(offset.inputs);
             let committed = Committed {
                 offset: offset.next_offset,
                 metadata: offset.metadata.to_string(),
@@ -193,7 +183,9 @@ impl Cluster {
     /// # Errors
     /// Every [`Refusal`].
     pub fn produce(&mut self, who: ProducerId, record: &OutRecord) -> Result<(), Refusal> {
-        let (topic, partition, now) = (Topic::of(record.output), record.partition, self.now);
+        // Where nobody says where to, the key of a home is at home in the partition of its readings.
+        let partition = record.to.unwrap_or(record.partition);
+        let (topic, now) = (Topic::of(record.output), self.now);
         self.transactions.touch(who, Place::Log(topic, partition), now)?;
         let content = Content {
             key: record.key.as_deref().map(Into::into),
@@ -201,7 +193,10 @@ impl Cluster {
             headers: record.headers.clone(),
             timestamp: None,
         };
-        self.log(topic, partition).append_in(who.id, content);
+        let offset = self.log(topic, partition).append_in(who.id, content.clone());
+        if let Topic::Input(topic) = topic {
+            self.keep(topic, partition, offset, content);
+        }
         Ok(())
     }
 
@@ -209,9 +204,9 @@ impl Cluster {
     ///
     /// # Errors
     /// Every [`Refusal`].
-    pub fn hold_offset(&mut self, who: ProducerId, offset: PendingOffset) -> Result<(), Refusal> {
+    pub fn hold_offset(&mut self, who: ProducerId, offset: CommitOffset) -> Result<(), Refusal> {
         self.transactions
-            .touch(who, Place::Offsets(offset.offset.partition), self.now)?;
+            .touch(who, Place::Offsets(offset.partition), self.now)?;
         self.transactions.hold_offsets(who, offset);
         Ok(())
     }

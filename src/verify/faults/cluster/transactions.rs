@@ -46,15 +46,6 @@ enum Stage {
     },
 }
 
-/// Offsets that wait for the end of their transaction.
-#[derive(Clone, Debug)]
-pub struct PendingOffset {
-    /// As given.
-    pub offset: CommitOffset,
-    /// Offsets of the homes topic that a rebuild from nothing had taken in before.
-    pub baseline: Vec<i64>,
-}
-
 #[derive(Clone, Debug)]
 struct Producer {
     epoch: u32,
@@ -63,7 +54,7 @@ struct Producer {
     /// How the last transaction of this epoch ended.
     last: Option<bool>,
     touched: BTreeSet<Place>,
-    offsets: BTreeMap<i32, PendingOffset>,
+    offsets: BTreeMap<i32, CommitOffset>,
 }
 
 /// Transactions by producer.
@@ -123,9 +114,9 @@ impl Transactions {
     }
 
     /// Adds offsets to the transaction.
-    pub fn hold_offsets(&mut self, who: ProducerId, offset: PendingOffset) {
+    pub fn hold_offsets(&mut self, who: ProducerId, offset: CommitOffset) {
         if let Some(producer) = self.producers.get_mut(&who.id) {
-            producer.offsets.insert(offset.offset.partition, offset);
+            producer.offsets.insert(offset.partition, offset);
         }
     }
 
@@ -169,7 +160,7 @@ impl Transactions {
     }
 
     /// A marker is written: whether it commits, and the offset it makes the group's, for a place of offsets.
-    pub fn marked(&mut self, id: u64, place: Place) -> Option<(bool, Option<PendingOffset>)> {
+    pub fn marked(&mut self, id: u64, place: Place) -> Option<(bool, Option<CommitOffset>)> {
         let producer = self.producers.get_mut(&id)?;
         let Stage::Prepared { commits } = producer.stage else {
             return None;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Baselines, Follower, Shared};
-use crate::engine::{CommitOffset, Mutation, OutRecord, Output, TransactionClient, TransactionError};
-use crate::verify::faults::cluster::{GroupRefusal, Membership, PendingOffset, ProducerId, Refusal};
+use super::{Follower, Shared};
+use crate::engine::{CommitOffset, Mutation, OutRecord, TransactionClient, TransactionError};
+use crate::model::Output;
+use crate::verify::faults::cluster::{GroupRefusal, Membership, ProducerId, Refusal};
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,6 @@ pub struct Client {
     shared: Shared,
     name: String,
     time_out_ms: u64,
-    baselines: Baselines,
     producer: Option<ProducerId>,
     /// Handed over, and not yet with the broker.
     buffer: VecDeque<OutRecord>,
@@ -60,12 +60,11 @@ pub struct Client {
 
 impl Client {
     /// A producer that is not open.
-    pub fn new(shared: Shared, name: String, time_out_ms: u64, baselines: Baselines) -> Self {
+    pub fn new(shared: Shared, name: String, time_out_ms: u64) -> Self {
         Self {
             shared,
             name,
             time_out_ms,
-            baselines,
             later: None,
             producer: None,
             buffer: VecDeque::new(),
@@ -274,17 +273,7 @@ impl TransactionClient for Client {
                 )
             })?;
             for offset in offsets {
-                let baseline = client
-                    .baselines
-                    .borrow()
-                    .get(&offset.partition)
-                    .cloned()
-                    .unwrap_or_default();
-                let pending = PendingOffset {
-                    offset: offset.clone(),
-                    baseline,
-                };
-                let outcome = client.shared.cluster.borrow_mut().hold_offset(producer, pending);
+                let outcome = client.shared.cluster.borrow_mut().hold_offset(producer, offset.clone());
                 outcome.map_err(|refusal| client.refused(refusal))?;
                 client.touched = true;
             }

@@ -8,10 +8,9 @@ mod source;
 pub use client::{Client, Fault, Kind};
 pub use commits::StepwiseCommits;
 pub use restorer::SimulatedRestorer;
-pub use source::{Follower, SimulatedSource, log_record};
+pub use source::{Follower, SimulatedSource, raw_record};
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::cluster::Cluster;
@@ -42,6 +41,3 @@ impl Shared {
         self.dice.borrow_mut().between(least as u64, most as u64) as usize
     }
 }
-
-/// Offsets of the homes topic that an instance's rebuilds from nothing have taken in, by partition.
-pub type Baselines = Rc<RefCell<BTreeMap<i32, Vec<i64>>>>;

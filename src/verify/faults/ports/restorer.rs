@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::source::{log_record, raw_record};
-use super::{Baselines, Shared};
+use super::Shared;
+use super::source::raw_record;
 use crate::engine::{Deployment, Mutation, Rebuild, RebuildError, RestoreEvent, Restorer};
+use crate::model::{InputTopic, Output};
 use crate::partition::Rules;
 use crate::verify::faults::cluster::{Committed, Topic};
 
@@ -12,7 +13,6 @@ use crate::verify::faults::cluster::{Committed, Topic};
 enum Stage {
     Planning,
     States { rebuild: Box<Rebuild>, next: i64, end: i64 },
-    Homes { rebuild: Box<Rebuild>, next: i64, end: i64 },
     Readings { rebuild: Box<Rebuild>, next: i64 },
     Over(Option<RestoreEvent>),
 }
@@ -23,8 +23,6 @@ struct Job {
     cancelled: bool,
     /// Turns that its last word still takes.
     delay: usize,
-    /// Homes taken in by a rebuild from nothing.
-    baseline: Vec<i64>,
     /// What the group had committed when it was planned.
     planned: Option<Committed>,
     stage: Stage,
@@ -36,7 +34,6 @@ pub struct SimulatedRestorer {
     rules: Arc<Rules>,
     deployment: Deployment,
     mutation: Option<Mutation>,
-    baselines: Baselines,
     slice: usize,
     /// How many rebuilds are allowed at the same time.
     at_once: usize,
@@ -52,7 +49,6 @@ impl SimulatedRestorer {
         rules: Arc<Rules>,
         deployment: Deployment,
         mutation: Option<Mutation>,
-        baselines: Baselines,
         (slice, at_once): (usize, usize),
     ) -> Self {
         Self {
@@ -60,7 +56,6 @@ impl SimulatedRestorer {
             rules,
             deployment,
             mutation,
-            baselines,
             slice,
             at_once,
             jobs: Vec::new(),
@@ -92,59 +87,38 @@ impl SimulatedRestorer {
                     .shared
                     .cluster
                     .borrow_mut()
-                    .log(Topic::State, partition)
+                    .log(Topic::Output(Output::State), partition)
                     .read(next, most);
                 let mut outcome = Ok(());
                 for entry in batch.iter().filter(|entry| entry.offset < end) {
                     let warn = |error: &_| self.broken.borrow_mut().push(format!("a stored state: {error}"));
-                    outcome = outcome.and_then(|()| rebuild.stored(log_record(&entry.content), warn));
+                    outcome = outcome.and_then(|()| rebuild.stored(&raw_record(entry.offset, &entry.content), warn));
                 }
                 match outcome {
                     Err(error) => Stage::Over(Some(failed(self.note(job, &error)))),
                     Ok(()) if next < end => Stage::States { rebuild, next, end },
                     Ok(()) => {
-                        let all = || {
-                            self.shared
-                                .cluster
-                                .borrow_mut()
-                                .log(Topic::Homes, partition)
-                                .last_stable()
-                        };
-                        let end = rebuild.homes_until().unwrap_or_else(all);
-                        Stage::Homes { rebuild, next: 0, end }
+                        if rebuild.homes_until() != Some(0) {
+                            let what = "a rebuild wants the homes topic, and every home's state is there";
+                            self.broken.borrow_mut().push(what.to_owned());
+                        }
+                        let next = rebuild.range().start;
+                        Stage::Readings { rebuild, next }
                     }
                 }
-            }
-            Stage::Homes { mut rebuild, next, end } if next < end => {
-                let (batch, next) = self
-                    .shared
-                    .cluster
-                    .borrow_mut()
-                    .log(Topic::Homes, partition)
-                    .read(next, most);
-                for entry in batch.iter().filter(|entry| entry.offset < end) {
-                    job.baseline.push(entry.offset);
-                    // What names nothing that exists is told to the operator.
-                    let _ = rebuild.home(entry.offset, log_record(&entry.content));
-                }
-                Stage::Homes { rebuild, next, end }
-            }
-            Stage::Homes { mut rebuild, .. } => {
-                let next = rebuild.range().start;
-                Stage::Readings { rebuild, next }
             }
             Stage::Readings { mut rebuild, next } => {
                 let until = rebuild.range().end;
                 let (batch, after, first) = {
                     let mut cluster = self.shared.cluster.borrow_mut();
-                    let log = cluster.log(Topic::Readings, partition);
+                    let log = cluster.log(Topic::Input(InputTopic::Readings), partition);
                     let (batch, after) = log.read(next, most);
                     (batch, after, log.first())
                 };
                 if next < until && next < first {
                     Stage::Over(Some(failed("the readings to replay were removed meanwhile".into())))
                 } else if next < until {
-                    rebuild.replay(batch.iter().map(raw_record));
+                    rebuild.replay(batch.iter().map(|entry| raw_record(entry.offset, &entry.content)));
                     told = Some(RestoreEvent::Replaying {
                         epoch,
                         partition,
@@ -154,18 +128,11 @@ impl SimulatedRestorer {
                     Stage::Readings { rebuild, next: after }
                 } else {
                     match rebuild.finish() {
-                        Ok(rebuilt) => {
-                            if rebuilt.from_scratch && !job.cancelled {
-                                self.baselines
-                                    .borrow_mut()
-                                    .insert(partition, std::mem::take(&mut job.baseline));
-                            }
-                            Stage::Over(Some(RestoreEvent::Done {
-                                epoch,
-                                partition,
-                                rebuilt,
-                            }))
-                        }
+                        Ok(rebuilt) => Stage::Over(Some(RestoreEvent::Done {
+                            epoch,
+                            partition,
+                            rebuilt,
+                        })),
                         Err(error) => Stage::Over(Some(failed(self.note(job, &error)))),
                     }
                 }
@@ -183,9 +150,9 @@ impl SimulatedRestorer {
             Err(_) if self.mutation == Some(Mutation::OffsetsWhileUnstable) => cluster.committed(partition).cloned(),
             Err(_) => return Ok(None),
         };
-        let readings = cluster.log(Topic::Readings, partition);
+        let readings = cluster.log(Topic::Input(InputTopic::Readings), partition);
         let retained = readings.first()..readings.last_stable();
-        let states = cluster.log(Topic::State, partition);
+        let states = cluster.log(Topic::Output(Output::State), partition);
         let end = if self.mutation == Some(Mutation::StateUpToLastStable) {
             states.last_stable()
         } else {
@@ -233,7 +200,6 @@ impl Restorer for SimulatedRestorer {
             epoch,
             cancelled: false,
             delay: self.shared.between(0, 2),
-            baseline: Vec::new(),
             planned: None,
             stage: Stage::Planning,
         });

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Shared;
-use crate::engine::{Answer, GroupEvent, LogRecord, Source, SourceError};
-use crate::model::RawRecord;
-use crate::verify::faults::cluster::{Content, Entry, GroupRefusal, Membership, Topic};
+use crate::engine::{Answer, BesideOffsets, GroupEvent, Source, SourceError};
+use crate::model::{InputTopic, RawRecord};
+use crate::verify::faults::cluster::{Content, GroupRefusal, Membership, Topic};
 
 /// What a consumer keeps of one partition.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,8 @@ struct Fetch {
     running: bool,
     position: Option<i64>,
     end_told: bool,
-    homes: Option<i64>,
+    /// The next offsets beside the readings, where they are followed.
+    beside: Option<BesideOffsets>,
 }
 
 /// The part of a consumer that lives on while the engine is busy: it can leave, or show a sign of life.
@@ -155,23 +156,40 @@ impl SimulatedSource {
         }
     }
 
-    /// Hands out records of the homes topic, up to the end that it has now or `most` of them.
-    fn homes(&mut self, partition: i32, most: usize, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
-        let Some(fetch) = self.fetches.get_mut(&partition) else {
+    /// Hands out records of a topic beside the readings, up to the end that it has now or `most` of them.
+    fn beside(
+        &mut self,
+        topic: InputTopic,
+        partition: i32,
+        most: usize,
+        visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer,
+    ) {
+        let fetch = self.fetches.get_mut(&partition);
+        let Some(offsets) = fetch.and_then(|fetch| fetch.beside.as_mut()) else {
             return;
         };
-        let Some(position) = fetch.homes else { return };
+        let position = offsets.next(topic);
         let again = self.shared.again();
         let (batch, next) = self
             .shared
             .cluster
             .borrow_mut()
-            .log(Topic::Homes, partition)
+            .log(Topic::Input(topic), partition)
             .read(position - again, most);
-        let next = next.max(position);
-        fetch.homes = Some(next);
-        for entry in &batch {
-            visit(GroupEvent::Home(partition, entry.offset, log_record(&entry.content)));
+        let waiting = batch.iter().find(|entry| {
+            let record = raw_record(entry.offset, &entry.content);
+            visit(GroupEvent::Beside(topic, partition, record)) == Answer::Later
+        });
+        offsets.set(topic, waiting.map_or(next, |entry| entry.offset).max(position));
+    }
+
+    /// Hands out some of each of them, or not.
+    fn all_beside(&mut self, partition: i32, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
+        for topic in InputTopic::BESIDE {
+            if self.shared.percent(40) {
+                let most = self.shared.between(1, 4);
+                self.beside(topic, partition, most, visit);
+            }
         }
     }
 
@@ -184,7 +202,7 @@ impl SimulatedSource {
         let again = self.shared.again();
         let (batch, next, end) = {
             let mut cluster = self.shared.cluster.borrow_mut();
-            let log = cluster.log(Topic::Readings, partition);
+            let log = cluster.log(Topic::Input(InputTopic::Readings), partition);
             let (batch, next) = log.read((position - again).max(log.first()), most);
             (batch, next.max(position), log.last_stable())
         };
@@ -200,9 +218,12 @@ impl SimulatedSource {
                 watch.broken.push(what);
             }
             drop(watch);
-            let records: Vec<RawRecord<'_>> = batch.iter().map(raw_record).collect();
+            let records: Vec<RawRecord<'_>> = batch
+                .iter()
+                .map(|entry| raw_record(entry.offset, &entry.content))
+                .collect();
             if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                self.homes(partition, usize::MAX, visit);
+                self.beside(InputTopic::Homes, partition, usize::MAX, visit);
                 visit(GroupEvent::Records(partition, &records, true));
             }
         }
@@ -213,19 +234,11 @@ impl SimulatedSource {
     }
 }
 
-/// A reading as the core takes it.
-pub fn raw_record(entry: &Entry) -> RawRecord<'_> {
+/// A record as the core takes it.
+pub fn raw_record(offset: i64, content: &Content) -> RawRecord<'_> {
     RawRecord {
-        offset: entry.offset,
-        timestamp: entry.content.timestamp,
-        key: entry.content.key.as_deref(),
-        value: entry.content.value.as_deref(),
-    }
-}
-
-/// A record that is not a reading.
-pub fn log_record(content: &Content) -> LogRecord<'_> {
-    LogRecord {
+        offset,
+        timestamp: content.timestamp,
         key: content.key.as_deref(),
         value: content.value.as_deref(),
     }
@@ -241,17 +254,15 @@ impl Source for SimulatedSource {
         }
         self.group(visit)?;
         for partition in self.fetches.keys().copied().collect::<Vec<_>>() {
-            let homes_before_readings = self.shared.percent(30);
-            if homes_before_readings {
-                let most = self.shared.between(1, 4);
-                self.homes(partition, most, visit);
+            let is_beside_first = self.shared.percent(40);
+            if is_beside_first {
+                self.all_beside(partition, visit);
             }
             if self.shared.percent(80) {
                 self.readings(partition, visit);
             }
-            if !homes_before_readings && self.shared.percent(50) {
-                let most = self.shared.between(1, 4);
-                self.homes(partition, most, visit);
+            if !is_beside_first {
+                self.all_beside(partition, visit);
             }
         }
         self.follower.over();
@@ -274,9 +285,9 @@ impl Source for SimulatedSource {
         }
     }
 
-    fn follow_homes(&mut self, partition: i32, offset: i64) {
+    fn follow(&mut self, partition: i32, offsets: &BesideOffsets) {
         if let Some(fetch) = self.fetches.get_mut(&partition) {
-            fetch.homes = Some(offset);
+            fetch.beside = Some(offsets.clone());
         }
     }
 
@@ -285,7 +296,7 @@ impl Source for SimulatedSource {
             .shared
             .cluster
             .borrow_mut()
-            .log(Topic::Readings, partition)
+            .log(Topic::Input(InputTopic::Readings), partition)
             .last_stable();
         u64::try_from(end - next_offset).ok()
     }

@@ -1,12 +1,12 @@
 //! Everything comes to rest, and what there is then is held against what should be.
 
 use super::super::cluster::{Content, Topic};
-use super::super::oracle::{Homes, Truth, check_inputs, compare_homes, homes};
+use super::super::oracle::{Homes, Truth, check_inputs, compare, compare_homes, homes};
 use super::super::plan::Action;
 use super::super::ports::Client;
 use super::{Figures, World};
 use crate::engine::CommitMetadata;
-use crate::model::{EventTime, MINUTE};
+use crate::model::{EventTime, InputTopic, MINUTE, Output};
 
 /// Rounds in which everything must have come to rest.
 const MOST_ROUNDS: usize = 1_500;
@@ -80,21 +80,24 @@ impl World<'_> {
             && self.partitions().all(|partition| self.is_dealt_with(partition))
     }
 
-    /// Whether all readings and records of homes of a partition are in what is committed.
+    /// Whether all readings and all records beside them, of one partition, are in what is committed.
     fn is_dealt_with(&self, partition: i32) -> bool {
-        let cluster = self.shared.cluster.borrow();
-        let last = |topic| {
-            cluster
-                .written(topic, partition)
-                .last()
-                .map_or(0, |(offset, _)| offset + 1)
-        };
-        let (readings, homes) = (last(Topic::Readings), last(Topic::Homes));
-        let Some(committed) = cluster.committed(partition) else {
+        let mut cluster = self.shared.cluster.borrow_mut();
+        let written = cluster.written(InputTopic::Readings, partition);
+        let readings = written.last().map_or(0, |(offset, _)| offset + 1);
+        let Some(committed) = cluster.committed(partition).cloned() else {
             return readings == 0;
         };
-        let metadata = committed.metadata.parse::<CommitMetadata>();
-        committed.offset >= readings && metadata.is_ok_and(|metadata| metadata.homes_offset >= homes)
+        let Ok(metadata) = committed.metadata.parse::<CommitMetadata>() else {
+            return false;
+        };
+        committed.offset >= readings
+            && InputTopic::BESIDE.iter().all(|topic| {
+                let written = cluster.log(Topic::Input(*topic), partition).committed();
+                written
+                    .last()
+                    .is_none_or(|entry| entry.offset < metadata.beside.next(*topic))
+            })
     }
 
     fn unrest(&self) -> String {
@@ -137,7 +140,7 @@ impl World<'_> {
                 timestamp: None,
                 ..Content::default()
             };
-            self.append(Topic::Readings, partition, &content);
+            self.append(InputTopic::Readings, partition, &content);
         }
         self.come_to_rest()?;
         let truths = self.truths();
@@ -150,8 +153,8 @@ impl World<'_> {
             .live_on()
             .map_err(|what| format!("going on after everything was rebuilt: {what}"))?;
         let mut figures = self.seen.borrow().figures;
-        figures.alerts = truths.iter().map(|truth| truth.alerts.len() as u64).sum();
-        figures.dead_letters = truths.iter().map(|truth| truth.dead_letters.len() as u64).sum();
+        let count = |output| truths.iter().map(|truth| truth.count(output)).sum();
+        (figures.alerts, figures.dead_letters) = (count(Output::Alerts), count(Output::DeadLetters));
         Ok(figures)
     }
 
@@ -163,11 +166,11 @@ impl World<'_> {
     }
 
     fn compare(&self, truths: &[Truth]) -> Result<(), String> {
-        for (partition, truth) in (0..).zip(truths) {
-            truth.compare(&mut self.shared.cluster.borrow_mut(), partition)?;
-            let latest = EventTime::from_unix(self.latest).unwrap_or_default();
-            let latest = latest.minus(self.setup.engine.idle_grace_seconds);
-            check_inputs(&self.shared.cluster.borrow(), partition, latest)?;
+        compare(truths, &mut self.shared.cluster.borrow_mut())?;
+        let latest = EventTime::from_unix(self.latest).unwrap_or_default();
+        let latest = latest.minus(self.setup.engine.idle_grace_seconds);
+        for partition in self.partitions() {
+            check_inputs(&mut self.shared.cluster.borrow_mut(), partition, latest)?;
             self.check_time(partition)?;
         }
         Ok(())
@@ -251,10 +254,7 @@ impl World<'_> {
         self.start(0, true);
         self.come_to_rest()?;
         self.compare_live(truths, "rebuilt")?;
-        for (partition, truth) in (0..).zip(truths) {
-            let outcome = truth.compare(&mut self.shared.cluster.borrow_mut(), partition);
-            outcome.map_err(|what| format!("after everything was rebuilt: {what}"))?;
-        }
-        Ok(())
+        compare(truths, &mut self.shared.cluster.borrow_mut())
+            .map_err(|what| format!("after everything was rebuilt: {what}"))
     }
 }
