@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use serde_json::{Value, json};
+use tapwatch::engine::CommitMetadata;
 use tapwatch::history::History;
+use tapwatch::model::InputTopic;
 use tapwatch::simulate::sample;
 
 use support::broker::{Broker, GUEST};
@@ -258,6 +260,111 @@ fn what_is_no_reading_goes_to_the_dead_letters_and_the_stream_goes_on() {
     instance.stop();
 }
 
+#[test]
+fn what_comes_beside_the_readings_is_taken_in_once_and_what_is_wrong_is_a_dead_letter() {
+    let deployment = Deployment::new(Broker::shared(), "beside");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, lines: &[Value]| {
+        let path = folder.path().join(name);
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        fs::write(&path, lines.join("\n")).expect("the folder takes files");
+        text(&path)
+    };
+    let at = "2025-01-01T08:00:00Z";
+    let sign = |sign: &str| json!({"household_id": "home", "sign": sign, "at": at});
+    let response = |response: &str| json!({"household_id": "home", "alert_id": "0", "response": response, "at": at});
+    let home = |programme: &str| json!({"household_id": "home", "programme": programme});
+
+    // The command sends what is right, or nothing.
+    let wrong = file("wrong", &[sign("door"), sign("smoke")]);
+    let said = deployment.refused(&["send", "--topic", "signs", &wrong]);
+    assert!(said.contains("line 2") && said.contains("nothing is sent"), "{said}");
+    let right = file("right", &[sign("out"), sign("back")]);
+    assert!(
+        deployment
+            .run(&["send", "--topic", "signs", &right])
+            .contains("2 records are in beside.signs")
+    );
+    let right = file("right", &[home("default")]);
+    deployment.run(&["send", "--topic", "homes", &right]);
+
+    let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> = Broker::shared()
+        .client()
+        .set("partitioner", "murmur2_random")
+        .create()
+        .expect("a producer");
+    let put = |purpose: &str, value: &Value| {
+        let (topic, value) = (deployment.topic(purpose), value.to_string());
+        let record: BaseRecord<'_, str, str> = BaseRecord::to(&topic).key("home").payload(&value);
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("room for a record");
+        producer.flush(Duration::from_secs(60)).expect("the broker takes it");
+    };
+    let taken = || {
+        let committed = deployment.committed();
+        let metadata = committed
+            .iter()
+            .filter_map(|(_, text)| text.parse::<CommitMetadata>().ok());
+        metadata.fold([0; 3], |sums, metadata| {
+            let next = |topic| metadata.beside.next(topic);
+            let more = [InputTopic::Homes, InputTopic::Signs, InputTopic::Responses].map(next);
+            [0, 1, 2].map(|place| sums[place] + more[place])
+        })
+    };
+    put("signs", &sign("smoke"));
+    put("responses", &response("asleep"));
+    put("homes", &home("nobody's"));
+    let letters = || {
+        let letters = deployment.records("dead-letter");
+        let mut of: Vec<_> = letters
+            .iter()
+            .map(|letter| {
+                let header = |name: &str| letter.headers[name].clone();
+                assert_eq!(letter.key.as_deref(), Some(b"home".as_slice()));
+                let value: Value = serde_json::from_slice(letter.value.as_deref().expect("a payload")).expect("JSON");
+                assert_eq!(value["household_id"], "home");
+                [
+                    header("tapwatch_topic"),
+                    header("tapwatch_offset"),
+                    header("tapwatch_reason"),
+                ]
+            })
+            .collect();
+        of.sort();
+        of
+    };
+    let expected = |lines: &[[&str; 3]]| -> Vec<[String; 3]> {
+        let line = |[topic, offset, reason]: &[&str; 3]| [deployment.topic(topic), (*offset).into(), (*reason).into()];
+        lines.iter().map(line).collect()
+    };
+
+    let mut instance = deployment.start();
+    wait_until("all of it is taken in", || taken() == [2, 3, 1]);
+    let first = [
+        ["homes", "1", "bad_home"],
+        ["responses", "0", "bad_response"],
+        ["signs", "2", "bad_sign"],
+    ];
+    assert_eq!(letters(), expected(&first));
+    for [_, _, reason] in first {
+        let metric = format!("tapwatch_dead_letters_total{{reason=\"{reason}\"}}");
+        assert_eq!(sample_of(&instance, &metric), 1.0);
+    }
+
+    // A restart goes on where the commit said.
+    instance.process.kill();
+    let mut instance = deployment.start();
+    instance.wait_until_ready();
+    put("signs", &sign("fire"));
+    wait_until("the rest is taken in", || taken() == [2, 4, 1]);
+    let [home, response, first_sign] = first;
+    let all = [home, response, first_sign, ["signs", "3", "bad_sign"]];
+    assert_eq!(letters(), expected(&all));
+    instance.stop();
+}
+
 /// A sample of the metrics page, which must be there.
 fn sample_of(instance: &support::service::Instance, name: &str) -> f64 {
     let page = instance.get("/metrics").expect("the page answers").1;
@@ -319,7 +426,7 @@ fn topics_that_are_not_as_they_must_be_are_named() {
     let missing = Deployment::named(broker, "missing");
     for command in [&["run", "--set", "metrics.listen=127.0.0.1:0"][..], &["topics"]] {
         let said = missing.refused(command);
-        for topic in ["readings", "homes", "alerts", "dead-letter"] {
+        for topic in support::service::PURPOSES {
             assert!(
                 said.contains(&format!("topic missing.{topic} does not exist")),
                 "{said}"
@@ -336,7 +443,7 @@ fn topics_that_are_not_as_they_must_be_are_named() {
         &["topics", "--create"],
     ] {
         let said = wide.refused(command);
-        for topic in ["readings", "homes"] {
+        for topic in ["readings", "homes", "signs", "responses", "zones", "state"] {
             let line = format!("topic narrow.{topic} has 4 partitions, and kafka.partitions says 6");
             assert!(said.contains(&line), "{said}");
         }
@@ -350,15 +457,19 @@ fn topics_that_are_not_as_they_must_be_are_named() {
 
     broker.create_topic("unequal.readings", 4, &[]);
     broker.create_topic("unequal.homes", 3, &[("cleanup.policy", "compact")]);
+    broker.create_topic("unequal.signs", 8, &[]);
     broker.create_topic("unequal.alerts", 1, &[]);
     broker.create_topic("unequal.dead-letter", 1, &[]);
     let said = Deployment::named(broker, "unequal")
         .with("kafka.partitions=0")
         .refused(&["topics"]);
-    assert!(
-        said.contains("unequal.readings has 4 partitions and topic unequal.homes has 3"),
-        "{said}"
-    );
+    for line in [
+        "unequal.readings has 4 partitions and topic unequal.homes has 3",
+        "unequal.readings has 4 partitions and topic unequal.signs has 8",
+        "topic unequal.responses does not exist",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
 }
 
 #[test]

@@ -256,7 +256,7 @@ fn from_the_version_before_state_was_stored() {
     deployment.set_committed(&offsets);
     let mut instance = deployment.start();
     instance.wait_until_ready();
-    let words = "is not of tapwatch/2; everything is rebuilt from the first retained reading";
+    let words = "is not of tapwatch/3; everything is rebuilt from the first retained reading";
     assert!(instance.process.said().contains(words), "{}", instance.process.said());
     deployment.alerts().assert_is(&Said::default());
     district.feed(&deployment, part..district.count());

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tapwatch::alert::CloudEvent;
-use tapwatch::model::{EventTime, HOUR, HomeRecord, RawRecord};
+use tapwatch::model::{EventTime, HOUR, HomeRecord, RawRecord, ResponseRecord, SignRecord};
 use tapwatch::partition::{Decided, Effects, Partition, Rules};
 use tapwatch::simulate::sample;
 
 const READING: &str = include_str!("../docs/schemas/reading.schema.json");
 const HOME: &str = include_str!("../docs/schemas/home.schema.json");
+const SIGN: &str = include_str!("../docs/schemas/sign.schema.json");
+const RESPONSE: &str = include_str!("../docs/schemas/response.schema.json");
 const ALERT: &str = include_str!("../docs/schemas/alert.schema.json");
 const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
 
@@ -252,10 +254,78 @@ fn schema_and_program_agree_on_readings() {
     }
 }
 
+/// What the schema takes, the program reads, and nothing else.
+fn assert_agree<T: serde::de::DeserializeOwned>(schema: &Validator, cases: impl IntoIterator<Item = (bool, Value)>) {
+    for (is_right, record) in cases {
+        assert_eq!(schema.is_valid(&record), is_right, "the schema on {record}");
+        let read = serde_json::from_value::<T>(record.clone());
+        assert_eq!(read.is_ok(), is_right, "the program on {record}");
+    }
+}
+
+#[test]
+fn schema_and_program_agree_on_signs_and_responses() {
+    let at = "2026-03-01T08:00:00Z";
+    let sign = |sign: &str| json!({"household_id": "h-1", "sign": sign, "at": at});
+    let mut cases = vec![
+        (false, sign("smoke")),
+        (false, json!({"household_id": "h-1", "sign": "door"})),
+        (false, json!({"sign": "door", "at": at})),
+        (false, json!({"household_id": "h-1", "sign": "door", "at": "today"})),
+        (
+            false,
+            json!({"household_id": "h-1", "sign": "door", "at": at, "name": "of a person"}),
+        ),
+        (
+            true,
+            json!({"household_id": "h-1", "sign": "out", "at": at, "until": at}),
+        ),
+        (
+            true,
+            json!({"household_id": "h-1", "sign": "back", "at": at, "until": null}),
+        ),
+    ];
+    for word in [
+        "electricity",
+        "door",
+        "phone",
+        "button",
+        "visit",
+        "answer",
+        "out",
+        "back",
+    ] {
+        cases.push((true, sign(word)));
+    }
+    assert_agree::<SignRecord>(&schema(SIGN), cases);
+
+    let response = |response: &str| json!({"household_id": "h-1", "alert_id": "a", "response": response, "at": at});
+    let mut cases = vec![
+        (false, response("asleep")),
+        (false, json!({"household_id": "h-1", "response": "safe", "at": at})),
+        (
+            false,
+            json!({"household_id": "h-1", "alert_id": "a", "response": "safe"}),
+        ),
+        (
+            false,
+            json!({"household_id": "h-1", "alert_id": 7, "response": "safe", "at": at}),
+        ),
+        (
+            true,
+            json!({"household_id": "h-1", "alert_id": "a", "response": "away", "at": at, "until": at, "by": "t"}),
+        ),
+    ];
+    for word in tapwatch::model::Response::ALL {
+        cases.push((true, response(word.name())));
+    }
+    assert_agree::<ResponseRecord>(&schema(RESPONSE), cases);
+}
+
 #[test]
 fn schema_and_program_agree_on_homes() {
-    let schema = schema(HOME);
-    for (is_right, home) in [
+    let at = "2026-03-01T08:00:00Z";
+    let cases = [
         (true, json!({"household_id": "h-1"})),
         (
             true,
@@ -266,14 +336,30 @@ fn schema_and_program_agree_on_homes() {
         (true, json!({"household_id": "h-1", "erase": true})),
         (false, json!({"household_id": "h-1", "zone": 4})),
         (false, json!({"household_id": "h-1", "erase": "yes"})),
-    ] {
-        assert_eq!(schema.is_valid(&home), is_right, "the schema on {home}");
-        assert_eq!(
-            serde_json::from_value::<HomeRecord>(home.clone()).is_ok(),
-            is_right,
-            "the program on {home}"
-        );
-    }
+        (
+            true,
+            json!({"household_id": "h-1", "kind": "one_person", "upload_seconds": 86_400, "no_use_hours": 24.5}),
+        ),
+        (false, json!({"household_id": "h-1", "kind": "two_cats"})),
+        (false, json!({"household_id": "h-1", "upload_seconds": -1})),
+        (
+            true,
+            json!({"household_id": "h-1", "absence": {"from": at}, "consent": null}),
+        ),
+        (true, json!({"household_id": "h-1", "absence": {"from": at, "to": at}})),
+        (false, json!({"household_id": "h-1", "absence": {"to": at}})),
+        (
+            false,
+            json!({"household_id": "h-1", "absence": {"from": at, "why": "hospital"}}),
+        ),
+        (
+            true,
+            json!({"household_id": "h-1", "consent": {"purpose": "welfare", "given_at": at, "withdrawn_at": at}}),
+        ),
+        (false, json!({"household_id": "h-1", "consent": {"given_at": at}})),
+        (false, json!({"household_id": "h-1", "consent": true})),
+    ];
+    assert_agree::<HomeRecord>(&schema(HOME), cases);
 }
 
 #[test]
@@ -286,6 +372,7 @@ fn topics_and_headers_are_those_of_the_asyncapi_document() {
     // The names of reasons and of a dead letter's headers, as the program has them.
     let reasons = include_str!("../src/ingest/reject.rs")
         .lines()
+        .chain(include_str!("../src/partition/beside.rs").lines())
         .filter_map(|line| line.split_once("=> \""));
     let reasons: Vec<&str> = reasons.map(|(_, name)| name.trim_end_matches("\",")).collect();
     let headers = include_str!("../src/engine/outgoing.rs")

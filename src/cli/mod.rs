@@ -10,6 +10,7 @@ macro_rules! say {
 
 mod backtest;
 mod feed;
+mod send;
 mod service;
 mod state;
 mod verify;
@@ -87,6 +88,14 @@ Examples:
   tapwatch replay --readings readings.csv.gz --homes homes.csv
   tapwatch replay --readings readings.csv --speed 3600                 an hour of the stream in every second")]
     Replay(feed::ReplayArgs),
+    /// Put records of homes, other signs of life, or what became of alerts into their topics.
+    #[command(after_help = "\
+The form of a record is in docs/schemas: home, sign, response.
+
+Examples:
+  tapwatch send --topic signs signs.jsonl
+  echo '{\"household_id\":\"h-17\",\"absence\":{\"from\":\"2026-07-01T00:00:00Z\"}}' | tapwatch send --topic homes -")]
+    Send(send::SendArgs),
     /// Run the rules over files of readings, without a broker: alerts.jsonl, dead-letters.jsonl and summary.json.
     #[command(after_help = "\
 Readings are CSV, plain or gzip: household_id and/or meter_id, timestamp (start of the interval, RFC 3339),
@@ -153,6 +162,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => service::demo(args, validated),
         Command::Simulate(args) => feed::simulate(args, &validated),
         Command::Replay(args) => feed::replay(args, &validated),
+        Command::Send(args) => send::send(&args, &validated),
         Command::Backtest(args) => backtest::backtest(args, validated),
         Command::Train(args) => backtest::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),

@@ -21,7 +21,7 @@ pub const INVARIANTS: [(u8, &str); 9] = [
     ),
     (
         7,
-        "a home that was spoken of, or whose record changed, is stored in the same transaction",
+        "a home that was spoken of, or that a record beside the readings changed, is stored in the same transaction",
     ),
     (
         8,

@@ -201,7 +201,7 @@ pub fn backtest(arguments: &[&str]) -> Said {
 }
 
 /// What topics there are, as their names end.
-const PURPOSES: [&str; 10] = [
+pub const PURPOSES: [&str; 10] = [
     "readings",
     "homes",
     "signs",

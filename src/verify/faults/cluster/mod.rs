@@ -125,8 +125,8 @@ impl Cluster {
 
     /// Where a home's first record is in the readings, if the record of the homes topic at `offset` was there before it.
     pub fn first_after(&self, partition: i32, offset: i64) -> Option<i64> {
-        let key = self.written_at(InputTopic::Homes, partition, offset)?.key.clone();
-        let (first, homes) = self.first.get(&(partition, key))?;
+        let key = self.written_at(InputTopic::Homes, partition, offset)?.key.clone()?;
+        let (first, homes) = self.first.get(&(partition, Some(key)))?;
         (offset < *homes).then_some(*first)
     }
 
