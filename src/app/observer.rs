@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::app::wall_clock;
 use crate::detect::KINDS;
 use crate::engine::{INVARIANTS, Observation, Observer, Rebuilt, Stage, Verdict};
-use crate::model::{Alert, AlertKind, AlertState, EventTime};
-use crate::partition::{Effects, Partition, ReadingState};
+use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Response};
+use crate::partition::{Effects, Partition, ReadingState, Rules};
 use crate::telemetry::Metrics;
 
 /// How often the figures that need a look at all homes are taken.
@@ -24,7 +24,20 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Tells `metrics`.
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: Metrics, rules: &Rules) -> Self {
+        metrics.readings("not_watched", 0);
+        for response in Response::ALL {
+            metrics.responses(response.name(), 0);
+        }
+        for programme in &rules.programmes {
+            metrics.watched(&programme.name, 0);
+            let inactivity = &programme.detectors.inactivity;
+            for (place, learned) in inactivity.learned() {
+                if let Some(budget) = learned.budget() {
+                    metrics.set_budget(&programme.name, inactivity.rules[place].stage.name(), budget);
+                }
+            }
+        }
         // From the start: a rate over a series that is not there yet says nothing.
         for state in ReadingState::ALL {
             metrics.readings(state.name(), 0);
@@ -62,6 +75,19 @@ impl Telemetry {
             .meter_events()
             .filter(|(_, n)| *n > 0)
             .for_each(|(class, n)| metrics.meter_events(class, n));
+        let counts = &effects.counts;
+        metrics.readings("not_watched", counts.not_watched);
+        metrics.shadow_findings(counts.in_shadow);
+        metrics.signs(counts.signs);
+        metrics.withdrawals(count(effects.withdrawals.len()));
+        metrics.visit_lists(count(effects.visit_lists.len()));
+        counts
+            .responses()
+            .filter(|(_, n)| *n > 0)
+            .for_each(|(response, n)| metrics.responses(response, n));
+        for (programme, seconds) in state.rules().programmes.iter().zip(&counts.watched_seconds) {
+            metrics.watched(&programme.name, *seconds);
+        }
         for letter in &effects.dead_letters {
             metrics.dead_letters(letter.reason, 1);
             tracing::debug!(
@@ -82,6 +108,17 @@ impl Telemetry {
         let kind = alert.kind.name();
         self.metrics.alerts(kind, AlertState::name(alert.state), 1);
         tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", AlertState::name(alert.state));
+        if let (AlertKind::Inactivity, Some(stage)) = (alert.kind, alert.stage) {
+            let is_new =
+                alert.state == AlertState::Raised || alert.state == AlertState::Escalated && alert.contact.is_none();
+            if is_new {
+                self.metrics.welfare_alert(&alert.programme, stage.name());
+            }
+            let ended = alert.reason == "use_returned" && alert.decided_at.since(alert.since) < DAY;
+            if ended {
+                self.metrics.alert_ended_by_use(&alert.programme, stage.name());
+            }
+        }
         if alert.state == AlertState::Raised {
             let seconds = |n: u32| Duration::from_secs(u64::from(n));
             self.metrics

@@ -113,7 +113,7 @@ impl Service {
         let rules = Arc::clone(&self.validated.rules);
         let restorer = KafkaRestorer::new(kafka, rules, deployment.clone(), &self.metrics);
         let commits = KafkaCommits::new(kafka, &name, &self.metrics)?;
-        let telemetry = Telemetry::new(self.metrics.clone());
+        let telemetry = Telemetry::new(self.metrics.clone(), &self.validated.rules);
         let mut engine = Engine::new(
             deployment,
             settings.engine.clone(),

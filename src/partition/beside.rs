@@ -343,7 +343,7 @@ impl Partition {
 
     fn check_times(&self, record: &RawRecord<'_>, at: EventTime, until: Option<EventTime>) -> Result<(), Refusal> {
         let known = record.timestamp.unwrap_or(self.clock);
-        if at > known.plus(self.rules.ingest.max_future_seconds) {
+        if known > EventTime::ZERO && at > known.plus(self.rules.ingest.max_future_seconds) {
             return Err(Refusal::InTheFuture { at, known });
         }
         match until.filter(|until| *until <= at) {

@@ -125,6 +125,8 @@ pub struct Counts {
     pub not_watched: u64,
     /// Other signs of life.
     pub signs: u64,
+    /// Measured seconds of homes, by the place of their programme among those of the rules.
+    pub watched_seconds: Vec<u64>,
     /// Findings of rules that have not learnt their home yet: counted, and not said.
     pub in_shadow: u64,
 }
@@ -132,6 +134,14 @@ pub struct Counts {
 impl Counts {
     pub(super) fn reading(&mut self, state: ReadingState) {
         self.readings[state as usize] += 1;
+    }
+
+    /// Adds measured seconds of a home.
+    pub(super) fn watch(&mut self, programme: usize, seconds: u64) {
+        if self.watched_seconds.len() <= programme {
+            self.watched_seconds.resize(programme + 1, 0);
+        }
+        self.watched_seconds[programme] += seconds;
     }
 
     pub(super) fn response(&mut self, response: Response) {
@@ -181,5 +191,8 @@ impl Counts {
         self.not_watched += other.not_watched;
         self.signs += other.signs;
         self.in_shadow += other.in_shadow;
+        for (place, seconds) in other.watched_seconds.iter().enumerate() {
+            self.watch(place, *seconds);
+        }
     }
 }

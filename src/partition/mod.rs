@@ -121,6 +121,11 @@ impl Partition {
         self.next_offset = self.next_offset.max(offset);
     }
 
+    /// What it judges by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The homes.
     pub fn arena(&self) -> &Arena {
         &self.arena
@@ -312,6 +317,11 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             slot.hear(meter, clock);
+            if meter == 0 {
+                effects
+                    .counts
+                    .watch(slot.profile.programme(), u64::from(reading.seconds));
+            }
             if voice == Voice::Aloud {
                 if let Err(message) = self.reconcile(index, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 const PARTITION: &str = "partition";
@@ -82,6 +82,15 @@ struct Families {
     homes: IntGaugeVec,
     silent_homes: IntGaugeVec,
     alerts: IntCounterVec,
+    welfare_alerts: IntCounterVec,
+    alerts_ended_by_use: IntCounterVec,
+    watched_hours: CounterVec,
+    budget: GaugeVec,
+    shadow_findings: IntCounter,
+    signs: IntCounter,
+    responses: IntCounterVec,
+    withdrawals: IntCounter,
+    visit_lists: IntCounter,
     open_alerts: IntGaugeVec,
     event_to_alert: HistogramVec,
     arrival_to_alert: HistogramVec,
@@ -149,6 +158,54 @@ impl Metrics {
     /// Alert records published of this kind and state.
     pub fn alerts(&self, kind: &'static str, state: &'static str, n: u64) {
         self.0.alerts.with_label_values(&[kind, state]).inc_by(n);
+    }
+
+    /// Inactivity raised, or brought to this stage, in a programme: what its budget is spent on.
+    pub fn welfare_alert(&self, programme: &str, stage: &'static str) {
+        self.0.welfare_alerts.with_label_values(&[programme, stage]).inc();
+    }
+
+    /// Inactivity of a programme, of this stage, that use ended within a day of its beginning: taken for false alerts.
+    pub fn alert_ended_by_use(&self, programme: &str, stage: &'static str) {
+        self.0.alerts_ended_by_use.with_label_values(&[programme, stage]).inc();
+    }
+
+    /// Measured time of the homes of a programme.
+    pub fn watched(&self, programme: &str, seconds: u64) {
+        self.0
+            .watched_hours
+            .with_label_values(&[programme])
+            .inc_by(seconds as f64 / HOUR);
+    }
+
+    /// The false alerts that a programme accepts a home-month, at a stage.
+    pub fn set_budget(&self, programme: &str, stage: &'static str, budget: f64) {
+        self.0.budget.with_label_values(&[programme, stage]).set(budget);
+    }
+
+    /// Findings of rules that have not learnt their home yet.
+    pub fn shadow_findings(&self, n: u64) {
+        self.0.shadow_findings.inc_by(n);
+    }
+
+    /// Other signs of life taken in.
+    pub fn signs(&self, n: u64) {
+        self.0.signs.inc_by(n);
+    }
+
+    /// Responses taken in that said this.
+    pub fn responses(&self, response: &'static str, n: u64) {
+        self.0.responses.with_label_values(&[response]).inc_by(n);
+    }
+
+    /// Homes that withdrew their consent and were erased.
+    pub fn withdrawals(&self, n: u64) {
+        self.0.withdrawals.inc_by(n);
+    }
+
+    /// Lists of homes to visit.
+    pub fn visit_lists(&self, n: u64) {
+        self.0.visit_lists.inc_by(n);
     }
 
     /// The alerts of this kind that are open in a partition.
@@ -305,6 +362,21 @@ impl Families {
 
             alerts: counters("tapwatch_alerts_total",
                 "Records published on the alert topic, by the kind and state of the alert", "records", &["kind", "state"]),
+            welfare_alerts: counters("tapwatch_inactivity_alerts_total",
+                "Inactivity raised, or brought to this stage, by programme", "alerts", &["programme", "stage"]),
+            alerts_ended_by_use: counters("tapwatch_inactivity_ended_by_use_total",
+                "Inactivity that use ended within a day of its beginning, by programme and stage: false alerts, as far as water tells",
+                "alerts", &["programme", "stage"]),
+            watched_hours: register(&registry, CounterVec::new(Opts::new("tapwatch_watched_hours_total",
+                describe("Measured time of homes, by programme; 730.5 are a home-month", "hours")), &["programme"])),
+            budget: register(&registry, GaugeVec::new(Opts::new("tapwatch_false_alert_budget",
+                describe("False alerts accepted, by programme and stage", "alerts a home-month")), &["programme", "stage"])),
+            shadow_findings: counter("tapwatch_shadow_findings_total",
+                "Findings of rules that had not learnt their home, and were not sent", "findings"),
+            signs: counter("tapwatch_signs_total", "Other signs of life taken in", "signs"),
+            responses: counters("tapwatch_responses_total", "Responses to alerts taken in, by what they say", "responses", &["response"]),
+            withdrawals: counter("tapwatch_withdrawals_total", "Homes that withdrew their consent and were erased", "homes"),
+            visit_lists: counter("tapwatch_visit_lists_total", "Lists of homes to visit", "lists"),
             open_alerts: gauges("tapwatch_open_alerts", "Alerts raised and not resolved", "alerts", &["kind", PARTITION]),
             event_to_alert: histograms("tapwatch_event_to_alert_seconds",
                 "From the event time at which the rule was met to the stream's time at which it could be known", "seconds", &EVENT_TO_ALERT, &["kind"]),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::cluster::Stored;
 use super::compare::Entry;
-use crate::alert::CloudEvent;
+use crate::alert::{CloudEvent, event_headers};
 use crate::kafka::TopicNames;
 use crate::model::{DeadLetter, EventTime, InputTopic, RawRecord};
-use crate::partition::{Effects, Partition, Rules};
+use crate::partition::{Effects, Partition, Rules, Withdrawal};
 
 /// The records that should lie on the topics, partition by partition of the readings.
 #[derive(Debug, Default)]
@@ -55,6 +55,9 @@ impl Expected {
             let event = CloudEvent::new(decided.alert, names.source);
             self.alerts.push(alert(&event, number));
         }
+        for withdrawal in effects.withdrawals {
+            self.alerts.push(withdrawn(&withdrawal, names.source, number));
+        }
         for letter in effects.dead_letters {
             let topic = names.topics.input(letter.topic);
             self.dead_letters.push(dead_letter(&letter, topic, number));
@@ -79,6 +82,19 @@ fn alert(event: &CloudEvent, partition: i32) -> Entry {
         partition,
         value: serde_json::to_vec(&event.data).ok(),
         headers: headers.to_vec(),
+    }
+}
+
+fn withdrawn(withdrawal: &Withdrawal, source: &str, partition: i32) -> Entry {
+    let (home, at) = (&*withdrawal.household, withdrawal.at);
+    let id = format!("withdrawal/{home}/{}", at.seconds());
+    let headers = event_headers("tapwatch.withdrawal.v1", source, &id, home, at);
+    Entry {
+        stream: home.to_owned(),
+        partition,
+        value: Some(format!(r#"{{"household_id":"{home}","withdrawn_at":"{at}"}}"#).into_bytes()),
+        headers: headers.map(|(key, value)| (key.to_owned(), value)).to_vec(),
+        id,
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::cluster::{Cluster, Content, Topic};
 use super::plan::{MAX_RECORD_BYTES, Setup};
 use super::ports::raw_record;
-use crate::alert::CloudEvent;
+use crate::alert::{CloudEvent, event_headers};
 use crate::engine::SideInput;
-use crate::model::{Alert, DeadLetter, EventTime, InputTopic, Message, Output};
-use crate::partition::{Effects, Partition};
+use crate::model::{Alert, DeadLetter, EventTime, InputTopic, Message, Output, VisitList};
+use crate::partition::{Effects, Partition, Withdrawal};
 
 /// Homes with their states.
 pub type Homes = BTreeMap<String, Vec<u8>>;
@@ -27,7 +27,9 @@ pub struct Truth {
 
 /// The states of all homes of a partition.
 pub fn homes(partition: &Partition) -> Homes {
-    (0..partition.arena().len() as u32)
+    partition
+        .arena()
+        .occupied()
         .map(|slot| (partition.arena().id(slot).to_owned(), partition.snapshot(slot)))
         .collect()
 }
@@ -74,6 +76,12 @@ impl Truth {
         };
         for decided in effects.alerts {
             say(Output::Alerts, None, alert(decided.alert, &deployment.source));
+        }
+        for withdrawal in effects.withdrawals {
+            say(Output::Alerts, None, withdrawn(withdrawal, &deployment.source));
+        }
+        for list in effects.visit_lists {
+            say(Output::Visits, None, visits(&list, &deployment.source, partition));
         }
         for letter in effects.dead_letters {
             let topic = deployment.topic(letter.topic);
@@ -148,6 +156,33 @@ fn alert(alert: Alert, source: &str) -> Content {
         key: Some(key),
         value: serde_json::to_vec(&event.data).ok().map(Into::into),
         headers: event.headers().into(),
+        timestamp: None,
+    }
+}
+
+/// As a withdrawal of consent is to be written.
+fn withdrawn(withdrawal: Withdrawal, source: &str) -> Content {
+    let (home, at) = (withdrawal.household, withdrawal.at);
+    let id = format!("withdrawal/{home}/{}", at.seconds());
+    Content {
+        value: Some(
+            format!(r#"{{"household_id":"{home}","withdrawn_at":"{at}"}}"#)
+                .into_bytes()
+                .into(),
+        ),
+        headers: event_headers("tapwatch.withdrawal.v1", source, &id, &home, at).into(),
+        key: Some(home.as_bytes().into()),
+        timestamp: None,
+    }
+}
+
+/// As a list of homes to visit is to be written.
+fn visits(list: &VisitList, source: &str, partition: i32) -> Content {
+    let id = format!("visits/{}/{partition}/{}", list.programme, list.day);
+    Content {
+        key: Some(list.programme.as_bytes().into()),
+        value: serde_json::to_vec(list).ok().map(Into::into),
+        headers: event_headers("tapwatch.visits.v1", source, &id, &list.programme, list.made_at).into(),
         timestamp: None,
     }
 }
