@@ -20,6 +20,8 @@ pub struct Telemetry {
     surveyed: BTreeMap<i32, Instant>,
     /// Why the latest restore of a partition failed, of those that have not succeeded since.
     failed: BTreeMap<i32, String>,
+    /// That homes without consent are left out was said.
+    told_of_consent: bool,
 }
 
 impl Telemetry {
@@ -50,6 +52,7 @@ impl Telemetry {
             began: Instant::now(),
             surveyed: BTreeMap::new(),
             failed: BTreeMap::new(),
+            told_of_consent: false,
         }
     }
 
@@ -77,6 +80,12 @@ impl Telemetry {
             .for_each(|(class, n)| metrics.meter_events(class, n));
         let counts = &effects.counts;
         metrics.readings("not_watched", counts.not_watched);
+        if counts.not_watched > 0 && !std::mem::replace(&mut self.told_of_consent, true) {
+            tracing::warn!(
+                "records of homes without consent on record are left out: neither judged nor kept. Consent is a field of \
+                 the homes topic; where it is kept elsewhere, privacy.consent = \"assumed\" says so"
+            );
+        }
         metrics.shadow_findings(counts.in_shadow);
         metrics.signs(counts.signs);
         metrics.withdrawals(count(effects.withdrawals.len()));

@@ -16,7 +16,7 @@ use crate::backtest::{Outcome, Summary, Teacher, run};
 use crate::detect::inactivity::learned::lambda_for;
 use crate::detect::inactivity::{Condition, Learned};
 use crate::history::{History, Incident, read_homes, read_truth};
-use crate::partition::Rules;
+use crate::partition::{ConsentRule, Rules};
 use crate::settings::Validated;
 
 #[derive(Debug, Args)]
@@ -61,7 +61,9 @@ pub struct TrainArgs {
 }
 
 /// The rules over history.
-pub fn backtest(args: BacktestArgs, validated: Validated) -> anyhow::Result<()> {
+pub fn backtest(args: BacktestArgs, mut validated: Validated) -> anyhow::Result<()> {
+    // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
+    Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
     let budget = match args.budget {
         Some(budget) => Some(lambda_for(budget).with_context(|| format!("--budget {budget}: give a number above 0"))?),

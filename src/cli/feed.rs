@@ -1,5 +1,6 @@
 //! `replay` and `simulate`: readings into a topic, at a chosen speed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use clap::{ArgGroup, Args, ValueHint};
 use super::progress;
 use crate::history::{History, arrival, read_homes};
 use crate::kafka::{Feeder, KafkaSettings, Pace, check_topics};
-use crate::model::EventTime;
+use crate::model::{Consent, EventTime, HomeRecord};
 use crate::settings::Validated;
 use crate::simulate::District;
 
@@ -21,6 +22,9 @@ pub struct ReplayArgs {
     /// File of homes, put into the homes topic first.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     homes: Option<PathBuf>,
+    /// Put a consent to this purpose, such as `welfare`, on record for every home of the readings that has none.
+    #[arg(long, value_name = "PURPOSE")]
+    consent: Option<String>,
     #[command(flatten)]
     speed: Speed,
 }
@@ -82,12 +86,29 @@ impl Speed {
     }
 }
 
+/// Gives every home of the readings that has no consent on record one to `purpose`, from the first reading on.
+fn consent(homes: &mut Vec<HomeRecord>, history: &History, purpose: &str) {
+    let known: BTreeSet<String> = homes.iter().map(|home| home.household_id.clone()).collect();
+    let heard: BTreeSet<String> = history.meters.iter().map(|meter| meter.household.to_string()).collect();
+    homes.extend(heard.difference(&known).map(|home| HomeRecord {
+        household_id: home.clone(),
+        ..HomeRecord::default()
+    }));
+    let since = history.rows.first().map_or(EventTime::ZERO, |row| row.start);
+    for home in homes.iter_mut().filter(|home| home.consent.is_none()) {
+        home.consent = Some(Consent::given(purpose, since));
+    }
+}
+
 /// Files into topics.
 pub fn replay(args: ReplayArgs, validated: &Validated) -> anyhow::Result<()> {
     args.speed.check()?;
     let mut history = History::read(&args.readings)?;
-    let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let mut homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
     history.sort_by_arrival();
+    if let Some(purpose) = &args.consent {
+        consent(&mut homes, &history, purpose);
+    }
     let kafka = &validated.settings.kafka;
     check_topics(kafka)?;
     let feeder = Feeder::new(kafka)?;

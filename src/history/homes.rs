@@ -4,15 +4,34 @@ use std::path::Path;
 
 use super::HistoryError;
 use super::table::{Layout, Table, TableWriter};
-use crate::model::HomeRecord;
+use crate::model::{Absence, Consent, EventTime, HomeRecord};
 
 const HOUSEHOLD: usize = 0;
 const TIME_ZONE: usize = 1;
 const ZONE: usize = 2;
 const PROGRAMME: usize = 3;
+const KIND: usize = 4;
+const UPLOAD_SECONDS: usize = 5;
+const NO_USE_HOURS: usize = 6;
+const CONSENT_PURPOSE: usize = 7;
+const CONSENT_GIVEN_AT: usize = 8;
+const ABSENCE_FROM: usize = 9;
+const ABSENCE_TO: usize = 10;
 
 static LAYOUT: Layout = Layout {
-    columns: &["household_id", "time_zone", "zone", "programme"],
+    columns: &[
+        "household_id",
+        "time_zone",
+        "zone",
+        "programme",
+        "kind",
+        "upload_seconds",
+        "no_use_hours",
+        "consent_purpose",
+        "consent_given_at",
+        "absence_from",
+        "absence_to",
+    ],
     needed: &[&["household_id"]],
 };
 
@@ -29,27 +48,66 @@ pub fn embedded_homes(name: &str, bytes: &'static [u8]) -> Result<Vec<HomeRecord
 fn collect(mut table: Table) -> Result<Vec<HomeRecord>, HistoryError> {
     let mut homes = Vec::new();
     while table.next_row()? {
-        homes.push(HomeRecord {
-            household_id: table.id(HOUSEHOLD)?.to_owned(),
-            time_zone: table.optional(TIME_ZONE),
-            zone: table.optional(ZONE),
-            programme: table.optional(PROGRAMME),
-            ..HomeRecord::default()
-        });
+        homes.push(home(&table)?);
     }
     Ok(homes)
 }
 
+fn home(table: &Table) -> Result<HomeRecord, HistoryError> {
+    let kind = table
+        .optional(KIND)
+        .map(|kind| serde_json::from_value(kind.into()).map_err(|error| table.bad(KIND, error.to_string())));
+    let consent = table.optional(CONSENT_PURPOSE).map(|purpose| {
+        let given_at = table.optional_time(CONSENT_GIVEN_AT)?;
+        let missing = || table.bad(CONSENT_GIVEN_AT, "a consent needs the time at which it was given");
+        Ok(Consent {
+            purpose,
+            given_at: given_at.ok_or_else(missing)?,
+            withdrawn_at: None,
+        })
+    });
+    let to = table.optional_time(ABSENCE_TO)?;
+    let absence = table.optional_time(ABSENCE_FROM)?.map(|from| Absence { from, to });
+    let number = |column| table.optional(column).map(|_| table.parse(column)).transpose();
+    Ok(HomeRecord {
+        household_id: table.id(HOUSEHOLD)?.to_owned(),
+        time_zone: table.optional(TIME_ZONE),
+        zone: table.optional(ZONE),
+        programme: table.optional(PROGRAMME),
+        kind: kind.transpose()?,
+        upload_seconds: number(UPLOAD_SECONDS)?,
+        no_use_hours: table
+            .optional(NO_USE_HOURS)
+            .map(|_| table.parse(NO_USE_HOURS))
+            .transpose()?,
+        consent: consent.transpose()?,
+        absence,
+        erase: false,
+    })
+}
+
 /// Writes a file of homes; gzip where its name ends in `.gz`.
 pub fn write_homes(path: &Path, homes: &[HomeRecord]) -> Result<(), HistoryError> {
+    fn text(field: Option<impl ToString>) -> String {
+        field.map(|field| field.to_string()).unwrap_or_default()
+    }
     let mut table = TableWriter::create(path, LAYOUT.columns)?;
     for home in homes {
-        let or_empty = |field: &Option<String>| field.clone().unwrap_or_default();
+        let kind = home.kind.and_then(|kind| serde_json::to_value(kind).ok());
+        let kind = kind.as_ref().and_then(serde_json::Value::as_str);
+        let (consent, absence) = (home.consent.as_ref(), home.absence);
         table.row([
             home.household_id.clone(),
-            or_empty(&home.time_zone),
-            or_empty(&home.zone),
-            or_empty(&home.programme),
+            text(home.time_zone.as_ref()),
+            text(home.zone.as_ref()),
+            text(home.programme.as_ref()),
+            text(kind),
+            text(home.upload_seconds),
+            text(home.no_use_hours),
+            text(consent.map(|consent| &consent.purpose)),
+            text(consent.map(|consent| consent.given_at)),
+            text(absence.map(|absence| absence.from)),
+            text(absence.and_then(|absence: Absence| -> Option<EventTime> { absence.to })),
         ])?;
     }
     table.finish()

@@ -119,6 +119,17 @@ pub struct Consent {
     pub withdrawn_at: Option<EventTime>,
 }
 
+impl Consent {
+    /// One that was given and not withdrawn.
+    pub fn given(purpose: &str, given_at: EventTime) -> Self {
+        Self {
+            purpose: purpose.to_owned(),
+            given_at,
+            withdrawn_at: None,
+        }
+    }
+}
+
 /// What is heard of a person besides water.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -222,7 +222,8 @@ impl Partition {
     fn take_response(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
         let said: ResponseRecord = parse(record, |said: &ResponseRecord| &said.household_id)?;
         self.check_times(record, said.at, said.until)?;
-        let known = self.watched(&said.household_id).and_then(|index| {
+        let slot = self.arena.find(&said.household_id);
+        let known = slot.filter(|slot| self.is_watched(*slot)).and_then(|index| {
             let is_meant = |kind: &&AlertKind| {
                 let case = self.cases.get(&(index, **kind));
                 case.is_some_and(|case| alert_id(&said.household_id, **kind, case.identity_since) == said.alert_id)

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::home::{Home, Today};
 use crate::history::{History, HistoryError, Incident, MeterName, ReadingsWriter, Row, arrival};
 use crate::history::{write_homes, write_truth};
-use crate::model::{DAY, EventTime, HomeRecord};
+use crate::model::{Consent, DAY, EventTime, HomeRecord};
 
 /// No incident happens before this many days: a detector must have something to learn from.
 pub const WARM_UP_DAYS: u32 = 30;
@@ -64,6 +64,7 @@ impl District {
             time_zone: self.time_zone.iana_name().map(str::to_owned),
             zone: Some(format!("block-{:04}", number / HOMES_OF_A_BLOCK)),
             programme: None,
+            consent: Some(Consent::given("welfare", self.midnight(0))),
             ..HomeRecord::default()
         };
         (0..self.homes).map(record).collect()

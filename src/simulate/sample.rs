@@ -2,7 +2,7 @@
 
 use super::inject;
 use crate::history::{History, HistoryError, Incident, embedded_homes};
-use crate::model::{DAY, EventTime, HOUR, HomeRecord};
+use crate::model::{Consent, DAY, EventTime, HOUR, HomeRecord};
 
 /// The sample's first moment: 2016-10-24T00:00:00Z.
 const START: EventTime = EventTime::from_seconds(1_477_267_200);
@@ -41,7 +41,10 @@ pub fn sample() -> Result<Sample, HistoryError> {
         inject::emergency(readings, "daiad-067", at(77, 9)),
     ];
     history.sort_by_arrival();
-    let homes = embedded_homes("sample_homes.csv", include_bytes!("../../tests/data/sample_homes.csv"))?;
+    let mut homes = embedded_homes("sample_homes.csv", include_bytes!("../../tests/data/sample_homes.csv"))?;
+    for home in &mut homes {
+        home.consent = Some(Consent::given("welfare", START));
+    }
     Ok(Sample { history, truth, homes })
 }
 

@@ -241,6 +241,7 @@ impl Deployment {
             format!("kafka.bootstrap_servers={}", broker.bootstrap()),
             format!("kafka.group_id={name}"),
             format!("kafka.partitions={PARTITIONS}"),
+            "privacy.consent=assumed".to_owned(),
         ];
         let mut deployment = Self {
             name: name.to_owned(),

@@ -284,7 +284,7 @@ mod tests {
             let effects = partition.take_beside(topic, &raw);
             *refused.entry(topic).or_insert(0) += effects.dead_letters.len();
         }
-        assert_eq!(refused[&InputTopic::Signs], 4, "of six");
+        assert_eq!(refused[&InputTopic::Signs], 5, "of six");
         assert!(refused[&InputTopic::Responses] >= 3, "of four: {refused:?}");
         assert_eq!(refused[&InputTopic::Homes], 2, "of two");
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{CrashesError, Order};
 use crate::kafka::{KafkaSettings, TopicNames};
+use crate::partition::ConsentRule;
 use crate::settings::{Origins, Settings, Validated};
 use crate::telemetry::LogFormat;
 
@@ -29,6 +30,8 @@ pub fn isolated(base: &Settings, order: &Order, prefix: &str) -> Result<Validate
     settings.kafka.replication = order.replication;
     // The readings are history: the wall clock has nothing to say, and every alert follows from the log alone.
     settings.engine.idle_max_behind_seconds = 60;
+    // Guests come from beside the readings alone.
+    settings.privacy.consent = ConsentRule::Assumed;
     settings.metrics.listen = "127.0.0.1:0".into();
     // Read by this tool, and by people only where it points them there.
     settings.log.format = LogFormat::Json;
