@@ -3,11 +3,11 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Band, Condition, InactivitySettings, Rule};
+use super::inactivity::{Condition, InactivitySettings, Rule, Weekday};
 use super::*;
 use crate::alert::{Case, decide};
 use crate::home::{Flow, HomeSettings, MeterReading, Usage};
-use crate::model::{Circumstances, HOUR, Measure, Quality, Severity};
+use crate::model::{Band, Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
 #[derive(Clone)]
@@ -162,6 +162,23 @@ pub fn rule(name: &str, severity: Severity, when: Condition) -> Rule {
     }
 }
 
+pub fn few_litres(below: f32, hours: u32) -> Condition {
+    Condition::FewLitres {
+        below,
+        hours,
+        inclusive: false,
+    }
+}
+
+pub fn in_bands(bands: Vec<Band>, all: bool) -> Condition {
+    Condition::Bands {
+        bands,
+        all,
+        days: Vec::new(),
+        each_day: false,
+    }
+}
+
 /// Detectors with their defaults, and these rules of inactivity.
 pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
     DetectorSettings {
@@ -178,9 +195,29 @@ fn talkative() -> DetectorSettings {
     let bands = vec![Band { from: 6, to: 9 }, Band { from: 22, to: 2 }];
     let mut settings = with_rules(vec![
         rule("learned", Severity::High, Condition::Learned { lambda: 30.0 }),
-        rule("few", Severity::Low, Condition::FewLitres { below: 20.0, hours: 12 }),
-        rule("bands", Severity::Medium, Condition::Bands { bands, all: false }),
+        rule("few", Severity::Low, few_litres(20.0, 12)),
+        rule("bands", Severity::Medium, in_bands(bands, false)),
         rule("no-use", Severity::Critical, Condition::NoUse { hours: 5.5 }),
+        rule("person", Severity::Low, Condition::PerPerson { default_hours: 3.5 }),
+        rule("a-day", Severity::Low, Condition::FewLitresADay { below: 40.0 }),
+        rule(
+            "own-spells",
+            Severity::Low,
+            Condition::OwnSpells {
+                percent: 90.0,
+                at_least_hours: 2.0,
+            },
+        ),
+        rule(
+            "each-day",
+            Severity::Low,
+            Condition::Bands {
+                bands: vec![Band { from: 5, to: 7 }],
+                all: false,
+                days: vec![Weekday::Thu, Weekday::Sat],
+                each_day: true,
+            },
+        ),
     ]);
     settings.inactivity.learn_hours = 24;
     settings.leak.hours = 8;

@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows how a value was read, stored or sent.
 
 mod alert;
+mod band;
 mod circumstances;
 mod ids;
 mod reading;
@@ -10,6 +11,7 @@ mod record;
 mod time;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
+pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use reading::{Litres, Measure, Quality, Reading};

@@ -1,16 +1,18 @@
 //! Rules of inactivity, in the words of a programme.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::detect::Mistake;
 use crate::home::WINDOW_HOURS;
-use crate::model::{HOUR, Severity, Stage};
+use crate::model::{Band, Circumstances, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
+/// Hours that a dry spell may be allowed to last.
+const SPELL_HOURS: RangeInclusive<f64> = 0.5..=240.0;
 
 /// The rules of a programme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +20,7 @@ pub const MAX_RULES: usize = 16;
 pub struct InactivitySettings {
     /// The rules; the first one met raises the alert.
     pub rules: Vec<Rule>,
-    /// Hours of known use after which learned rules speak.
+    /// Hours of known use after which learned rules, and those of the home's own spells, speak.
     pub learn_hours: u32,
 }
 
@@ -58,12 +60,25 @@ pub enum Condition {
         /// Measured hours.
         hours: f64,
     },
+    /// No sign of life for the hours that are set for this person (`no_use_hours` of the home's record).
+    PerPerson {
+        /// Measured hours, where none are set.
+        default_hours: f64,
+    },
     /// Fewer litres than this, above the leak floor, in the last whole hours.
     FewLitres {
         /// Litres.
         below: f32,
         /// Whole hours.
         hours: u32,
+        /// Met with exactly so many litres, too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inclusive: bool,
+    },
+    /// Fewer litres than this, above the leak floor, in a local calendar day; judged at its end.
+    FewLitresADay {
+        /// Litres.
+        below: f32,
     },
     /// No sign of life in bands of the local day.
     Bands {
@@ -72,6 +87,19 @@ pub enum Condition {
         /// Met only when the latest of every band was dry, instead of any one.
         #[serde(default)]
         all: bool,
+        /// The days on which the bands begin; all seven if none is named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        days: Vec<Weekday>,
+        /// Said anew with every band that ends dry, instead of once until there is a sign of life.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        each_day: bool,
+    },
+    /// A dry spell longer than so many percent of this home's own of the last sixty days.
+    OwnSpells {
+        /// Percent of its spells shorter than a day.
+        percent: f64,
+        /// Never before so many hours.
+        at_least_hours: f64,
     },
     /// The hour at which this home's own spells, begun about this hour, have ended: the T that minimises
     /// `T + λ·P(T ≤ dry < 24 h)`.
@@ -81,43 +109,32 @@ pub enum Condition {
     },
 }
 
-/// A band of the local day in whole hours, such as `05-09`; `22-06` passes midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Band {
-    /// First hour, 0 to 23.
-    pub from: i8,
-    /// The hour at which it ends, 0 to 23 (24 is written as 24 and kept as 0).
-    pub to: i8,
+/// A day of the week, as a programme writes it: `mon`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum Weekday {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
 }
 
-impl Band {
-    /// Length in hours on a day of 24 hours.
-    pub fn hours(self) -> u32 {
-        let hours = (i32::from(self.to) - i32::from(self.from)).rem_euclid(24);
-        if hours == 0 { 24 } else { hours.unsigned_abs() }
-    }
-}
-
-impl fmt::Display for Band {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}-{:02}", self.from, if self.to == 0 { 24 } else { self.to })
-    }
-}
-
-impl Serialize for Band {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Band {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let hours = text.split_once('-').and_then(|(from, to)| {
-            let (from, to) = (from.trim().parse::<i8>().ok()?, to.trim().parse::<i8>().ok()?);
-            ((0..24).contains(&from) && (1..=24).contains(&to)).then_some(Self { from, to: to % 24 })
-        });
-        hours.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no band of whole hours such as \"05-09\"")))
+impl From<jiff::civil::Weekday> for Weekday {
+    fn from(day: jiff::civil::Weekday) -> Self {
+        use jiff::civil::Weekday as Civil;
+        match day {
+            Civil::Monday => Self::Mon,
+            Civil::Tuesday => Self::Tue,
+            Civil::Wednesday => Self::Wed,
+            Civil::Thursday => Self::Thu,
+            Civil::Friday => Self::Fri,
+            Civil::Saturday => Self::Sat,
+            Civil::Sunday => Self::Sun,
+        }
     }
 }
 
@@ -151,18 +168,30 @@ impl Default for InactivitySettings {
 impl Rule {
     fn mistake(&self) -> Option<String> {
         match &self.when {
-            Condition::NoUse { hours } if !(0.5..=240.0).contains(hours) => {
+            Condition::NoUse { hours } if !SPELL_HOURS.contains(hours) => {
                 Some(format!("no_use.hours = {hours} is not between 0.5 and 240"))
             }
-            Condition::FewLitres { below, .. } if !(*below > 0.0 && *below <= 100_000.0) => {
+            Condition::PerPerson { default_hours } if !SPELL_HOURS.contains(default_hours) => Some(format!(
+                "per_person.default_hours = {default_hours} is not between 0.5 and 240"
+            )),
+            Condition::FewLitres { below, .. } if !are_litres(*below) => {
                 Some(format!("few_litres.below = {below} is not between 0 and 100000 litres"))
             }
+            Condition::FewLitresADay { below } if !are_litres(*below) => Some(format!(
+                "few_litres_a_day.below = {below} is not between 0 and 100000 litres"
+            )),
             Condition::FewLitres { hours, .. } if !(1..=WINDOW_HOURS).contains(hours) => Some(format!(
                 "few_litres.hours = {hours} is not between 1 and {WINDOW_HOURS}, the hours kept"
             )),
             Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
                 Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
             }
+            Condition::OwnSpells { percent, .. } if !(1.0..=100.0).contains(percent) => {
+                Some(format!("own_spells.percent = {percent} is not between 1 and 100"))
+            }
+            Condition::OwnSpells { at_least_hours, .. } if !SPELL_HOURS.contains(at_least_hours) => Some(format!(
+                "own_spells.at_least_hours = {at_least_hours} is not between 0.5 and 240"
+            )),
             Condition::Learned { lambda } if !(1.0..=1e6).contains(lambda) => {
                 Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"))
             }
@@ -173,13 +202,38 @@ impl Rule {
         }
     }
 
-    /// Measured seconds without a sign of life at which a rule of plain hours is met.
-    pub(super) fn no_use_seconds(&self) -> Option<u32> {
-        match self.when {
-            Condition::NoUse { hours } => Some((hours * f64::from(HOUR)).round() as u32),
+    /// Whether litres, and not signs of life, decide about it.
+    pub(super) fn is_of_litres(&self) -> bool {
+        matches!(self.when, Condition::FewLitres { .. } | Condition::FewLitresADay { .. })
+    }
+
+    /// Whether it is judged at full hours, and not by the spell at hand.
+    pub(super) fn is_by_hours(&self) -> bool {
+        self.is_of_litres() || matches!(self.when, Condition::Bands { .. })
+    }
+
+    /// Whether it is silent until the home's own habits are known.
+    pub fn is_learned(&self) -> bool {
+        matches!(self.when, Condition::Learned { .. } | Condition::OwnSpells { .. })
+    }
+}
+
+impl Condition {
+    /// The hours without a sign of life that are allowed in a home; `None` for conditions of another form.
+    pub fn allowed_hours(&self, home: &Circumstances) -> Option<f64> {
+        match self {
+            Self::NoUse { hours } => Some(*hours),
+            // What is set for a person comes from outside.
+            Self::PerPerson { default_hours } => Some(home.no_use_hours.map_or(*default_hours, |hours| {
+                f64::from(hours).clamp(*SPELL_HOURS.start(), *SPELL_HOURS.end())
+            })),
             _ => None,
         }
     }
+}
+
+fn are_litres(litres: f32) -> bool {
+    litres > 0.0 && litres <= 100_000.0
 }
 
 impl InactivitySettings {
@@ -204,14 +258,14 @@ impl InactivitySettings {
                 ));
             }
         }
-        let is_learned = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
-        let learned = self.rules.iter().filter(is_learned).count();
+        let has_threshold = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
+        let learned = self.rules.iter().filter(has_threshold).count();
         if learned > 1 {
             let message =
                 format!("{learned} rules are learned; one is allowed, because one threshold is kept for a spell");
             mistakes.push(Mistake::new("rules", message));
         }
-        if learned == 0 && self.rules.iter().any(|rule| rule.until_learned) {
+        if !self.rules.iter().any(Rule::is_learned) && self.rules.iter().any(|rule| rule.until_learned) {
             mistakes.push(Mistake::new(
                 "rules",
                 "a rule holds until_learned, but no rule of the programme is learned",
