@@ -11,4 +11,4 @@ mod tests;
 pub use case::{Case, Transition, decide};
 pub use event::{CONTENT_TYPE, CloudEvent, EVENT_TYPE};
 pub use id::alert_id;
-pub use policy::PolicySettings;
+pub use policy::{LadderStep, PolicySettings};
