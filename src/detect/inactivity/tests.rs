@@ -532,7 +532,21 @@ fn a_spell_is_measured_by_the_homes_own() {
         .split_inclusive('\n')
         .filter(|line| line.contains("inactivity") || line.contains('%'))
         .collect();
-    expect![[""]].assert_eq(&told);
+    expect![[r#"
+        Wed 06:00 inactivity Raised (Medium, ask) since Wed 00:00: no_sign_of_life
+            No water since 00:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 9 days.
+            自00:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近9天一日内最长为8小时。
+        Wed 09:00 inactivity Updated (High, visit) since Wed 00:00: still_no_sign_of_life
+            No water since 00:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 9 days.
+            自00:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近9天一日内最长为8小时。
+        Fri 01:00 inactivity Resolved (High, visit) since Wed 00:00: use_returned
+        Fri 07:00 inactivity Raised (Medium, ask) since Fri 01:00: no_sign_of_life
+            No water since 01:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 11 days.
+            自01:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近11天一日内最长为8小时。
+        Fri 10:00 inactivity Updated (High, visit) since Fri 01:00: still_no_sign_of_life
+            No water since 01:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 11 days.
+            自01:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近11天一日内最长为8小时。
+    "#]].assert_eq(&told);
 }
 
 #[test]

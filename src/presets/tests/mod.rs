@@ -150,7 +150,50 @@ fn rules_are_said_in_words() {
         }
         told += &format!("  told: {}\n", told_in_words(&programme));
     }
-    expect_test::expect![[""]].assert_eq(&told);
+    expect_test::expect![[r#"
+        shanghai-changning
+          inactivity changning-under-10l-in-12h: less than 10 L in the last 12 h
+          told: street-platform, after 30 min paired-volunteer
+        shanghai-jingan
+          inactivity jingan-under-10l-a-day: less than 10 L on a calendar day
+          told: emergency-contact, after 30 min street, and community, and volunteer
+        shenzhen-longgang
+          inactivity longgang-under-10l-in-12h: less than 10 L in the last 12 h
+          told: platform, and community-worker, and family
+        zhuhai-shishan
+          inactivity shishan-no-use-12h: no sign of life for 12 h
+          told: community-social-worker
+        taicang
+          inactivity taicang-under-10l-in-24h: less than 10 L in the last 24 h
+          told: civil-affairs, and water-group
+        ningbo-haishu
+          inactivity haishu-at-most-8l-in-24h: at most 8 L in the last 24 h
+          told: relatives, after 30 min grid-worker
+        ningbo-zhenhai
+          inactivity zhenhai-under-6l-in-24h: less than 6 L in the last 24 h
+          told: named-contact, after 30 min social-worker (on duty 09-17)
+        liaocheng
+          inactivity liaocheng-under-10l-in-24h: less than 10 L in the last 24 h
+          told: grid-worker
+        sakaki-kizuki
+          inactivity kizuki-no-use-8h: no sign of life for 8 h
+          told: family, after 30 min welfare-commissioner
+        tokyo-2007
+          inactivity tokyo-no-use-in-band: no sign of life in the band 06-10 of the day, told anew with each
+          told: family
+        k-water
+          inactivity k-water-both-bands: no sign of life in any of the bands 05-09, 17-21 of the day
+          inactivity k-water-no-use-24h: no sign of life for 24 h
+          told: social-worker, and guardian
+        kepco
+          inactivity kepco-level-1: dry for longer than 90 % of the home's own dry spells of the last 60 days, and for 8 h
+          inactivity kepco-level-2: dry for longer than 97.5 % of the home's own dry spells of the last 60 days, and for 10 h
+          inactivity kepco-level-3: dry for longer than 99.5 % of the home's own dry spells of the last 60 days, and for 12 h
+          told: municipality
+        malaga
+          inactivity malaga-hours-of-the-person: no sign of life for the hours set for the person (no_use_hours), 24 h where none are set
+          told: telecare-centre, after 30 min emergency-social-unit
+    "#]].assert_eq(&told);
     let ours = words(&crate::partition::ProgrammeSettings::default());
     let learned: Vec<&str> = ours.iter().filter_map(|rule| rule.in_shadow_until.as_deref()).collect();
     assert!(
