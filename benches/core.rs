@@ -8,7 +8,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
-use tapwatch::detect::inactivity::learned::threshold;
+use tapwatch::detect::inactivity::learned::thresholds;
 use tapwatch::history::{History, arrival};
 use tapwatch::model::RawRecord;
 use tapwatch::partition::{Partition, Rules};
@@ -80,7 +80,14 @@ fn one_home(c: &mut Criterion) {
     partition.apply(log.records());
     let routine = partition.arena().usage(0).routine();
     c.bench_function("threshold of the learned rule, 60 days", |b| {
-        b.iter(|| black_box(threshold(routine, routine.next_hour(), &TimeZone::UTC, 400.0)));
+        b.iter(|| {
+            black_box(thresholds(
+                routine,
+                routine.next_hour(),
+                &TimeZone::UTC,
+                [400.0].into_iter(),
+            ))
+        });
     });
     c.bench_function("snapshot of a home, 60 days", |b| {
         b.iter(|| black_box(partition.snapshot(0)))

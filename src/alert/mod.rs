@@ -8,7 +8,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Transition, decide};
+pub use case::{Care, Case, Contradiction, Transition};
 pub use event::{CONTENT_TYPE, CloudEvent, EVENT_TYPE};
 pub use id::alert_id;
-pub use policy::{LadderStep, PolicySettings};
+pub use policy::{LadderStep, PolicySettings, SignSettings, VisitListSettings};

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::progress;
 use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
-use crate::detect::inactivity::Condition;
 use crate::detect::inactivity::learned::lambda_for;
+use crate::detect::inactivity::{Condition, Learned};
 use crate::history::{History, Incident, read_homes, read_truth};
 use crate::partition::{ProgrammeSettings, Rules};
 use crate::presets::{Preset, likely};
@@ -214,8 +214,8 @@ fn with_lambda(rules: &Arc<Rules>, lambda: f64) -> anyhow::Result<Arc<Rules>> {
     let mut found = false;
     for programme in &mut rules.programmes {
         for rule in &mut programme.detectors.inactivity.rules {
-            if let Condition::Learned { lambda: own } = &mut rule.when {
-                *own = lambda;
+            if let Condition::Learned(own) = &mut rule.when {
+                *own = Learned::with_lambda(lambda);
                 found = true;
             }
         }

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::home::{Interval, MeterEvent, Usage};
-use crate::model::{AlertKind, AlertState, Circumstances, EventTime, Explanation, Finding, Severity, Stage};
+use crate::model::{
+    Absence, AlertKind, AlertState, Circumstances, EventTime, Explanation, Finding, HOUR, Severity, Stage,
+};
 
 /// What a detector may look at.
 #[derive(Clone, Copy)]
@@ -38,9 +40,19 @@ impl HomeView<'_> {
 
     /// Until when a lack of water says nothing of the people.
     pub fn excused_until(&self) -> EventTime {
-        self.circumstances.excused_until(self.usage.frontier())
+        let mut circumstances = self.circumstances;
+        // Whoever went away for nobody knows how long is back when water is used.
+        let is_open = |absence: &Absence| absence.to.is_none();
+        let used_since = |absence: &Absence| self.usage.last_sign() > Some(absence.from.plus(LEAVING));
+        circumstances.absence = circumstances
+            .absence
+            .filter(|absence| !(is_open(absence) && used_since(absence)));
+        circumstances.excused_until(self.usage.frontier())
     }
 }
+
+/// Who goes away may use water for so long after saying so, in seconds.
+const LEAVING: u32 = 2 * HOUR;
 
 /// An alert as it stands, for the words of its next record.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +124,10 @@ pub trait Detector {
     /// The time after which the passing of time alone may change the finding, not before `home.now`.
     fn next_deadline(_settings: &Self::Settings, _state: &Self::State, _home: &HomeView<'_>) -> Option<EventTime> {
         None
+    }
+    /// Bit by bit, what it would say if it had learnt this home: it is counted, and not said.
+    fn shadow(_state: &Self::State) -> u16 {
+        0
     }
     /// What it says now.
     fn finding(settings: &Self::Settings, state: &Self::State, home: &HomeView<'_>) -> Option<Finding>;

@@ -14,6 +14,7 @@ mod words;
 pub(crate) mod tests;
 
 pub use contract::{Detector, HomeView, Mistake, OpenAlert};
+pub use words::local_time;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,11 @@ macro_rules! registry {
             /// The earliest time after which one of them may say something new without a reading.
             pub fn next_deadline(&self, settings: &DetectorSettings, home: &HomeView<'_>) -> Option<EventTime> {
                 [$(<$detector>::next_deadline(&settings.$name, &self.$name, home)),+].into_iter().flatten().min()
+            }
+
+            /// How many findings are in shadow now that were not before.
+            pub fn new_in_shadow(&self, before: &Self) -> u32 {
+                [$((<$detector>::shadow(&self.$name) & !<$detector>::shadow(&before.$name)).count_ones()),+].into_iter().sum()
             }
 
             /// What they say now, in the order of the registry.

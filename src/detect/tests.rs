@@ -3,9 +3,9 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Condition, InactivitySettings, Rule, Weekday};
+use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
-use crate::alert::{Case, decide};
+use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Usage};
 use crate::model::{Band, Circumstances, HOUR, Measure, Quality, Severity};
 
@@ -110,7 +110,14 @@ impl Watched {
     pub fn speak(&mut self, now: EventTime) {
         let findings = self.states.findings(&self.settings, &self.view(now));
         for (place, finding) in findings.into_iter().enumerate() {
-            for transition in decide(self.cases[place].as_ref(), finding.as_ref()) {
+            let policy = PolicySettings::default();
+            let care = Care {
+                kind: KINDS[place],
+                policy: &policy,
+                time_zone: &self.zone,
+                now,
+            };
+            for transition in care.decide(self.cases[place].as_ref(), finding.as_ref()) {
                 let case = transition.case;
                 let alert = about(KINDS[place], &case);
                 let said = self
@@ -194,7 +201,11 @@ pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
 fn talkative() -> DetectorSettings {
     let bands = vec![Band { from: 6, to: 9 }, Band { from: 22, to: 2 }];
     let mut settings = with_rules(vec![
-        rule("learned", Severity::High, Condition::Learned { lambda: 30.0 }),
+        rule(
+            "learned",
+            Severity::High,
+            Condition::Learned(Learned::with_lambda(30.0)),
+        ),
         rule("few", Severity::Low, few_litres(20.0, 12)),
         rule("bands", Severity::Medium, in_bands(bands, false)),
         rule("no-use", Severity::Critical, Condition::NoUse { hours: 5.5 }),

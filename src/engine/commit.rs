@@ -335,7 +335,11 @@ enum End {
 /// Adds states to what is pending; answers their bytes.
 fn store(work: &mut Work, stamp: Stamp, budget: i64) -> usize {
     let checkpoints = work.state.checkpoints(stamp, budget);
-    let bytes = checkpoints.iter().map(|checkpoint| checkpoint.bytes.len()).sum();
+    let bytes = checkpoints
+        .iter()
+        .filter_map(|checkpoint| checkpoint.bytes.as_ref())
+        .map(Vec::len)
+        .sum();
     work.pending.store(checkpoints);
     bytes
 }

@@ -74,7 +74,7 @@ impl OutRecord {
             output: Output::State,
             partition,
             key: Some(checkpoint.household.into_boxed_bytes().into_vec()),
-            value: Some(checkpoint.bytes),
+            value: checkpoint.bytes,
             headers: Vec::new(),
         }
     }

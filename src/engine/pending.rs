@@ -35,7 +35,7 @@ pub(super) struct Pending {
     /// Alerts and dead letters, in order.
     records: Vec<OutRecord>,
     /// States of homes; the latest of each.
-    states: BTreeMap<Box<str>, Vec<u8>>,
+    states: BTreeMap<Box<str>, Option<Vec<u8>>>,
     raised: Vec<(AlertKind, Option<EventTime>)>,
     inputs: Vec<SideInput>,
     /// Whether there is anything to commit, be it only an offset.
@@ -140,7 +140,7 @@ impl Pending {
     pub fn state_bytes(&self) -> usize {
         self.states
             .iter()
-            .map(|(household, bytes)| household.len() + bytes.len())
+            .map(|(household, bytes)| household.len() + bytes.as_ref().map_or(0, Vec::len))
             .sum()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EventTime, HouseholdId};
+use super::{EventTime, HouseholdId, Response};
 
 /// What an alert is about. One home never has two open alerts of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -210,6 +210,9 @@ pub struct Alert {
     /// Who is told next if nobody acknowledges the alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<NextCall>,
+    /// The response that this record follows from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
     /// The grid cell or street block, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,

@@ -79,7 +79,7 @@ pub struct Absence {
     /// The first moment of it.
     pub from: EventTime,
     /// The first moment after it; none while nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub to: Option<EventTime>,
 }
 

@@ -9,6 +9,7 @@ mod ids;
 mod reading;
 mod record;
 mod time;
+mod visits;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
 pub use band::Band;
@@ -19,3 +20,4 @@ pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
 };
 pub use time::{DAY, EventTime, HOUR, MINUTE, format_span};
+pub use visits::{OpenEntry, Visit, VisitList};

@@ -67,38 +67,39 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
 }
 
-/// What the homes topic says of a home; absent fields take the settings' defaults.
+/// What the homes topic says of a home; absent fields take the settings' defaults. It is part of stored states, whose form
+/// has no names: so no field is ever left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HomeRecord {
     /// The home.
     pub household_id: String,
     /// IANA name of its time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub time_zone: Option<String>,
     /// Grid cell or street block of homes supplied together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub zone: Option<String>,
     /// The named set of rules under which it is enrolled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub programme: Option<String>,
     /// Who lives there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub kind: Option<HouseholdKind>,
     /// How often its meter is to deliver, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub upload_seconds: Option<u32>,
     /// Hours without use that this person's own rule allows, for rules that ask for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub no_use_hours: Option<f32>,
     /// The consent on record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub consent: Option<Consent>,
     /// An absence that was declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub absence: Option<Absence>,
     /// Whether all that is kept of it is to be erased, before the rest of this record holds.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub erase: bool,
 }
 
@@ -111,7 +112,7 @@ pub struct Consent {
     /// When it was given.
     pub given_at: EventTime,
     /// When it was withdrawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub withdrawn_at: Option<EventTime>,
 }
 

@@ -2,19 +2,21 @@
 
 use std::hash::BuildHasher;
 use std::mem::size_of;
-use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::contain::contain;
-use super::rules::{Programme, Rules, UnknownName};
+use super::profile::{Beside, Names, Profile, Surroundings};
+use super::rules::{HomeError, Rules};
 use crate::detect::{DetectorStates, HomeView};
 use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
-use crate::model::{Circumstances, EventTime, HomeRecord};
+use crate::model::{EventTime, HomeRecord};
+
+/// What is left of the id of a home that was removed; no id holds a control character.
+const GONE: char = '\0';
 
 /// The most meters one home may name.
 pub const MAX_METERS_NAMED: usize = MAX_METERS;
@@ -42,18 +44,9 @@ impl TimelineState for HomeState {
     }
 }
 
-/// What a home's detectors need to know besides its state.
-#[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
-    pub programme: &'a Programme,
-    pub time_zone: &'a TimeZone,
-    pub heard_at: Option<EventTime>,
-    pub meters: usize,
-    pub circumstances: Circumstances,
-}
-
 impl HomeState {
-    /// Shows the detectors each stretch that follows from a reading.
+    /// Shows the detectors each stretch that follows from a reading. Answers how many findings it brought that are only
+    /// in shadow.
     ///
     /// # Errors
     /// The message of a detector that panicked at it. The detectors then keep what they had; the usage is as it should be.
@@ -64,9 +57,9 @@ impl HomeState {
         around: &Surroundings<'_>,
         now: EventTime,
         mut event: impl FnMut(MeterEvent),
-    ) -> Result<(), String> {
+    ) -> Result<u32, String> {
         let detectors = &mut self.detectors;
-        let mut outcome = Ok(());
+        let mut outcome = Ok(0);
         let mut events: SmallVec<[MeterEvent; 4]> = SmallVec::new();
         let noted = |happened| {
             event(happened);
@@ -79,9 +72,12 @@ impl HomeState {
                 detectors.on_interval(&around.programme.detectors, &view, interval);
                 assert!(!rules.panics_at(reading), "as the test asked");
             });
-            if let Err(message) = shown {
-                *detectors = before;
-                outcome = Err(message);
+            match shown {
+                Ok(()) => outcome = outcome.clone().map(|sum| sum + detectors.new_in_shadow(&before)),
+                Err(message) => {
+                    *detectors = before;
+                    outcome = Err(message);
+                }
             }
         });
         for happened in events {
@@ -98,35 +94,6 @@ impl HomeState {
     /// What the detectors may look at.
     pub fn view<'a>(&'a self, around: &Surroundings<'a>, now: EventTime) -> HomeView<'a> {
         around.view(&self.usage, now)
-    }
-}
-
-impl<'a> Surroundings<'a> {
-    fn view(&self, usage: &'a Usage, now: EventTime) -> HomeView<'a> {
-        HomeView {
-            usage,
-            time_zone: self.time_zone,
-            heard_at: self.heard_at,
-            meters: self.meters,
-            circumstances: self.circumstances,
-            now,
-        }
-    }
-}
-
-/// Which names of the arena's tables are a home's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    time_zone: u16,
-    programme: u16,
-    /// 0 for none, else the place in the table plus one.
-    zone: u16,
-}
-
-impl Profile {
-    /// The place of its programme among those of the rules.
-    pub fn programme(self) -> usize {
-        usize::from(self.programme)
     }
 }
 
@@ -147,6 +114,8 @@ pub struct Slot {
     /// Where a jump of the clock led to that awaits confirmation; zero for none.
     pub jump: EventTime,
     pub(super) profile: Profile,
+    /// Absences, and other signs of life.
+    pub(super) beside: Option<Box<Beside>>,
     /// The earliest of its deadlines that are noted; zero for none.
     pub noted: EventTime,
     /// Bit i: an alert of the i-th kind is open.
@@ -162,7 +131,7 @@ pub struct NamedMeter {
 impl Slot {
     /// Puts the home under other names; whether its rules are others now.
     pub fn set_profile(&mut self, profile: Profile) -> bool {
-        let changes = profile.programme != self.profile.programme;
+        let changes = profile.programme() != self.profile.programme();
         if changes {
             self.forget_what_was_met();
         }
@@ -215,7 +184,7 @@ impl Slot {
     }
 
     /// How many meters are in use: heard of, and not replaced.
-    fn meters_in_use(&self) -> usize {
+    pub(super) fn meters_in_use(&self) -> usize {
         let usage = &self.home.state().usage;
         let is_in_use = |(index, meter): &(usize, &NamedMeter)| {
             meter.heard > EventTime::ZERO && !usage.replaced(MeterIndex::try_from(*index).unwrap_or(0))
@@ -226,7 +195,7 @@ impl Slot {
     }
 
     /// When the meter heard from least recently was heard, of those that are still in use.
-    fn heard_at(&self) -> Option<EventTime> {
+    pub(super) fn heard_at(&self) -> Option<EventTime> {
         let usage = &self.home.state().usage;
         let heard = match &self.meters {
             None => self.heard,
@@ -249,101 +218,10 @@ pub struct Arena {
     ids: String,
     /// Where each id ends in `ids`.
     id_ends: Vec<u32>,
+    /// Slots of homes that were removed.
+    free: Vec<u32>,
     index: HashTable<u32>,
     names: Names,
-}
-
-/// What profiles refer to by number.
-#[derive(Default)]
-pub struct Names {
-    time_zones: Vec<(Arc<str>, TimeZone)>,
-    zones: Vec<Arc<str>>,
-}
-
-impl Names {
-    /// What the detectors of a home need to know besides its state.
-    pub fn around<'a>(&'a self, slot: &Slot, rules: &'a Rules) -> Surroundings<'a> {
-        let profile = slot.profile;
-        let time_zone = usize::from(profile.time_zone)
-            .checked_sub(1)
-            .and_then(|place| self.time_zones.get(place));
-        Surroundings {
-            programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
-            time_zone: time_zone.map_or(&rules.time_zone, |(_, zone)| zone),
-            heard_at: slot.heard_at(),
-            meters: slot.meters_in_use(),
-            circumstances: Circumstances::default(),
-        }
-    }
-
-    /// The grid cell of a home.
-    pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
-        match usize::from(slot.profile.zone).checked_sub(1) {
-            Some(place) => self.zones.get(place).cloned(),
-            None => rules.zone.clone(),
-        }
-    }
-
-    /// Finds the names of a homes record, adding those that are new.
-    fn profile(&mut self, record: &HomeRecord, rules: &Rules) -> Result<Profile, UnknownName> {
-        let mut profile = Profile::default();
-        if let Some(name) = &record.programme {
-            let place = rules.programmes.iter().position(|programme| *programme.name == **name);
-            let known = || {
-                rules
-                    .programmes
-                    .iter()
-                    .map(|programme| &*programme.name)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            let place = place.ok_or_else(|| UnknownName::Programme {
-                name: name.clone(),
-                known: known(),
-            })?;
-            profile.programme = u16::try_from(place).map_err(|_| UnknownName::TooMany)?;
-        }
-        if let Some(name) = &record.time_zone {
-            let known = self.time_zones.iter().position(|(known, _)| **known == **name);
-            let place = match known {
-                Some(place) => place,
-                None => {
-                    let zone = TimeZone::get(name).map_err(|_| UnknownName::TimeZone(name.clone()))?;
-                    self.time_zones.push((name.as_str().into(), zone));
-                    self.time_zones.len() - 1
-                }
-            };
-            profile.time_zone = u16::try_from(place + 1).map_err(|_| UnknownName::TooMany)?;
-        }
-        if let Some(name) = &record.zone {
-            let known = self.zones.iter().position(|known| **known == **name);
-            let place = known.unwrap_or_else(|| {
-                self.zones.push(name.as_str().into());
-                self.zones.len() - 1
-            });
-            profile.zone = u16::try_from(place + 1).map_err(|_| UnknownName::TooMany)?;
-        }
-        Ok(profile)
-    }
-
-    /// The names of a profile, as a homes record gives them.
-    pub fn record(&self, household: &str, profile: Profile, rules: &Rules) -> HomeRecord {
-        let named = |place: u16| usize::from(place).checked_sub(1);
-        HomeRecord {
-            household_id: household.to_owned(),
-            time_zone: named(profile.time_zone)
-                .and_then(|at| self.time_zones.get(at))
-                .map(|(name, _)| name.to_string()),
-            zone: named(profile.zone)
-                .and_then(|at| self.zones.get(at))
-                .map(ToString::to_string),
-            programme: rules
-                .programmes
-                .get(usize::from(profile.programme))
-                .map(|programme| programme.name.to_string()),
-            ..HomeRecord::default()
-        }
-    }
 }
 
 impl Arena {
@@ -354,12 +232,17 @@ impl Arena {
 
     /// How many homes there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.free.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
+    }
+
+    /// The slots that hold a home, in order.
+    pub fn occupied(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.slots.len() as u32).filter(|slot| !self.id(*slot).starts_with(GONE))
     }
 
     /// The id of the home in slot `index`.
@@ -422,10 +305,7 @@ impl Arena {
         if let Some(slot) = self.find(id) {
             return (slot, false);
         }
-        let slot = self.slots.len() as u32;
-        self.slots.push(Slot::default());
-        self.ids.push_str(id);
-        self.id_ends.push(self.ids.len() as u32);
+        let slot = self.place(id);
         let (ids, ends) = (&self.ids, &self.id_ends);
         self.index.insert_unique(Self::hash(id), slot, |slot| {
             let place = *slot as usize;
@@ -435,8 +315,36 @@ impl Arena {
         (slot, true)
     }
 
+    /// A slot for a new home: that of one that was removed, if its id was as long.
+    fn place(&mut self, id: &str) -> u32 {
+        let is_fitting = |slot: &u32| self.id(*slot).len() == id.len();
+        if let Some(at) = self.free.iter().position(is_fitting) {
+            let slot = self.free.swap_remove(at);
+            let end = self.id_ends[slot as usize] as usize;
+            self.ids.replace_range(end - id.len()..end, id);
+            return slot;
+        }
+        self.slots.push(Slot::default());
+        self.ids.push_str(id);
+        self.id_ends.push(self.ids.len() as u32);
+        self.slots.len() as u32 - 1
+    }
+
+    /// Removes a home: nothing of it is left, not even its id.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let hash = Self::hash(self.id(slot));
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+        let (length, end) = (self.id(slot).len(), self.id_ends[slot as usize] as usize);
+        let blank = String::from(GONE).repeat(length);
+        self.ids.replace_range(end - length..end, &blank);
+        self.slots[slot as usize] = Slot::default();
+        self.free.push(slot);
+    }
+
     /// Finds the names of a homes record in the arena's tables; without a record, the defaults.
-    pub(super) fn profile(&mut self, record: Option<&HomeRecord>, rules: &Rules) -> Result<Profile, UnknownName> {
+    pub(super) fn profile(&mut self, record: Option<&HomeRecord>, rules: &Rules) -> Result<Profile, HomeError> {
         record.map_or(Ok(Profile::default()), |record| self.names.profile(record, rules))
     }
 
@@ -448,5 +356,10 @@ impl Arena {
     /// The tables of names.
     pub(super) fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// The tables of names, to be changed.
+    pub(super) fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
     }
 }

@@ -14,8 +14,8 @@ use crate::model::EventTime;
 pub struct Checkpoint {
     /// The home.
     pub household: Box<str>,
-    /// Its state, sealed, with the offset that it includes.
-    pub bytes: Vec<u8>,
+    /// Its state, sealed, with the offset that it includes; `None` when nothing of it is to be kept.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// What marks a stored state: whose it is, and up to where.
@@ -56,6 +56,8 @@ pub(super) struct Unsaved {
     count: usize,
     /// Slots that must be stored with the next commit, because what they hold cannot be had by replay.
     urgent: Vec<u32>,
+    /// Homes of which nothing is to be kept, since the last commit.
+    removed: Vec<Box<str>>,
     /// The log's clock at some offsets, in order.
     marks: VecDeque<ReplayPoint>,
 }
@@ -79,6 +81,18 @@ impl Unsaved {
     /// Slot `slot` must be stored with the next commit.
     pub fn urge(&mut self, slot: u32) {
         self.urgent.push(slot);
+    }
+
+    /// The home in slot `slot` is removed; what is stored of it must go with the next commit.
+    pub fn remove(&mut self, slot: u32, household: &str) {
+        self.forget(slot);
+        self.urgent.retain(|urgent| *urgent != slot);
+        self.removed.push(household.into());
+    }
+
+    /// The homes of which nothing is to be kept. They count as dealt with.
+    pub fn take_removed(&mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.removed)
     }
 
     /// Notes the log's clock before the record at `point`.
@@ -127,7 +141,7 @@ impl Unsaved {
 
     /// How many slots must be stored with the next commit.
     pub fn urgent(&self) -> usize {
-        self.urgent.len()
+        self.urgent.len() + self.removed.len()
     }
 
     /// How many homes are changed and not stored.

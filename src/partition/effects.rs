@@ -1,7 +1,7 @@
 //! What a batch does, as values: the shell performs it.
 
 use crate::home::MeterEvent;
-use crate::model::{Alert, DeadLetter, EventTime};
+use crate::model::{Alert, DeadLetter, EventTime, Response, VisitList};
 
 /// Everything that follows from a batch of records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,6 +10,10 @@ pub struct Effects {
     pub alerts: Vec<Decided>,
     /// Records that were kept out, in order.
     pub dead_letters: Vec<DeadLetter>,
+    /// Lists of homes to visit that were due.
+    pub visit_lists: Vec<VisitList>,
+    /// Homes that withdrew their consent, and of which nothing is left.
+    pub withdrawals: Vec<Withdrawal>,
     /// Hashes of the ids of homes seen for the first time.
     pub new_homes: Vec<u64>,
     /// Figures for the metrics.
@@ -18,6 +22,15 @@ pub struct Effects {
     pub records: u64,
     /// The offset after the batch.
     pub next_offset: i64,
+}
+
+/// A home withdrew its consent and was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The home.
+    pub household: Box<str>,
+    /// The stream's time.
+    pub at: EventTime,
 }
 
 /// An alert with the Kafka timestamp of the record that brought it; `None` where time alone did.
@@ -95,13 +108,31 @@ const EVENTS: [MeterEvent; 5] = [
 pub struct Counts {
     readings: [u64; ReadingState::ALL.len()],
     meter_events: [u64; EVENTS.len()],
+    responses: [u64; Response::ALL.len()],
     /// Readings that came after a hole.
     pub gaps: u64,
+    /// Records of homes without consent on record: neither judged nor kept.
+    pub not_watched: u64,
+    /// Other signs of life.
+    pub signs: u64,
+    /// Findings of rules that have not learnt their home yet: counted, and not said.
+    pub in_shadow: u64,
 }
 
 impl Counts {
     pub(super) fn reading(&mut self, state: ReadingState) {
         self.readings[state as usize] += 1;
+    }
+
+    pub(super) fn response(&mut self, response: Response) {
+        self.responses[response as usize] += 1;
+    }
+
+    /// Responses by what they say.
+    pub fn responses(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Response::ALL
+            .iter()
+            .map(|response| (response.name(), self.responses[*response as usize]))
     }
 
     pub(super) fn meter_event(&mut self, event: MeterEvent) {
@@ -132,6 +163,13 @@ impl Counts {
             .iter_mut()
             .zip(&other.meter_events)
             .for_each(|(sum, more)| *sum += more);
+        self.responses
+            .iter_mut()
+            .zip(&other.responses)
+            .for_each(|(sum, more)| *sum += more);
         self.gaps += other.gaps;
+        self.not_watched += other.not_watched;
+        self.signs += other.signs;
+        self.in_shadow += other.in_shadow;
     }
 }

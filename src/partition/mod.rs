@@ -8,23 +8,28 @@
 //! [`Partition::set_home`] a record of the homes topic.
 
 mod arena;
+mod beside;
 mod checkpoint;
 mod contain;
 mod deadlines;
 mod effects;
+mod profile;
 mod recovery;
 mod rules;
 mod snapshot;
 mod speak;
+mod visits;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use arena::Arena;
+pub use beside::{Refusal, home_record};
 pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
-pub use effects::{Counts, Decided, Effects, ReadingState};
+pub use effects::{Counts, Decided, Effects, ReadingState, Withdrawal};
 pub use recovery::{Recovery, StoredOutcome};
-pub use rules::{Programme, ProgrammeSettings, Rules, UnknownName};
+pub use rules::{ConsentRule, HomeError, Programme, ProgrammeSettings, Rules};
 pub use snapshot::{Restored, StoredHome};
 
 use std::collections::BTreeMap;
@@ -35,11 +40,10 @@ use jiff::tz::TimeZone;
 use self::arena::{MAX_METERS_NAMED, Slot};
 use self::checkpoint::Unsaved;
 use self::deadlines::Deadlines;
-use self::speak::rules_changed;
 use crate::alert::Case;
 use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{AlertKind, DAY, DeadLetter, EventTime, HomeRecord, InputTopic, Measure, Quality, RawRecord};
+use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
 
 /// The state of one partition.
 pub struct Partition {
@@ -49,6 +53,8 @@ pub struct Partition {
     arena: Arena,
     /// What was said, by slot and kind; only homes that ever had an alert are here.
     cases: BTreeMap<(u32, AlertKind), Case>,
+    /// When the next list of homes to visit is due; zero when that has not been worked out.
+    visits_at: EventTime,
     /// When homes may have something to say without a reading.
     deadlines: Deadlines,
     clock: EventTime,
@@ -79,6 +85,7 @@ impl Partition {
             rules,
             arena: Arena::default(),
             cases: BTreeMap::new(),
+            visits_at: EventTime::ZERO,
             deadlines: Deadlines::default(),
             clock: EventTime::ZERO,
             log_clock: EventTime::ZERO,
@@ -153,8 +160,11 @@ impl Partition {
                 self.keep_time(arrived.arrival, &mut effects);
                 self.take(&arrived, &record, Voice::Aloud, &mut effects)
             });
-            if let Err(rejection) = taken {
-                effects.dead_letters.push(dead_letter(&record, &rejection));
+            match taken {
+                Ok(()) => {}
+                // What is wrong with it is nobody's business whose consent is not there.
+                Err(_) if !self.may_be_kept(record.key) => effects.counts.not_watched += 1,
+                Err(rejection) => effects.dead_letters.push(dead_letter(&record, &rejection)),
             }
         }
         effects.next_offset = self.next_offset;
@@ -164,40 +174,9 @@ impl Partition {
 
     /// Moves the stream's time on to `now` without a record, so that silence is noticed. Going back does nothing.
     pub fn advance(&mut self, now: EventTime) -> Effects {
-        let mut effects = Effects {
-            next_offset: self.next_offset,
-            ..Effects::default()
-        };
+        let mut effects = self.no_effects();
         self.move_clock(now, &mut effects);
         effects
-    }
-
-    /// Takes a record of the homes topic; `None` as record withdraws it and leaves the defaults. What it changes is in
-    /// no reading, so the home is among the next checkpoints.
-    ///
-    /// # Errors
-    /// [`UnknownName`] if it names a time zone or a programme that does not exist; the home keeps what it had.
-    pub fn set_home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<Effects, UnknownName> {
-        let mut effects = Effects {
-            next_offset: self.next_offset,
-            ..Effects::default()
-        };
-        let profile = self.arena.profile(record, &self.rules)?;
-        let (index, is_new) = self.arena.find_or_insert(household);
-        if is_new {
-            effects.new_homes.push(Arena::hash(household));
-        }
-        if record.is_some_and(|record| record.erase) {
-            self.erase(index, &mut effects);
-        }
-        if self.arena.slot_mut(index).set_profile(profile) {
-            // A detector that fails here fails on the next reading too, and is reported with it.
-            let _ = self.reconcile(index, None, self.clock, Some(rules_changed), &mut effects);
-        }
-        self.unsaved.urge(index);
-        // From where the home stood, as a restart would: what time has brought since was said.
-        self.schedule(index, self.arena.slot(index).heard);
-        Ok(effects)
     }
 
     /// Homes whose state must be stored with the next commit, and then those changed the longest ago, as long as
@@ -205,12 +184,17 @@ impl Partition {
     /// [`Partition::replay_point`] of this moment, or drops the partition.
     pub fn checkpoints(&mut self, stamp: Stamp, budget: i64) -> Vec<Checkpoint> {
         let mut left = budget;
-        let mut checkpoints = Vec::new();
+        // A home that came back since is stored behind this.
+        let gone = self.unsaved.take_removed().into_iter();
+        let mut checkpoints: Vec<_> = gone.map(|household| Checkpoint { household, bytes: None }).collect();
         let mut save = |partition: &Self, slot| {
             let household = partition.arena.id(slot).into();
             let bytes = partition.stored(slot, stamp);
             left -= bytes.len() as i64;
-            checkpoints.push(Checkpoint { household, bytes });
+            checkpoints.push(Checkpoint {
+                household,
+                bytes: Some(bytes),
+            });
             left > 0
         };
         for slot in self.unsaved.take_urgent() {
@@ -244,6 +228,13 @@ impl Partition {
         self.unsaved.urgent()
     }
 
+    fn no_effects(&self) -> Effects {
+        Effects {
+            next_offset: self.next_offset,
+            ..Effects::default()
+        }
+    }
+
     fn here(&self) -> ReplayPoint {
         ReplayPoint {
             offset: self.next_offset,
@@ -260,8 +251,12 @@ impl Partition {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
-        let (index, is_new) = self.arena.find_or_insert(&reading.household);
-        if is_new {
+        let before = self.arena.len();
+        let Some(index) = self.watched(&reading.household) else {
+            effects.counts.not_watched += 1;
+            return Ok(());
+        };
+        if self.arena.len() > before {
             effects.new_homes.push(Arena::hash(&reading.household));
         }
         // From here on the record leaves a trace, even if it is kept out.
@@ -284,6 +279,7 @@ impl Partition {
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let counts = &mut effects.counts;
+        let mut in_shadow = 0;
         let mut panicked = None;
         let placement = slot.home.offer(
             compact,
@@ -294,13 +290,16 @@ impl Partition {
                         counts.meter_event(event);
                     }
                 });
-                if let Err(message) = outcome
-                    && (reading.meter, reading.end()) == (compact.meter, compact.end())
-                {
-                    panicked = Some(message);
+                match outcome {
+                    Ok(shadows) if settled => in_shadow += u64::from(shadows),
+                    Err(message) if (reading.meter, reading.end()) == (compact.meter, compact.end()) => {
+                        panicked = Some(message);
+                    }
+                    _ => {}
                 }
             },
         );
+        effects.counts.in_shadow += in_shadow;
         effects.counts.reading(match (placement, reading.measure) {
             (Placement::Overlapping, _) => return Err(Rejection::Overlapping),
             (Placement::Duplicate, _) => ReadingState::Duplicate,
@@ -327,6 +326,19 @@ impl Partition {
             }
         }
         panicked.map_or(Ok(()), |message| Err(Rejection::DetectorPanicked { message }))
+    }
+}
+
+impl Partition {
+    /// Whether a record that cannot be used may be kept as a dead letter: not if its home is not watched.
+    fn may_be_kept(&self, key: Option<&[u8]>) -> bool {
+        let home = key.and_then(|key| std::str::from_utf8(key).ok());
+        let slot = home.and_then(|home| self.arena.find(home));
+        match (slot, self.rules.consent) {
+            (Some(slot), _) => self.is_watched(slot),
+            (None, ConsentRule::Required) => home.is_none(),
+            (None, ConsentRule::Assumed) => true,
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::checkpoint::ReplayPoint;
 use super::effects::Effects;
-use super::rules::{Rules, UnknownName};
-use super::speak::rules_changed;
+use super::rules::{HomeError, Rules};
+use super::words::rules_changed;
 use super::{Partition, Voice};
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
@@ -66,9 +66,11 @@ impl Recovery {
     pub fn stored(&mut self, household: &str, bytes: Option<&[u8]>, deployment: u32) -> StoredOutcome {
         let outcome = match bytes {
             None => {
-                let (slot, _) = self.state.arena.find_or_insert(household);
-                self.state.forget(slot);
-                self.hold(slot, 0);
+                if let Some(slot) = self.state.arena.find(household) {
+                    self.state.forget(slot);
+                    self.state.arena.remove(slot);
+                    self.hold(slot, 0);
+                }
                 StoredOutcome::Taken
             }
             Some(bytes) => match self.state.restore(bytes) {
@@ -129,8 +131,8 @@ impl Recovery {
     /// Takes a record of the homes topic, after [`Recovery::begin`], for homes that are rebuilt; others have theirs.
     ///
     /// # Errors
-    /// [`UnknownName`] if it names a time zone or a programme that does not exist; the home keeps what it had.
-    pub fn home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<(), UnknownName> {
+    /// [`HomeError`] if it names a time zone or a programme that does not exist; the home keeps what it had.
+    pub fn home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<(), HomeError> {
         if self.from_scratch {
             self.state.set_home(household, record)?;
         } else if let Some(anew) = self.anew.as_mut().filter(|_| self.unreadable.contains(household)) {
@@ -208,7 +210,7 @@ impl Recovery {
         if let Some(mut anew) = self.anew.take() {
             anew.begin_at(until);
             anew.advance(clock);
-            for slot in 0..anew.arena.len() as u32 {
+            for slot in anew.arena.occupied().collect::<Vec<_>>() {
                 let restored = self.state.restore(&anew.snapshot(slot))?;
                 self.state.unsaved.urge(restored.slot);
             }
@@ -221,8 +223,9 @@ impl Recovery {
         }
         state.log_clock = log_clock;
         state.clock = log_clock.max(clock);
+        state.visits_at = EventTime::ZERO;
         state.deadlines.clear();
-        for slot in 0..state.arena.len() as u32 {
+        for slot in state.arena.occupied().collect::<Vec<_>>() {
             let known = state.arena.slot_mut(slot);
             known.noted = EventTime::ZERO;
             // From where the home stood: what time has brought since was said, and saying it again changes nothing.

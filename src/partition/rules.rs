@@ -24,6 +24,10 @@ pub struct Rules {
     pub time_zone: TimeZone,
     /// The zone (grid cell) of homes that name none.
     pub zone: Option<Arc<str>>,
+    /// Whether a home is watched without a consent on record.
+    pub consent: ConsentRule,
+    /// The purposes that a consent may name; empty for any.
+    pub consent_purposes: Vec<String>,
     /// For tests alone: at a reading of exactly so many litres, the detectors panic.
     pub panic_at_litres: Option<f32>,
 }
@@ -69,7 +73,7 @@ impl Programme {
 }
 
 impl Default for Rules {
-    /// Defaults of every setting, in UTC.
+    /// Defaults of every setting, in UTC, with consent assumed.
     fn default() -> Self {
         Self {
             ingest: IngestSettings::default(),
@@ -81,14 +85,28 @@ impl Default for Rules {
             }],
             time_zone: TimeZone::UTC,
             zone: None,
+            consent: ConsentRule::Assumed,
+            consent_purposes: Vec::new(),
             panic_at_litres: None,
         }
     }
 }
 
-/// A record of the homes topic that names what does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum UnknownName {
+/// Whether a home is watched without a consent on record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentRule {
+    /// No reading of a home is judged or kept before its consent is on the homes topic.
+    #[default]
+    Required,
+    /// Consent is kept elsewhere: every home that delivers readings is watched, unless its record says that it was
+    /// withdrawn.
+    Assumed,
+}
+
+/// A record of the homes topic that says what cannot be.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum HomeError {
     /// No such IANA time zone.
     #[error("unknown time zone {0:?}")]
     TimeZone(String),
@@ -100,7 +118,24 @@ pub enum UnknownName {
         /// The names there are.
         known: String,
     },
-    /// More time zones or zones than a partition may have.
-    #[error("more than 65535 different time zones or zones in one partition")]
+    /// No such purpose in the settings.
+    #[error("consent to {name:?}; the settings accept {known}")]
+    Purpose {
+        /// The purpose given.
+        name: String,
+        /// Those that are accepted.
+        known: String,
+    },
+    /// A rhythm of uploads that cannot be kept.
+    #[error("upload_seconds = {0} is not between a minute and 45 days")]
+    UploadSeconds(u32),
+    /// A person's own rule that cannot be kept.
+    #[error("no_use_hours = {0} is not between 0.5 and 120, in halves of an hour")]
+    NoUseHours(f32),
+    /// An absence that ends before it begins.
+    #[error("the absence ends before it begins")]
+    Absence,
+    /// More time zones, zones or purposes than a partition may have.
+    #[error("more than 65535 different time zones, zones or purposes in one partition")]
     TooMany,
 }

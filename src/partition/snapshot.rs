@@ -5,18 +5,20 @@ use serde::{Deserialize, Serialize};
 use super::Partition;
 use super::arena::{HomeState, NamedMeter};
 use super::checkpoint::Stamp;
+use super::profile::Beside;
 use crate::alert::Case;
 use crate::detect::KINDS;
 use crate::home::{Ordered, SnapshotError, open_snapshot, seal_snapshot};
-use crate::model::{AlertKind, EventTime, HomeRecord};
+use crate::model::{AlertKind, EventTime, HomeRecord, Outage};
 
 /// Everything that is kept of one home.
 #[derive(Serialize, Deserialize)]
 struct HomeSnapshot {
-    household: String,
-    time_zone: Option<String>,
-    zone: Option<String>,
-    programme: Option<String>,
+    /// What the homes topic said of it.
+    record: HomeRecord,
+    beside: Option<Beside>,
+    /// The last outage of its zone.
+    outage: Option<Outage>,
     /// The number of the programme's rules.
     rules: u32,
     home: Ordered<HomeState>,
@@ -55,18 +57,14 @@ impl Partition {
     /// The state of the home in slot `index`, marked.
     pub(super) fn stored(&self, index: u32, stamp: Stamp) -> Vec<u8> {
         let slot = self.arena.slot(index);
-        let record = self
-            .arena
-            .names()
-            .record(self.arena.id(index), slot.profile, &self.rules);
+        let record = self.arena.names().record(self.arena.id(index), slot, &self.rules);
         let cases = KINDS
             .iter()
             .filter_map(|kind| Some((*kind, self.cases.get(&(index, *kind))?.clone())));
         let home = HomeSnapshot {
-            household: record.household_id,
-            time_zone: record.time_zone,
-            zone: record.zone,
-            programme: record.programme,
+            record,
+            beside: slot.beside.as_deref().copied(),
+            outage: self.arena.names().around(slot, &self.rules).circumstances.outage,
             rules: self.rules_number(index),
             home: slot.home.clone(),
             meters: slot.meters.as_deref().cloned(),
@@ -95,16 +93,13 @@ impl Partition {
             offset,
             home,
         } = open_snapshot(bytes)?;
-        let record = HomeRecord {
-            household_id: home.household,
-            time_zone: home.time_zone,
-            zone: home.zone,
-            programme: home.programme,
-            ..HomeRecord::default()
-        };
+        let record = home.record;
         let profile = self.arena.profile(Some(&record), &self.rules);
         let profile = profile.map_err(|error| SnapshotError::Values(error.to_string()))?;
         let (index, _) = self.arena.find_or_insert(&record.household_id);
+        if let Some(zone) = record.zone.as_ref().filter(|_| home.outage.is_some()) {
+            self.arena.names_mut().set_outage(zone, home.outage);
+        }
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
@@ -116,6 +111,7 @@ impl Partition {
         }
         let slot = self.arena.slot_mut(index);
         slot.profile = profile;
+        slot.beside = home.beside.map(Box::new);
         slot.home = home.home;
         slot.meters = home.meters.map(Box::new);
         (slot.heard, slot.arrived, slot.jump, slot.open) = (home.heard, home.arrived, home.jump, open);
@@ -169,7 +165,7 @@ impl StoredHome {
         Ok(Self {
             stamp: Stamp { deployment, offset },
             open: open.collect(),
-            household: home.household,
+            household: home.record.household_id,
             contents,
         })
     }

@@ -1,12 +1,12 @@
 //! Time, and what a home says when a reading or time has changed it: the half of [`Partition`] that makes alerts.
 
-use super::arena::Slot;
+use super::arena::{HomeState, Slot};
 use super::contain::contain;
 use super::effects::{Decided, Effects};
 use super::{Partition, believes};
-use crate::alert::{Case, Transition, alert_id, decide};
-use crate::detect::{HomeView, KINDS, OpenAlert};
-use crate::model::{Alert, AlertKind, AlertState, BothLanguages, DAY, EventTime, Explanation, Finding, HouseholdId};
+use crate::alert::{Care, Case, Transition, alert_id};
+use crate::detect::{DetectorSettings, HomeView, KINDS, OpenAlert};
+use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Explanation, Finding, HouseholdId};
 
 impl Partition {
     /// Moves the log's clock on to an arrival. A jump far ahead is believed when a second record agrees with the first;
@@ -38,7 +38,21 @@ impl Partition {
         if now <= self.clock {
             return;
         }
-        self.clock = now;
+        let before = std::mem::replace(&mut self.clock, now);
+        if self.visits_at == EventTime::ZERO {
+            self.visits_at = self.next_visit_list(if before == EventTime::ZERO { now } else { before });
+        }
+        while self.visits_at < now {
+            let at = self.visits_at;
+            self.pass_deadlines(at.plus(1), effects);
+            self.make_visit_lists(at, effects);
+            self.visits_at = self.next_visit_list(at.plus(1));
+        }
+        self.pass_deadlines(now, effects);
+    }
+
+    /// Lets homes speak whose deadline lies before `now`.
+    fn pass_deadlines(&mut self, now: EventTime, effects: &mut Effects) {
         while let Some((deadline, mut due)) = self.deadlines.take_before(now) {
             due.sort_by(|a, b| self.arena.id(*a).cmp(self.arena.id(*b)));
             due.dedup();
@@ -80,7 +94,10 @@ impl Partition {
         let around = self.arena.names().around(slot, &self.rules);
         let state = slot.home.state();
         let view = state.view(&around, now);
-        contain(|| state.detectors.next_deadline(&around.programme.detectors, &view)).unwrap_or_default()
+        let detectors = contain(|| state.detectors.next_deadline(&around.programme.detectors, &view));
+        let calls = open_kinds(slot.open).filter_map(|kind| self.cases.get(&(index, kind)));
+        let call = calls.map(|case| case.next_at).filter(|at| *at > EventTime::ZERO).min();
+        detectors.unwrap_or_default().into_iter().chain(call).min()
     }
 
     /// Compares what the detectors say at `now` with what was said, and writes the difference. What was said is in no
@@ -99,59 +116,77 @@ impl Partition {
     ) -> Result<(), String> {
         let slot = self.arena.slot(index);
         let around = self.arena.names().around(slot, &self.rules);
-        let (state, detectors) = (slot.home.state(), &around.programme.detectors);
+        let (state, programme) = (slot.home.state(), around.programme);
         let view = state.view(&around, now);
-        let findings = contain(|| state.detectors.findings(detectors, &view))?;
-        let (mut open, mut said) = (slot.open, Vec::new());
+        let findings = contain(|| state.detectors.findings(&programme.detectors, &view))?;
+        let mut said = Vec::new();
         for (bit, (kind, finding)) in KINDS.iter().zip(findings).enumerate() {
-            let is_open = open & (1 << bit) != 0;
-            if finding.is_none() && !is_open {
+            if finding.is_none() && slot.open & (1 << bit) == 0 {
                 continue;
             }
-            for Transition { state: record, case } in decide(self.cases.get(&(index, *kind)), finding.as_ref()) {
-                let decided_at = decided_at(slot, finding.as_ref(), &case, record);
-                let words = if let Some(because) = because.filter(|_| record == AlertState::Resolved) {
-                    because()
-                } else {
-                    let view = HomeView {
-                        now: decided_at,
-                        ..view
-                    };
-                    let about = OpenAlert {
-                        kind: *kind,
-                        rule: &case.rule,
-                        since: case.since,
-                        detected_at: case.detected_at,
-                        severity: case.severity,
-                        stage: case.stage,
-                    };
-                    contain(|| state.detectors.explain(detectors, &view, &about, record))?
+            let known = self.cases.get(&(index, *kind));
+            let care = |now| Care {
+                kind: *kind,
+                policy: &programme.policy,
+                time_zone: around.time_zone,
+                now,
+            };
+            // Timers run from the moment at which a record could be known.
+            let known_at = slot
+                .arrived
+                .max(finding.as_ref().map_or(EventTime::ZERO, |finding| finding.detected_at));
+            let mut transitions = care(known_at).decide(known, finding.as_ref());
+            let mut due = transitions
+                .last()
+                .map(|last| &last.case)
+                .or(known)
+                .and_then(|case| care(now).escalate(case));
+            while let Some(transition) = due.take() {
+                due = care(now).escalate(&transition.case);
+                transitions.push(transition);
+            }
+            let mut last = known;
+            for transition in &transitions {
+                let decided_at = decided_at(slot, finding.as_ref(), last, transition);
+                let view = HomeView {
+                    now: decided_at,
+                    ..view
                 };
-                open = if case.open { open | 1 << bit } else { open & !(1 << bit) };
-                said.push((*kind, record, case, decided_at, words));
+                let words = match because.filter(|_| transition.state == AlertState::Resolved) {
+                    Some(because) => because(),
+                    None => contain(|| words(state, &programme.detectors, &view, *kind, transition))?,
+                };
+                last = Some(&transition.case);
+                said.push((*kind, transition.clone(), decided_at, words));
             }
         }
-        for (kind, record, case, decided_at, words) in said {
-            self.say(index, kind, record, case, decided_at, words, timestamp, effects);
+        for (kind, transition, decided_at, words) in said {
+            self.say(index, kind, transition, decided_at, words, timestamp, effects);
         }
-        self.arena.slot_mut(index).open = open;
         Ok(())
     }
 
     /// Writes one record of an alert, and keeps the case as it stands with it.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one record")]
-    fn say(
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    pub(super) fn say(
         &mut self,
         index: u32,
         kind: AlertKind,
-        state: AlertState,
-        case: Case,
+        transition: Transition,
         decided_at: EventTime,
         words: Explanation,
         record_timestamp: Option<EventTime>,
         effects: &mut Effects,
     ) {
+        let Transition { state, case, contact } = transition;
         let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
+        let around = names.around(slot, &self.rules);
+        let care = Care {
+            kind,
+            policy: &around.programme.policy,
+            time_zone: around.time_zone,
+            now: decided_at,
+        };
         let alert = Alert {
             alert_id: alert_id(id, kind, case.identity_since),
             revision: case.revision,
@@ -161,10 +196,11 @@ impl Partition {
             severity: case.severity,
             rule: case.rule.clone(),
             stage: case.stage,
-            contact: None,
-            next: None,
+            contact,
+            next: care.next(&case),
+            response: case.response,
             zone: names.zone(slot, &self.rules),
-            programme: names.around(slot, &self.rules).programme.name.clone(),
+            programme: around.programme.name.clone(),
             since: case.since,
             detected_at: case.detected_at,
             decided_at,
@@ -176,22 +212,26 @@ impl Partition {
             alert,
             record_timestamp,
         });
+        let bit = KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit);
+        let open = &mut self.arena.slot_mut(index).open;
+        *open = if case.open { *open | bit } else { *open & !bit };
         self.cases.insert((index, kind), case);
         self.unsaved.urge(index);
     }
 
-    /// Forgets all that is known of a home but its name; alerts that are open are resolved.
-    pub(super) fn erase(&mut self, index: u32, effects: &mut Effects) {
+    /// Ends every open alert of a home whose state is to be forgotten, with `words`.
+    pub(super) fn end_all(&mut self, index: u32, words: fn() -> Explanation, effects: &mut Effects) {
         for kind in KINDS {
-            let case = self.cases.get(&(index, *kind)).cloned();
-            for Transition { state, case } in decide(case.as_ref(), None) {
-                let decided_at = decided_at(self.arena.slot(index), None, &case, state);
-                self.say(index, *kind, state, case, decided_at, erased(), None, effects);
-            }
+            let Some(case) = self.cases.get(&(index, *kind)).filter(|case| case.open) else {
+                continue;
+            };
+            let transition = case.clone().end();
+            let decided_at = self.arena.slot(index).arrived.max(case.detected_at);
+            self.say(index, *kind, transition, decided_at, words(), None, effects);
         }
-        self.forget(index);
     }
 
+    /// Forgets all that is known of a home but its name.
     pub(super) fn forget(&mut self, index: u32) {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
@@ -200,35 +240,49 @@ impl Partition {
     }
 }
 
+/// The kinds of the alerts that are open.
+pub(super) fn open_kinds(open: u16) -> impl Iterator<Item = AlertKind> {
+    KINDS
+        .iter()
+        .enumerate()
+        .filter(move |(bit, _)| open & (1 << bit) != 0)
+        .map(|(_, kind)| *kind)
+}
+
+/// What a record says: the detector's numbers, and why it is written.
+fn words(
+    state: &HomeState,
+    detectors: &DetectorSettings,
+    view: &HomeView<'_>,
+    kind: AlertKind,
+    transition: &Transition,
+) -> Explanation {
+    let case = &transition.case;
+    let about = OpenAlert {
+        kind,
+        rule: &case.rule,
+        since: case.since,
+        detected_at: case.detected_at,
+        severity: case.severity,
+        stage: case.stage,
+    };
+    let mut words = state.detectors.explain(detectors, view, &about, transition.state);
+    if transition.state == AlertState::Escalated && transition.contact.is_some() {
+        words.reason = "not_acknowledged";
+        words.text.en += " Nobody has acknowledged this alert.";
+        words.text.zh += "此告警尚无人确认。";
+    }
+    words
+}
+
 /// When a record could be known: with the reading that brought it, or at the deadline that passed without one.
-fn decided_at(slot: &Slot, finding: Option<&Finding>, case: &Case, state: AlertState) -> EventTime {
-    let known = slot.arrived;
-    match (state, finding) {
-        (AlertState::Resolved, _) | (_, None) => known.max(case.detected_at),
-        (_, Some(finding)) => known.max(finding.detected_at),
-    }
-}
-
-/// Why an alert is resolved that the rules of another programme had raised.
-pub(super) fn rules_changed() -> Explanation {
-    Explanation {
-        reason: "programme_changed",
-        text: BothLanguages {
-            en: "The home is in another programme now; its rules are judged from the next reading on.".into(),
-            zh: "该户已转入另一项目，自下一次读数起按新规则判断。".into(),
-        },
-        ..Explanation::default()
-    }
-}
-
-/// Why an alert is resolved whose home is to be forgotten.
-fn erased() -> Explanation {
-    Explanation {
-        reason: "erased",
-        text: BothLanguages {
-            en: "What was kept of this home has been erased; it is not known how its people are.".into(),
-            zh: "该户的留存数据已删除；住户情况未知。".into(),
-        },
-        ..Explanation::default()
+fn decided_at(slot: &Slot, finding: Option<&Finding>, last: Option<&Case>, transition: &Transition) -> EventTime {
+    let case = &transition.case;
+    match (transition.state, finding) {
+        (AlertState::Escalated, _) if transition.contact.is_some() => {
+            last.map_or(EventTime::ZERO, |last| last.next_at).max(case.detected_at)
+        }
+        (AlertState::Resolved, _) | (_, None) => slot.arrived.max(case.detected_at),
+        (_, Some(finding)) => slot.arrived.max(finding.detected_at),
     }
 }

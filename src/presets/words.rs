@@ -90,11 +90,18 @@ fn inactivity(rule: &Rule) -> String {
             percent,
             at_least_hours,
         } => format!(
-            "dry for longer than {percent} % of the home's own dry spells of the last 60 days, and for {at_least_hours} h"
+            "dry for longer than {percent} % of the home's own dry spells of the last 60 days, and for at least {at_least_hours} h"
         ),
-        Condition::Learned { lambda } => format!(
-            "dry for so long that waiting is no longer likely to clear it, by the home's own spells (λ = {lambda} h)"
-        ),
+        Condition::Learned(learned) => {
+            let set = match learned.budget() {
+                Some(budget) => format!(
+                    "{budget:.3} false alerts accepted a home-month, λ = {:.0} h",
+                    learned.lambda()
+                ),
+                None => format!("λ = {} h", learned.lambda()),
+            };
+            format!("dry for so long that waiting is no longer likely to clear it, by the home's own spells ({set})")
+        }
     };
     if rule.until_learned {
         words + ", until the learned rule speaks"

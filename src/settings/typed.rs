@@ -13,7 +13,7 @@ use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
 use crate::ingest::IngestSettings;
 use crate::kafka::KafkaSettings;
-use crate::partition::{Programme, ProgrammeSettings, Rules};
+use crate::partition::{ConsentRule, Programme, ProgrammeSettings, Rules};
 use crate::presets::Preset;
 use crate::telemetry::LogFormat;
 
@@ -37,6 +37,8 @@ pub struct Settings {
     pub home: HomeSettings,
     /// What holds for a home that is not on the homes topic.
     pub defaults: HomeDefaults,
+    /// Consent.
+    pub privacy: PrivacySettings,
     /// Rules by name of programme.
     pub programmes: BTreeMap<String, ProgrammeSettings>,
 }
@@ -57,6 +59,17 @@ pub struct LogSettings {
 pub struct MetricsSettings {
     /// Where the page listens.
     pub listen: String,
+}
+
+/// Who may be watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrivacySettings {
+    /// `required`: no reading of a home is judged or kept before its consent is on the homes topic. `assumed`: consent
+    /// is kept elsewhere, and only a withdrawal on the homes topic counts.
+    pub consent: ConsentRule,
+    /// The purposes that a consent may name; empty for any.
+    pub purposes: Vec<String>,
 }
 
 /// What holds for a home of which the homes topic says nothing.
@@ -82,6 +95,7 @@ impl Default for Settings {
             ingest: IngestSettings::default(),
             home: HomeSettings::default(),
             defaults: HomeDefaults::default(),
+            privacy: PrivacySettings::default(),
             programmes: BTreeMap::from([("default".to_owned(), ProgrammeSettings::default())]),
         }
     }
@@ -159,6 +173,7 @@ impl Settings {
             Pattern::new("programmes.*", Expect::Like(programme)),
             Pattern::new("programmes.*.presets", Expect::Like(json!(["name"]))),
             Pattern::new("programmes.*.inactivity.rules[]", Expect::Any),
+            Pattern::new("programmes.*.policy.ladder[]", Expect::Any),
         ]
     }
 
@@ -175,6 +190,9 @@ impl Settings {
         for (name, programme) in &self.programmes {
             for mistake in programme.detectors.mistakes() {
                 problem(format!("programmes.{name}.{}", mistake.key), mistake.message);
+            }
+            for (key, message) in programme.policy.mistakes() {
+                problem(format!("programmes.{name}.policy.{key}"), message);
             }
         }
         let time_zone = TimeZone::get(&self.defaults.time_zone);
@@ -336,6 +354,8 @@ impl Settings {
             programmes: names.map(programme).collect(),
             time_zone,
             zone: (!self.defaults.zone.is_empty()).then(|| self.defaults.zone.as_str().into()),
+            consent: self.privacy.consent,
+            consent_purposes: self.privacy.purposes.clone(),
             panic_at_litres: None,
         }
     }

@@ -10,7 +10,7 @@ use super::settings::{Condition, InactivitySettings, Rule};
 use super::{HomeView, InactivityState, is_few};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
-use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
+use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, SignKind, format_span};
 
 pub(super) fn explain(
     settings: &InactivitySettings,
@@ -71,7 +71,11 @@ pub(super) fn explain(
         }
     }
     if let Some(rule) = rule {
-        add_rule(rule, state, home, &mut evidence, &mut text);
+        let place = settings
+            .learned()
+            .position(|(of, _)| settings.rules[of].name == rule.name);
+        let threshold_hours = place.and_then(|place| state.threshold_hours.get(place)).copied();
+        add_rule(rule, threshold_hours, home, &mut evidence, &mut text);
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     let floor = usage.floor().litres_per_hour();
@@ -193,7 +197,7 @@ fn next_band(state: &InactivityState, home: &HomeView<'_>, alert: &OpenAlert<'_>
 /// What the rule asks for.
 fn add_rule(
     rule: &Rule,
-    state: &InactivityState,
+    threshold_hours: Option<u8>,
     home: &HomeView<'_>,
     evidence: &mut Map<String, Value>,
     text: &mut BothLanguages,
@@ -202,9 +206,9 @@ fn add_rule(
         Condition::NoUse { hours } => {
             evidence.insert("rule_hours".into(), json!(hours));
         }
-        Condition::Learned { lambda } => {
-            evidence.insert("rule_hours".into(), json!(state.threshold_hours));
-            evidence.insert("lambda_hours".into(), json!(lambda));
+        Condition::Learned(learned) => {
+            evidence.insert("rule_hours".into(), json!(threshold_hours));
+            evidence.insert("lambda_hours".into(), json!(learned.lambda()));
         }
         Condition::PerPerson { .. } => {
             let hours = rule.when.allowed_hours(&home.circumstances);
@@ -290,6 +294,10 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
     let mut evidence = Map::new();
     evidence.insert("dry_since".into(), json!(alert.since));
     let sign = home.usage.last_sign().filter(|sign| *sign > alert.detected_at);
+    let excused = home.excused_until();
+    if excused > alert.since && sign.is_none_or(|sign| excused >= sign) {
+        return excused_by(home, alert, excused, evidence);
+    }
     let Some(sign) = sign else {
         evidence.insert("last_use_ended_at".into(), json!(home.usage.last_sign()));
         let text = BothLanguages {
@@ -317,5 +325,64 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
         reason: "use_returned",
         evidence,
         text,
+    }
+}
+
+/// Something else than water speaks for the person.
+fn excused_by(
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    until: EventTime,
+    mut evidence: Map<String, Value>,
+) -> Explanation {
+    let known = &home.circumstances;
+    let when = |time: EventTime| local_time(time, home.now, home.time_zone);
+    evidence.insert("excused_until".into(), json!(until));
+    let sign = known.sign.filter(|sign| sign.until.min(home.usage.frontier()) == until);
+    let absence = known
+        .absence
+        .filter(|absence| absence.from > alert.since || absence.covers(home.usage.frontier()));
+    let (reason, en, zh) = if let Some(sign) = sign {
+        evidence.insert("sign_of_life".into(), json!(sign.kind));
+        evidence.insert("sign_of_life_at".into(), json!(sign.at));
+        let (en, zh) = sign_words(sign.kind);
+        let at = when(sign.at);
+        (
+            "other_sign_of_life",
+            format!("Another sign of life at {at}: {en}. No water has been seen since; it counts anew from then."),
+            format!("{at}有其他活动迹象：{zh}。此后尚无用水，自该时刻重新计时。"),
+        )
+    } else if let Some(absence) = absence {
+        evidence.insert("away_from".into(), json!(absence.from));
+        evidence.insert("away_until".into(), json!(absence.to));
+        let from = when(absence.from);
+        (
+            "declared_away",
+            format!("The people are away since {from}, as was said."),
+            format!("住户已报备自{from}起外出。"),
+        )
+    } else {
+        evidence.insert("outage_from".into(), json!(known.outage.map(|outage| outage.from)));
+        (
+            "supply_interrupted",
+            "The zone was without water; it counts from the return of supply.".into(),
+            "该片区停水，自恢复供水起重新计时。".into(),
+        )
+    };
+    Explanation {
+        reason,
+        evidence,
+        text: BothLanguages { en, zh },
+    }
+}
+
+fn sign_words(kind: SignKind) -> (&'static str, &'static str) {
+    match kind {
+        SignKind::Electricity => ("electricity was switched", "有用电操作"),
+        SignKind::Door => ("a door was opened", "有开门"),
+        SignKind::Phone => ("the telephone was used", "有通话"),
+        SignKind::Button => ("the telecare button was pressed", "按下呼叫器"),
+        SignKind::Visit => ("somebody was there", "有人上门"),
+        SignKind::Answer => ("the person answered", "本人已应答"),
     }
 }

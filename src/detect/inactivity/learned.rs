@@ -212,16 +212,14 @@ pub fn lambda_for(budget: f64) -> Option<f64> {
     Some((lambda * (higher_lambda / lambda).powf(share)).clamp(1.0, 1e6))
 }
 
-/// The threshold for a spell that began in UTC hour `start`, in hours.
-pub fn threshold(routine: &Routine, start: u32, zone: &TimeZone, lambda: f64) -> usize {
+/// The thresholds for a spell that began in UTC hour `start`, in hours, one for each λ.
+pub fn thresholds(routine: &Routine, start: u32, zone: &TimeZone, lambdas: impl Iterator<Item = f64>) -> Vec<usize> {
     let Some(prior) = Prior::shipped() else {
-        return ABSENCE_HOURS;
+        return lambdas.map(|_| ABSENCE_HOURS).collect();
     };
     let start_hour = LocalHours::new(zone).at(start);
-    stopping_hours(
-        &survival(&own_counts(routine, start_hour, zone), prior, start_hour),
-        lambda,
-    )
+    let survival = survival(&own_counts(routine, start_hour, zone), prior, start_hour);
+    lambdas.map(|lambda| stopping_hours(&survival, lambda)).collect()
 }
 
 /// What a person can check: this home's spells begun within an hour of this one, and how many had ended by now.

@@ -15,7 +15,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{Condition, InactivitySettings, MAX_RULES, Rule, Weekday};
+pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,10 @@ pub struct Inactivity;
 pub struct InactivityState {
     /// Bit i: rule i is met.
     met: u16,
-    /// Threshold of the learned rule for the spell at hand, in hours; 0 when not computed.
-    threshold_hours: u8,
+    /// Bit i: rule i would be met if this home had been learnt.
+    shadow: u16,
+    /// Thresholds of the learned rules, in their order, for the spell at hand, in hours.
+    threshold_hours: [u8; MAX_LEARNED],
     /// The start of the spell it was computed for.
     threshold_for: EventTime,
     /// When the dry time of the first rule met began.
@@ -74,11 +76,14 @@ impl Detector for Inactivity {
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
         let excused = home.excused_until();
-        if home.usage.last_sign().is_some_and(|sign| sign > interval.start) || state.met != 0 && state.since < excused {
+        if home.usage.last_sign().is_some_and(|sign| sign > interval.start)
+            || (state.met | state.shadow) != 0 && state.since < excused
+        {
             for (index, rule) in settings.rules.iter().enumerate() {
                 if !rule.is_of_litres() || state.since < excused {
                     state.met &= !(1 << index);
                 }
+                state.shadow &= !(1 << index);
             }
         }
         judge_spell(settings, state, home, interval);
@@ -105,6 +110,10 @@ impl Detector for Inactivity {
         })
     }
 
+    fn shadow(state: &InactivityState) -> u16 {
+        state.shadow
+    }
+
     fn explain(
         settings: &InactivitySettings,
         state: &InactivityState,
@@ -119,23 +128,27 @@ impl Detector for Inactivity {
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
     let Some(since) = home.dry_since() else { return };
-    let dry = home.usage.frontier().since(since);
+    let (dry, learnt) = (home.usage.frontier().since(since), has_learned(settings, home));
     for (index, rule) in settings.rules.iter().enumerate() {
         if state.is_met(index) {
             continue;
         }
         let needed = match rule.when {
-            Condition::Learned { lambda } => learned_seconds(settings, state, home, since, lambda),
+            Condition::Learned(_) => learned_seconds(settings, state, home, since, index),
             Condition::OwnSpells {
                 percent,
                 at_least_hours,
-            } => own_seconds(settings, home, dry, percent, at_least_hours),
+            } => own_seconds(home, dry, percent, at_least_hours),
             _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
         };
         let Some(needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
         };
-        if rule.until_learned && has_learned(settings, home) {
+        if rule.until_learned && learnt {
+            continue;
+        }
+        if rule.is_learned() && !learnt {
+            state.shadow |= 1 << index;
             continue;
         }
         // Met within this interval, however long the spell may turn out to have been.
@@ -144,34 +157,34 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
     }
 }
 
-/// The learned threshold of the spell begun at `since`, computed once a spell and only for those that last.
+/// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed
+/// once a spell, and only for spells that last.
 fn learned_seconds(
     settings: &InactivitySettings,
     state: &mut InactivityState,
     home: &HomeView<'_>,
     since: EventTime,
-    lambda: f64,
+    index: usize,
 ) -> Option<u32> {
-    if home.usage.frontier().since(since) < learned::FIRST_HOURS as u32 * HOUR || !has_learned(settings, home) {
+    if home.usage.frontier().since(since) < learned::FIRST_HOURS as u32 * HOUR {
         return None;
     }
     if state.threshold_for != since {
-        let hours = learned::threshold(home.usage.routine(), since.hour(), home.time_zone, lambda);
-        (state.threshold_hours, state.threshold_for) = (hours.min(255) as u8, since);
+        let lambdas = settings.learned().map(|(_, learned)| learned.lambda());
+        let hours = learned::thresholds(home.usage.routine(), since.hour(), home.time_zone, lambdas);
+        for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
+            *place = hours.min(255) as u8;
+        }
+        state.threshold_for = since;
     }
-    Some(u32::from(state.threshold_hours) * HOUR)
+    let place = settings.learned().position(|(of, _)| of == index)?;
+    Some(u32::from(*state.threshold_hours.get(place)?) * HOUR)
 }
 
 /// The hours after which the spell at hand is longer than `percent` % of the home's own, asked for once it has lasted.
-fn own_seconds(
-    settings: &InactivitySettings,
-    home: &HomeView<'_>,
-    dry: u32,
-    percent: f64,
-    at_least_hours: f64,
-) -> Option<u32> {
+fn own_seconds(home: &HomeView<'_>, dry: u32, percent: f64, at_least_hours: f64) -> Option<u32> {
     let least = seconds_of(at_least_hours);
-    if dry < least || !has_learned(settings, home) {
+    if dry < least {
         return None;
     }
     let hours = own_spells::not_outlasted_by(home.usage.routine(), percent)?;

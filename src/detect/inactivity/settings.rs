@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::learned::lambda_for;
 use crate::detect::Mistake;
 use crate::home::WINDOW_HOURS;
 use crate::model::{Band, Circumstances, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
+/// The most learned rules one programme may have: a threshold of each is kept for the spell at hand.
+pub const MAX_LEARNED: usize = Stage::ALL.len();
 /// Hours that a dry spell may be allowed to last.
 const SPELL_HOURS: RangeInclusive<f64> = 0.5..=240.0;
 
@@ -103,10 +106,7 @@ pub enum Condition {
     },
     /// The hour at which this home's own spells, begun about this hour, have ended: the T that minimises
     /// `T + λ·P(T ≤ dry < 24 h)`.
-    Learned {
-        /// λ: hours of delay accepted for one false alert avoided.
-        lambda: f64,
-    },
+    Learned(Learned),
 }
 
 /// A day of the week, as a programme writes it: `mon`.
@@ -138,6 +138,72 @@ impl From<jiff::civil::Weekday> for Weekday {
     }
 }
 
+/// How much delay a learned rule accepts: λ, or a budget of false alerts that sets it; the default without either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Learned {
+    /// λ: hours of delay accepted for one false alert avoided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// False alerts accepted a home-month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// False alerts accepted a day, over all homes of the programme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_a_day: Option<f64>,
+    /// How many homes that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homes: Option<u32>,
+}
+
+/// Days of a month of 730.5 hours.
+const DAYS_OF_A_MONTH: f64 = 730.5 / 24.0;
+/// λ where nothing is said.
+const DEFAULT_LAMBDA: f64 = 400.0;
+
+impl Learned {
+    /// With a λ.
+    pub fn with_lambda(lambda: f64) -> Self {
+        Self {
+            lambda: Some(lambda),
+            ..Self::default()
+        }
+    }
+
+    /// False alerts accepted a home-month, where a budget is given.
+    pub fn budget(&self) -> Option<f64> {
+        let a_day = self.alerts_a_day.zip(self.homes);
+        self.budget
+            .or_else(|| a_day.map(|(alerts, homes)| alerts * DAYS_OF_A_MONTH / f64::from(homes)))
+    }
+
+    /// λ: hours of delay accepted for one false alert avoided.
+    pub fn lambda(&self) -> f64 {
+        let budgeted = || self.budget().and_then(lambda_for);
+        self.lambda.or_else(budgeted).unwrap_or(DEFAULT_LAMBDA)
+    }
+
+    fn mistake(&self) -> Option<String> {
+        let ways = [
+            self.lambda.is_some(),
+            self.budget.is_some(),
+            self.alerts_a_day.is_some(),
+        ];
+        if ways.iter().filter(|way| **way).count() > 1 {
+            return Some("learned takes lambda, or budget, or alerts_a_day with homes".into());
+        }
+        if self.alerts_a_day.is_some() != self.homes.is_some() {
+            return Some("learned.alerts_a_day and learned.homes go together".into());
+        }
+        if let Some(lambda) = self.lambda.filter(|lambda| !(1.0..=1e6).contains(lambda)) {
+            return Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"));
+        }
+        let budget = self.budget()?;
+        let is_right = (0.001..=100.0).contains(&budget);
+        (!is_right).then(|| format!("a budget of {budget} false alerts a home-month is not between 0.001 and 100"))
+    }
+}
+
 impl Default for InactivitySettings {
     /// The learned rule, a fixed one until it speaks, and a backstop of a day. The defaults of λ and of the fixed rule
     /// are measured in `docs/adr/0006-first-learned-rule.md`.
@@ -151,7 +217,7 @@ impl Default for InactivitySettings {
         };
         Self {
             rules: vec![
-                rule("learned", Severity::High, false, Condition::Learned { lambda: 400.0 }),
+                rule("learned", Severity::High, false, Condition::Learned(Learned::default())),
                 rule("no-use-12h", Severity::High, true, Condition::NoUse { hours: 12.0 }),
                 rule(
                     "no-use-24h",
@@ -192,9 +258,7 @@ impl Rule {
             Condition::OwnSpells { at_least_hours, .. } if !SPELL_HOURS.contains(at_least_hours) => Some(format!(
                 "own_spells.at_least_hours = {at_least_hours} is not between 0.5 and 240"
             )),
-            Condition::Learned { lambda } if !(1.0..=1e6).contains(lambda) => {
-                Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"))
-            }
+            Condition::Learned(learned) if learned.mistake().is_some() => learned.mistake(),
             _ if self.name.is_empty() || self.name.len() > 64 => {
                 Some("the name is empty or longer than 64 bytes".into())
             }
@@ -237,6 +301,17 @@ fn are_litres(litres: f32) -> bool {
 }
 
 impl InactivitySettings {
+    /// The learned rules, with their places among all rules.
+    pub fn learned(&self) -> impl Iterator<Item = (usize, &Learned)> {
+        self.rules
+            .iter()
+            .enumerate()
+            .filter_map(|(place, rule)| match &rule.when {
+                Condition::Learned(learned) => Some((place, learned)),
+                _ => None,
+            })
+    }
+
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.rules.len() > MAX_RULES {
@@ -258,11 +333,10 @@ impl InactivitySettings {
                 ));
             }
         }
-        let has_threshold = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
-        let learned = self.rules.iter().filter(has_threshold).count();
-        if learned > 1 {
-            let message =
-                format!("{learned} rules are learned; one is allowed, because one threshold is kept for a spell");
+        let is_learned = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
+        let learned = self.rules.iter().filter(is_learned).count();
+        if learned > MAX_LEARNED {
+            let message = format!("{learned} rules are learned; {MAX_LEARNED} are allowed, one for each stage");
             mistakes.push(Mistake::new("rules", message));
         }
         if !self.rules.iter().any(Rule::is_learned) && self.rules.iter().any(|rule| rule.until_learned) {

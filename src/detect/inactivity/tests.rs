@@ -217,7 +217,7 @@ fn use_in_an_interval_that_passes_the_end_of_a_band_is_a_sign_of_life() {
 fn a_rule_may_hold_only_until_the_learned_ones_speak() {
     let mut settings = with_rules(vec![
         // So patient that it never speaks within this story.
-        rule("learned", Severity::High, Condition::Learned { lambda: 1e6 }),
+        rule("learned", Severity::High, Condition::Learned(Learned::with_lambda(1e6))),
         Rule {
             until_learned: true,
             ..rule("no-use-6h", Severity::High, Condition::NoUse { hours: 6.0 })
@@ -235,7 +235,11 @@ fn a_rule_may_hold_only_until_the_learned_ones_speak() {
 #[test]
 fn the_learned_rule_knows_this_homes_hours() {
     let learned = |lambda| {
-        let settings = with_rules(vec![rule("learned", Severity::High, Condition::Learned { lambda })]);
+        let settings = with_rules(vec![rule(
+            "learned",
+            Severity::High,
+            Condition::Learned(Learned::with_lambda(lambda)),
+        )]);
         let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
         for _ in 0..30 {
             // Water every two hours by day; the night is dry for ten.
@@ -341,7 +345,7 @@ fn mistakes_are_named() {
         one("c", few_litres(0.0, 24)),
         one("d", few_litres(1.0, 37)),
         one("e", in_bands(Vec::new(), false)),
-        one("f", Condition::Learned { lambda: 0.0 }),
+        one("f", Condition::Learned(Learned::with_lambda(0.0))),
         one("", Condition::NoUse { hours: 1.0 }),
         one("a", Condition::NoUse { hours: 1.0 }),
     ]);
@@ -361,9 +365,14 @@ fn mistakes_are_named() {
     };
     expect!["rules: a rule holds until_learned, but no rule of the programme is learned"]
         .assert_eq(&mistakes(vec![waiting]));
-    let learned = |name, lambda| one(name, Condition::Learned { lambda });
-    expect!["rules: 2 rules are learned; one is allowed, because one threshold is kept for a spell"]
-        .assert_eq(&mistakes(vec![learned("ask", 20.0), learned("visit", 400.0)]));
+    let learned = |name, lambda| one(name, Condition::Learned(Learned::with_lambda(lambda)));
+    expect![""].assert_eq(&mistakes(vec![learned("ask", 20.0), learned("visit", 400.0)]));
+    expect!["rules: 4 rules are learned; 3 are allowed, one for each stage"].assert_eq(&mistakes(vec![
+        learned("a", 20.0),
+        learned("b", 50.0),
+        learned("c", 100.0),
+        learned("d", 400.0),
+    ]));
     let many = (0..17)
         .map(|n| one(&n.to_string(), Condition::NoUse { hours: 1.0 }))
         .collect();

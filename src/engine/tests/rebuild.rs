@@ -81,7 +81,7 @@ fn a_state_of_another_deployment_stops_it_and_a_damaged_one_does_not() {
         deployment: deployment().number() ^ 1,
         offset: 1,
     };
-    let foreign = partition.checkpoints(stamp, 0).remove(0);
+    let foreign = partition.checkpoints(stamp, 0).remove(0).bytes.expect("a state");
     let record = |bytes| LogRecord {
         key: Some(b"h1"),
         value: Some(bytes),
@@ -89,11 +89,11 @@ fn a_state_of_another_deployment_stops_it_and_a_damaged_one_does_not() {
     let mut rebuild = plan(Some((40, &metadata())), 50).expect("nothing is wrong yet");
     let mut warned = Vec::new();
     rebuild
-        .stored(record(&foreign.bytes[1..]), |error| warned.push(error.to_string()))
+        .stored(record(&foreign[1..]), |error| warned.push(error.to_string()))
         .expect("it goes on");
     assert_eq!(warned, ["not a snapshot of a home"]);
     // The home is rebuilt from the first retained reading, and needs its own record for that.
     assert_eq!((rebuild.homes_until(), rebuild.range()), (Some(12), 0..40));
-    let refused = rebuild.stored(record(&foreign.bytes), |error| panic!("{error}"));
+    let refused = rebuild.stored(record(&foreign), |error| panic!("{error}"));
     assert!(matches!(refused, Err(RebuildError::ForeignState { .. })), "{refused:?}");
 }

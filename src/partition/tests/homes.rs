@@ -103,7 +103,7 @@ fn a_record_with_unknown_names_changes_nothing() {
         ..HomeRecord::default()
     };
     let error = partition.set_home("h1", Some(&record(Some("Asia/Atlantis"), None)));
-    assert_eq!(error, Err(UnknownName::TimeZone("Asia/Atlantis".into())));
+    assert_eq!(error, Err(HomeError::TimeZone("Asia/Atlantis".into())));
     let error = partition
         .set_home("h1", Some(&record(None, Some("none"))))
         .expect_err("unknown");

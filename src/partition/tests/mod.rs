@@ -10,7 +10,7 @@ mod snapshots;
 use super::*;
 use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
 use crate::detect::{DetectorSettings, KINDS};
-use crate::model::{AlertState, HOUR, Severity};
+use crate::model::{AlertState, HOUR, HomeRecord, Severity};
 
 /// 2024-03-01T00:00:00Z.
 pub const T0: EventTime = EventTime::from_seconds(1_709_251_200);

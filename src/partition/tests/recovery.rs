@@ -41,7 +41,10 @@ impl Committed {
             offset: self.state.next_offset(),
         };
         for checkpoint in self.state.checkpoints(stamp, budget) {
-            self.stored.insert(checkpoint.household, checkpoint.bytes);
+            match checkpoint.bytes {
+                Some(bytes) => self.stored.insert(checkpoint.household, bytes),
+                None => self.stored.remove(&checkpoint.household),
+            };
         }
         self.point = self.state.replay_point();
     }

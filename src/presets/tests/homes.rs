@@ -61,12 +61,22 @@ fn said(name: &str, home: &Home) -> Vec<Said> {
         .map(|tenths| tenths.map(|tenths| f64::from(tenths) / 10.0))
         .collect();
     let alerts = alerts(name, start(), home.step, &litres, &record);
-    let news = alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
-    news.map(|alert| Said {
-        rule: alert.rule.to_string(),
-        at: alert.detected_at.since(start()),
-    })
-    .collect()
+    let mut said = Vec::new();
+    let mut open: Option<&Alert> = None;
+    for alert in alerts.iter().filter(|alert| alert.state != AlertState::Resolved) {
+        // The next contact is told of the same thing.
+        let is_news = open.is_none_or(|open| {
+            (&open.alert_id, &open.rule, open.detected_at) != (&alert.alert_id, &alert.rule, alert.detected_at)
+        });
+        open = Some(alert);
+        if is_news {
+            said.push(Said {
+                rule: alert.rule.to_string(),
+                at: alert.detected_at.since(start()),
+            });
+        }
+    }
+    said
 }
 
 #[test]

@@ -49,9 +49,13 @@ fn day(litres: f64, hours: &[usize]) -> impl Iterator<Item = f64> {
 #[test]
 fn shanghai_changning() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(4.0, &[7, 8, 20, 21]));
-    story("shanghai-changning", hours, expect![[r#"
+    story(
+        "shanghai-changning",
+        hours,
+        expect![[r#"
         Tue 07:00 inactivity raised changning-under-10l-in-12h to visit: Only 0 L in the last 12 h; the programme expects 10 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -59,38 +63,54 @@ fn shanghai_jingan() {
     let hours = day(20.0, &[7, 12])
         .chain(day(3.0, &[7, 8, 20]))
         .chain(day(5.0, &[7, 9]));
-    story("shanghai-jingan", hours, expect![[r#"
+    story(
+        "shanghai-jingan",
+        hours,
+        expect![[r#"
         Wed 00:00 inactivity raised jingan-under-10l-a-day to contact: Only 9 L on 2024-03-05; the programme expects 10 L.
         Wed 10:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again: 10 L on 2024-03-06; the programme expects 10 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn shenzhen_longgang() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(4.0, &[7, 8, 20, 21]));
-    story("shenzhen-longgang", hours, expect![[r#"
+    story(
+        "shenzhen-longgang",
+        hours,
+        expect![[r#"
         Tue 07:00 inactivity raised longgang-under-10l-in-12h to visit: Only 0 L in the last 12 h; the programme expects 10 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn zhuhai_shishan() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(0.2, &[9]));
-    story("zhuhai-shishan", hours, expect![[r#"
+    story(
+        "zhuhai-shishan",
+        hours,
+        expect![[r#"
         Tue 07:00 inactivity raised shishan-no-use-12h to visit: No water since 19:00, 12 h. The longest within a day was 5 h in 1 days.
         Tue 10:00 inactivity resolved shishan-no-use-12h to visit: Water is used again, by 10:00; it was dry since 19:00, for at most 15 h.
         Tue 22:00 inactivity raised shishan-no-use-12h to visit: No water since 10:00, 12 h. The longest within a day was 14 h in 2 days.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn taicang() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(4.0, &[9])).chain(day(6.0, &[7]));
-    story("taicang", hours, expect![[r#"
+    story(
+        "taicang",
+        hours,
+        expect![[r#"
         Tue 19:00 inactivity raised taicang-under-10l-in-24h to visit: Only 4 L in the last 24 h; the programme expects 10 L.
         Wed 08:00 inactivity resolved taicang-under-10l-in-24h to visit: Enough water is used again: 10 L in the last 24 h; the programme expects 10 L.
         Wed 10:00 inactivity raised taicang-under-10l-in-24h to visit: Only 6 L in the last 24 h; the programme expects 10 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -98,37 +118,53 @@ fn ningbo_haishu() {
     let hours = day(20.0, &[7, 12, 18])
         .chain(day(4.0, &[9, 17]))
         .chain(day(6.0, &[7, 8]));
-    story("ningbo-haishu", hours, expect![[r#"
+    story(
+        "ningbo-haishu",
+        hours,
+        expect![[r#"
         Tue 19:00 inactivity raised haishu-at-most-8l-in-24h to contact: Only 8 L in the last 24 h; the programme expects more than 8 L.
         Wed 08:00 inactivity resolved haishu-at-most-8l-in-24h to contact: Enough water is used again: 14 L in the last 24 h; the programme expects more than 8 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ningbo_zhenhai() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(3.0, &[9, 17])).chain(day(2.9, &[7]));
-    story("ningbo-zhenhai", hours, expect![[r#"
+    story(
+        "ningbo-zhenhai",
+        hours,
+        expect![[r#"
         Wed 10:00 inactivity raised zhenhai-under-6l-in-24h to contact: Only 5.9 L in the last 24 h; the programme expects 6 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn liaocheng() {
     let hours = day(20.0, &[7, 12, 18]).chain(day(3.0, &[9, 17])).chain(day(5.0, &[7]));
-    story("liaocheng", hours, expect![[r#"
+    story(
+        "liaocheng",
+        hours,
+        expect![[r#"
         Tue 19:00 inactivity raised liaocheng-under-10l-in-24h to contact: Only 6 L in the last 24 h; the programme expects 10 L.
         Wed 08:00 inactivity resolved liaocheng-under-10l-in-24h to contact: Enough water is used again: 11 L in the last 24 h; the programme expects 10 L.
         Wed 10:00 inactivity raised liaocheng-under-10l-in-24h to contact: Only 8 L in the last 24 h; the programme expects 10 L.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sakaki_kizuki() {
     let hours = day(20.0, &[6, 12, 18, 23]).chain(day(1.0, &[9, 17]));
-    story("sakaki-kizuki", hours, expect![[r#"
+    story(
+        "sakaki-kizuki",
+        hours,
+        expect![[r#"
         Tue 08:00 inactivity raised kizuki-no-use-8h to contact: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days.
         Tue 10:00 inactivity resolved kizuki-no-use-8h to contact: Water is used again, by 10:00; it was dry since 00:00, for at most 10 h.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -138,22 +174,30 @@ fn tokyo_2007() {
         .chain([0.0; 24])
         .chain(day(20.0, &[12]))
         .chain(day(20.0, &[9]));
-    story("tokyo-2007", hours, expect![[r#"
+    story(
+        "tokyo-2007",
+        hours,
+        expect![[r#"
         Tue 10:00 inactivity raised tokyo-no-use-in-band to contact: No water since 06:00, 4 h. The last use ended at 13:00. The programme expects use in the hours 06-10 of the day. The longest within a day was 4 h in 1 days.
         Wed 10:00 inactivity resolved tokyo-no-use-in-band to contact: No sign of life since; the band that began at 06:00 was dry too and is told on its own.
         Wed 10:00 inactivity raised tokyo-no-use-in-band to contact: No water since 06:00, 4 h. The last use ended at 2024-03-04 13:00. The programme expects use in the hours 06-10 of the day. The longest within a day was 4 h in 2 days.
         Wed 13:00 inactivity resolved tokyo-no-use-in-band to contact: Water is used again, by 13:00; it was dry since 06:00, for at most 7 h.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn k_water() {
     // A dry evening is nothing, a dry evening and a dry morning are.
     let hours = day(20.0, &[7, 12, 18]).chain(day(20.0, &[7, 13])).chain([0.0; 24]);
-    story("k-water", hours, expect![[r#"
+    story(
+        "k-water",
+        hours,
+        expect![[r#"
         Wed 09:00 inactivity raised k-water-both-bands to contact: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days.
         Wed 14:00 inactivity graver k-water-no-use-24h to visit: No water since 2024-03-05 14:00, 24 h. The longest within a day was 12 h in 3 days.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -161,25 +205,39 @@ fn kepco() {
     // Sixty days with spells of 3, 4 and 6 hours and nights of 8, one in ten of 9; then nothing.
     let days =
         (0..60).flat_map(|number| day(20.0, &[if number % 10 == 0 { 8 } else { 7 }, 11, 16, 22]).collect::<Vec<_>>());
-    story("kepco", days.chain(day(20.0, &[7])), expect![[r#"
+    story(
+        "kepco",
+        days.chain(day(20.0, &[7])),
+        expect![[r#"
         Fri 17:00 inactivity raised kepco-level-1 to ask: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
         Fri 18:00 inactivity graver kepco-level-2 to contact: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
         Fri 20:00 inactivity graver kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn malaga() {
     let hours = || day(20.0, &[7, 12, 18]).chain([0.0; 20]);
-    story("malaga", hours(), expect![[r#"
+    story(
+        "malaga",
+        hours(),
+        expect![[r#"
         Tue 19:00 inactivity raised malaga-hours-of-the-person to contact: No water since 2024-03-04 19:00, 24 h. The longest within a day was 5 h in 2 days.
-    "#]]);
+    "#]],
+    );
     let record = HomeRecord {
         household_id: "h".into(),
         no_use_hours: Some(14.5),
         ..HomeRecord::default()
     };
-    story_of("malaga", 3_600, hours(), record, expect![[r#"
+    story_of(
+        "malaga",
+        3_600,
+        hours(),
+        record,
+        expect![[r#"
         Tue 19:00 inactivity raised malaga-hours-of-the-person to contact: No water since 2024-03-04 19:00, 24 h. The longest within a day was 5 h in 2 days.
-    "#]]);
+    "#]],
+    );
 }

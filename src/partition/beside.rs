@@ -1,0 +1,389 @@
+//! What comes from beside the readings: homes, other signs of life, responses to alerts.
+//!
+//! None of it follows from readings, so every home that it changes is among the next checkpoints; with that, a restart
+//! need not know between which readings it came.
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use super::Partition;
+use super::effects::{Effects, Withdrawal};
+use super::profile::Beside;
+use super::rules::{ConsentRule, HomeError};
+use super::words;
+use super::words::{erased, rules_changed};
+use crate::alert::{Care, Contradiction, alert_id};
+use crate::detect::KINDS;
+use crate::model::{
+    Absence, AlertKind, DeadLetter, EventTime, HOUR, HomeRecord, IdError, InputTopic, Outage, RawRecord, Response,
+    ResponseRecord, Sign, SignKind, SignRecord, Signal, check_id,
+};
+
+/// Why a record from beside the readings is refused. Nothing is changed by it.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum Refusal {
+    /// It has no key.
+    #[error("the record has no key")]
+    NoKey,
+    /// Its key is no id of a home.
+    #[error("the key is no household_id: {0}")]
+    BadKey(#[from] IdError),
+    /// Its key is not UTF-8.
+    #[error("the key is not UTF-8")]
+    KeyNotUtf8,
+    /// It has no payload where one is needed.
+    #[error("the record has no payload")]
+    NoPayload,
+    /// Its payload is not what the schema says.
+    #[error("{message}")]
+    BadValue {
+        /// What the reader says.
+        message: String,
+    },
+    /// Key and payload name different homes.
+    #[error("the key is not the household_id of the payload, {household:?}")]
+    WrongKey {
+        /// The home of the payload.
+        household: String,
+    },
+    /// A home record that says what cannot be.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// It tells of a time to come.
+    #[error("{at} lies ahead of the record's own time {known}")]
+    InTheFuture {
+        /// The time it names.
+        at: EventTime,
+        /// The time at which it was sent.
+        known: EventTime,
+    },
+    /// It ends before it begins.
+    #[error("until = {until} is not after at = {at}")]
+    EndsBeforeItBegins {
+        /// The beginning.
+        at: EventTime,
+        /// The end.
+        until: EventTime,
+    },
+    /// No alert of this home has this id, or it is long over.
+    #[error("no alert {alert_id:?} of this home is known")]
+    UnknownAlert {
+        /// The id given.
+        alert_id: String,
+    },
+    /// It tells of a time before the alert.
+    #[error("at = {at} lies before the alert, which began at {since}")]
+    BeforeTheAlert {
+        /// The time it names.
+        at: EventTime,
+        /// The start of the alert.
+        since: EventTime,
+    },
+    /// It does not go with what is known of the alert.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+}
+
+impl Refusal {
+    /// A short stable name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::BadKey(_) => "bad_id",
+            Self::KeyNotUtf8 => "not_utf8",
+            Self::NoPayload => "no_payload",
+            Self::BadValue { .. } => "bad_value",
+            Self::WrongKey { .. } => "wrong_key",
+            Self::Home(_) => "bad_home",
+            Self::InTheFuture { .. } => "in_the_future",
+            Self::EndsBeforeItBegins { .. } => "ends_before_it_begins",
+            Self::UnknownAlert { .. } => "unknown_alert",
+            Self::BeforeTheAlert { .. } => "before_the_alert",
+            Self::Contradiction(_) => "contradiction",
+        }
+    }
+}
+
+impl Partition {
+    /// Takes a record of a topic that is followed beside the readings. What is refused is among the dead letters.
+    pub fn take_beside(&mut self, topic: InputTopic, record: &RawRecord<'_>) -> Effects {
+        let mut effects = self.no_effects();
+        let taken = match topic {
+            InputTopic::Homes => self.take_home(record, &mut effects),
+            InputTopic::Signs => self.take_sign(record, &mut effects),
+            InputTopic::Responses => self.take_response(record, &mut effects),
+            InputTopic::Zones | InputTopic::Readings => Ok(()),
+        };
+        if let Err(refusal) = taken {
+            effects.dead_letters.push(DeadLetter {
+                topic,
+                reason: refusal.name(),
+                detail: refusal.to_string(),
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+            });
+        }
+        effects
+    }
+
+    fn take_home(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
+        let (household, home) = home_record(record)?;
+        Ok(self.put_home(household, home.as_ref(), effects)?)
+    }
+
+    /// Takes what the homes topic says of a home; `None` as record withdraws it and leaves the defaults.
+    ///
+    /// # Errors
+    /// [`HomeError`] if it says what cannot be; the home keeps what it had.
+    pub fn set_home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<Effects, HomeError> {
+        let mut effects = self.no_effects();
+        self.put_home(household, record, &mut effects)?;
+        Ok(effects)
+    }
+
+    fn put_home(
+        &mut self,
+        household: &str,
+        record: Option<&HomeRecord>,
+        effects: &mut Effects,
+    ) -> Result<(), HomeError> {
+        let profile = self.arena.profile(record, &self.rules)?;
+        let known = self.arena.find(household);
+        if !profile.may_be_watched(self.rules.consent) {
+            let was_watched = known.is_some_and(|slot| self.is_watched(slot));
+            if let Some(slot) = known.filter(|_| was_watched) {
+                self.end_all(slot, words::consent_withdrawn, effects);
+                effects.withdrawals.push(Withdrawal {
+                    household: household.into(),
+                    at: self.clock,
+                });
+            }
+            if let Some(slot) = known {
+                self.remove(slot);
+            }
+            if self.rules.consent == ConsentRule::Assumed {
+                // That it was withdrawn must be known when the next reading comes.
+                let (slot, _) = self.arena.find_or_insert(household);
+                self.arena.slot_mut(slot).set_profile(profile);
+                self.unsaved.urge(slot);
+            }
+            return Ok(());
+        }
+        let (index, is_new) = self.arena.find_or_insert(household);
+        if is_new {
+            effects.new_homes.push(super::Arena::hash(household));
+        }
+        if record.is_some_and(|record| record.erase) {
+            self.end_all(index, erased, effects);
+            self.forget(index);
+        }
+        let declared = record.and_then(|record| record.absence);
+        let changes_rules = self.arena.slot_mut(index).set_profile(profile);
+        self.change_beside(index, |beside| beside.declared = declared);
+        let because = changes_rules.then_some(rules_changed as fn() -> _);
+        // A detector that fails here fails on the next reading too, and is reported with it.
+        let _ = self.reconcile(index, None, self.clock, because, effects);
+        self.changed_beside(index);
+        Ok(())
+    }
+
+    fn take_sign(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
+        let sign: SignRecord = parse(record, |sign: &SignRecord| &sign.household_id)?;
+        self.check_times(record, sign.at, sign.until)?;
+        let Some(index) = self.watched(&sign.household_id) else {
+            effects.counts.not_watched += 1;
+            return Ok(());
+        };
+        effects.counts.signs += 1;
+        match (sign.sign, sign.sign.sign()) {
+            (Signal::Out, _) => self.go_away(index, sign.at, sign.until),
+            (Signal::Back, _) => {
+                let come_back = |absence: &mut Option<Absence>| {
+                    if let Some(absence) = absence.as_mut().filter(|absence| absence.covers(sign.at)) {
+                        absence.to = Some(sign.at);
+                    }
+                };
+                self.change_beside(index, |beside| {
+                    come_back(&mut beside.declared);
+                    come_back(&mut beside.out);
+                });
+                self.hear_sign(index, SignKind::Answer, sign.at);
+            }
+            (_, Some(kind)) => self.hear_sign(index, kind, sign.at),
+            (_, None) => {}
+        }
+        let _ = self.reconcile(index, record.timestamp, self.clock, None, effects);
+        self.changed_beside(index);
+        Ok(())
+    }
+
+    fn take_response(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
+        let said: ResponseRecord = parse(record, |said: &ResponseRecord| &said.household_id)?;
+        self.check_times(record, said.at, said.until)?;
+        let known = self.watched(&said.household_id).and_then(|index| {
+            let is_meant = |kind: &&AlertKind| {
+                let case = self.cases.get(&(index, **kind));
+                case.is_some_and(|case| alert_id(&said.household_id, **kind, case.identity_since) == said.alert_id)
+            };
+            Some((index, *KINDS.iter().find(is_meant)?))
+        });
+        let (index, kind) = known.ok_or_else(|| Refusal::UnknownAlert {
+            alert_id: said.alert_id.clone(),
+        })?;
+        let Some(case) = self.cases.get(&(index, kind)).cloned() else {
+            return Ok(());
+        };
+        if said.at < case.since {
+            return Err(Refusal::BeforeTheAlert {
+                at: said.at,
+                since: case.since,
+            });
+        }
+        let slot = self.arena.slot(index);
+        let around = self.arena.names().around(slot, &self.rules);
+        let care = Care {
+            kind,
+            policy: &around.programme.policy,
+            time_zone: around.time_zone,
+            now: self.clock,
+        };
+        let transition = care.respond(&case, said.response)?;
+        effects.counts.response(said.response);
+        let decided_at = self.clock.max(slot.arrived).max(case.detected_at);
+        let words = words::response(said.response, said.at, decided_at, around.time_zone);
+        self.say(index, kind, transition, decided_at, words, record.timestamp, effects);
+        match said.response {
+            Response::Away | Response::Hospital => self.go_away(index, said.at, said.until),
+            Response::Safe => self.hear_sign(index, SignKind::Answer, said.at),
+            // Somebody was there; from now on it counts anew.
+            Response::Fall | Response::NobodyFound => self.excuse_until(index, SignKind::Visit, said.at, said.at),
+            Response::Acknowledged | Response::Leak | Response::MeterFault => {}
+        }
+        let _ = self.reconcile(index, record.timestamp, self.clock, None, effects);
+        self.changed_beside(index);
+        Ok(())
+    }
+
+    /// Notes an outage of supply in a zone, or its end, for the homes of this partition.
+    pub fn set_outage(&mut self, zone: &str, outage: Option<Outage>) -> Effects {
+        let mut effects = self.no_effects();
+        let Some(number) = self.arena.names_mut().set_outage(zone, outage) else {
+            return effects;
+        };
+        let is_there = |slot: &u32| self.arena.slot(*slot).profile.zone() == number;
+        for index in self.arena.occupied().filter(is_there).collect::<Vec<_>>() {
+            let _ = self.reconcile(index, None, self.clock, None, &mut effects);
+            self.changed_beside(index);
+        }
+        effects
+    }
+
+    /// The slot of a home whose readings may be judged and kept. Where consent is assumed, one that was never heard of
+    /// is taken up.
+    pub(super) fn watched(&mut self, household: &str) -> Option<u32> {
+        match (self.arena.find(household), self.rules.consent) {
+            (Some(slot), _) => self.is_watched(slot).then_some(slot),
+            (None, ConsentRule::Required) => None,
+            (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household).0),
+        }
+    }
+
+    pub(super) fn is_watched(&self, slot: u32) -> bool {
+        self.arena.slot(slot).profile.may_be_watched(self.rules.consent)
+    }
+
+    fn remove(&mut self, slot: u32) {
+        self.unsaved.remove(slot, self.arena.id(slot));
+        self.forget(slot);
+        self.arena.remove(slot);
+    }
+
+    fn go_away(&mut self, index: u32, from: EventTime, to: Option<EventTime>) {
+        self.change_beside(index, |beside| beside.out = Some(Absence { from, to }));
+    }
+
+    /// Takes in a sign of life as the programme wants it.
+    fn hear_sign(&mut self, index: u32, kind: SignKind, at: EventTime) {
+        let slot = self.arena.slot(index);
+        let signs = &self.arena.names().around(slot, &self.rules).programme.policy.signs;
+        let until = if signs.suspend.contains(&kind) {
+            at.plus(signs.suspend_hours * HOUR)
+        } else {
+            at
+        };
+        if signs.end.contains(&kind) || signs.suspend.contains(&kind) {
+            self.excuse_until(index, kind, at, until);
+        }
+    }
+
+    fn excuse_until(&mut self, index: u32, kind: SignKind, at: EventTime, until: EventTime) {
+        self.change_beside(index, |beside| {
+            // Signs come in any order; the one that speaks for longest stays.
+            if beside.sign.is_none_or(|known| (known.until, known.at) < (until, at)) {
+                beside.sign = Some(Sign { kind, at, until });
+            }
+        });
+    }
+
+    fn change_beside(&mut self, index: u32, change: impl FnOnce(&mut Beside)) {
+        let place = &mut self.arena.slot_mut(index).beside;
+        let mut beside = place.as_deref().copied().unwrap_or_default();
+        change(&mut beside);
+        *place = (beside != Beside::default()).then(|| Box::new(beside));
+    }
+
+    /// The home is stored with the next commit, and its deadlines may be others.
+    fn changed_beside(&mut self, index: u32) {
+        self.unsaved.urge(index);
+        // From where the home stood, as a restart would: what time has brought since was said.
+        self.schedule(index, self.arena.slot(index).heard);
+    }
+
+    fn check_times(&self, record: &RawRecord<'_>, at: EventTime, until: Option<EventTime>) -> Result<(), Refusal> {
+        let known = record.timestamp.unwrap_or(self.clock);
+        if at > known.plus(self.rules.ingest.max_future_seconds) {
+            return Err(Refusal::InTheFuture { at, known });
+        }
+        match until.filter(|until| *until <= at) {
+            Some(until) => Err(Refusal::EndsBeforeItBegins { at, until }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The key of a record, as the id of a home.
+fn key<'a>(record: &RawRecord<'a>) -> Result<&'a str, Refusal> {
+    let key = record.key.ok_or(Refusal::NoKey)?;
+    let household = std::str::from_utf8(key).map_err(|_| Refusal::KeyNotUtf8)?;
+    check_id(household)?;
+    Ok(household)
+}
+
+fn parse<T: DeserializeOwned>(record: &RawRecord<'_>, household: impl Fn(&T) -> &String) -> Result<T, Refusal> {
+    let key = key(record)?;
+    let value: T =
+        serde_json::from_slice(record.value.ok_or(Refusal::NoPayload)?).map_err(|error| Refusal::BadValue {
+            message: error.to_string(),
+        })?;
+    if household(&value) != key {
+        return Err(Refusal::WrongKey {
+            household: household(&value).clone(),
+        });
+    }
+    Ok(value)
+}
+
+/// Reads a record of the homes topic: the home, and what is said of it (`None` for a tombstone).
+///
+/// # Errors
+/// What is wrong with its form.
+pub fn home_record<'a>(record: &RawRecord<'a>) -> Result<(&'a str, Option<HomeRecord>), Refusal> {
+    let household = key(record)?;
+    if record.value.is_none() {
+        return Ok((household, None));
+    }
+    let home = parse(record, |home: &HomeRecord| &home.household_id)?;
+    Ok((household, Some(home)))
+}

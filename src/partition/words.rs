@@ -1,0 +1,76 @@
+//! What is said where something else than water or its absence is the cause.
+
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::detect::local_time;
+use crate::model::{BothLanguages, EventTime, Explanation, Response};
+
+fn plain(reason: &'static str, en: &str, zh: &str) -> Explanation {
+    Explanation {
+        reason,
+        text: BothLanguages {
+            en: en.into(),
+            zh: zh.into(),
+        },
+        ..Explanation::default()
+    }
+}
+
+/// Why an alert is resolved that the rules of another programme had raised.
+pub(super) fn rules_changed() -> Explanation {
+    plain(
+        "programme_changed",
+        "The home is in another programme now; its rules are judged from the next reading on.",
+        "该户已转入另一项目，自下一次读数起按新规则判断。",
+    )
+}
+
+/// Why an alert is resolved whose home is to be forgotten.
+pub(super) fn erased() -> Explanation {
+    plain(
+        "erased",
+        "What was kept of this home has been erased; it is not known how its people are.",
+        "该户的留存数据已删除；住户情况未知。",
+    )
+}
+
+/// Why an alert is resolved whose people do not want to be watched any more.
+pub(super) fn consent_withdrawn() -> Explanation {
+    plain(
+        "consent_withdrawn",
+        "Consent has been withdrawn: what was kept of this home has been erased, and it is watched no more.",
+        "住户已撤回同意：该户留存数据已删除，不再守护。",
+    )
+}
+
+/// What somebody did or found.
+pub(super) fn response(response: Response, at: EventTime, now: EventTime, zone: &TimeZone) -> Explanation {
+    let (reason, en, zh) = match response {
+        Response::Acknowledged => (
+            "acknowledged",
+            "Somebody has taken this alert on",
+            "已有人接手处理此告警",
+        ),
+        Response::Safe => ("outcome_safe", "The person is well", "住户平安"),
+        Response::Away => ("outcome_away", "The person is away", "住户外出"),
+        Response::Hospital => ("outcome_hospital", "The person is in hospital", "住户住院"),
+        Response::Fall => (
+            "outcome_fall",
+            "The person was found in need of help",
+            "住户被发现需要救助",
+        ),
+        Response::Leak => ("outcome_leak", "There is a leak", "确认漏水"),
+        Response::MeterFault => ("outcome_meter_fault", "The meter is at fault", "水表故障"),
+        Response::NobodyFound => (
+            "outcome_nobody_found",
+            "Nobody was found; if no water is used, the home is reported again",
+            "上门未见到人；若仍无用水将再次告警",
+        ),
+    };
+    let when = local_time(at, now, zone);
+    let mut words = plain(reason, &format!("{en} (said at {when})."), &format!("{zh}（{when}）。"));
+    words.evidence.insert("response".into(), json!(response));
+    words.evidence.insert("response_at".into(), json!(at));
+    words
+}
