@@ -26,14 +26,15 @@ fn story_of(name: &str, step: u32, litres: impl IntoIterator<Item = f64>, record
             } else {
                 alert.detected_at
             });
-            let state = if alert.state == AlertState::Raised || alert.state == AlertState::Resolved {
-                alert.state.name()
-            } else {
-                "graver"
-            };
+            let contact = alert
+                .contact
+                .as_ref()
+                .map(|contact| format!(" [{contact}]"))
+                .unwrap_or_default();
             format!(
-                "{told}{at} {} {state} {}{stage}: {}\n",
+                "{told}{at} {} {} {}{stage}{contact}: {}\n",
                 alert.kind.name(),
+                alert.state.name(),
                 alert.rule,
                 alert.text.en
             )
