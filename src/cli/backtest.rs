@@ -392,3 +392,79 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Sources;
+
+    fn own(text: &str) -> (Validated, SettingsFile) {
+        let file = SettingsFile {
+            path: "rules.toml".into(),
+            text: text.into(),
+        };
+        let sources = Sources {
+            rules: Some(file.clone()),
+            ..Sources::default()
+        };
+        let validated = Settings::read(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        (validated, file)
+    }
+
+    fn names(presets: &[&str], own: Option<&(Validated, SettingsFile)>) -> Result<Vec<String>, String> {
+        let presets: Vec<String> = presets.iter().map(ToString::to_string).collect();
+        let sets = rule_sets(Arc::new(Rules::default()), &presets, own).map_err(|error| error.to_string())?;
+        Ok(sets.into_iter().map(|set| set.name).collect())
+    }
+
+    #[test]
+    fn rules_are_compared_under_names_of_their_own() {
+        assert_eq!(names(&[], None), Ok(vec!["default".into()]));
+        let file = own("[programmes.default]\npresets = ['taicang']\n[programmes.night]\npresets = ['k-water']\n");
+        let all = names(&["malaga"], Some(&file)).expect("right");
+        assert_eq!(all, ["default", "malaga", "default-of-file", "night"]);
+        for (presets, said) in [
+            (
+                ["malagga"].as_slice(),
+                "--preset malagga: there is none of that name; did you mean malaga?",
+            ),
+            (
+                &["malaga", "malaga"],
+                "two sets of rules are called \"malaga\"; their alerts go to files of that name",
+            ),
+        ] {
+            assert_eq!(names(presets, None), Err(said.to_owned()));
+        }
+        let clash = own("[programmes.malaga]\npresets = []\n");
+        assert!(names(&["malaga"], Some(&clash)).is_err());
+        assert!(
+            names(&[], Some(&own("[programmes.'../x']\npresets = []\n"))).is_err(),
+            "no path"
+        );
+        assert!(names(&[], Some(&own(""))).is_err(), "no programme");
+    }
+
+    #[test]
+    fn a_set_holds_for_homes_of_every_programme() {
+        let file = own("[programmes.night]\npresets = ['k-water']\n[programmes.day]\npresets = ['malaga']\n");
+        let sets = rule_sets(Arc::clone(&file.0.rules), &["taicang".to_owned()], None).expect("right");
+        let own_names = |rules: &Rules| -> Vec<String> {
+            rules
+                .programmes
+                .iter()
+                .map(|programme| programme.name.to_string())
+                .collect()
+        };
+        assert_eq!(
+            own_names(&sets[1].rules),
+            own_names(&sets[0].rules),
+            "homes find the programme they name"
+        );
+        for programme in &sets[1].rules.programmes {
+            assert_eq!(
+                programme.detectors.inactivity.rules[0].name.as_ref(),
+                "taicang-under-10l-in-24h"
+            );
+        }
+    }
+}
