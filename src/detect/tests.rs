@@ -231,7 +231,43 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
-    settings.leak.hours = 8;
+    let leak_rule = |name: &str, when| leak::Rule {
+        name: name.into(),
+        severity: None,
+        when,
+    };
+    settings.leak.rules = vec![
+        leak_rule(
+            "steady",
+            leak::Condition::Steady {
+                hours: 5,
+                evidence: 2.0,
+            },
+        ),
+        leak_rule("no-dry-hour", leak::Condition::continuous(8)),
+        leak_rule(
+            "intermittent",
+            leak::Condition::Intermittent {
+                at_least: 12,
+                at_most: 40,
+                of: 48,
+            },
+        ),
+        leak_rule(
+            "daily",
+            leak::Condition::Daily {
+                above_litres: 300.0,
+                hours: 12,
+            },
+        ),
+        leak_rule(
+            "growing",
+            leak::Condition::Growing {
+                days: 8,
+                by_litres_per_hour: 0.5,
+            },
+        ),
+    ];
     settings.silent_meter.after_hours = 3;
     settings
 }
