@@ -48,6 +48,11 @@ presets! {
     "k-water",
     "kepco",
     "malaga",
+    "kamstrup",
+    "badger-eyeonwater",
+    "sfpuc",
+    "seoul",
+    "neptune",
 }
 
 impl Preset {

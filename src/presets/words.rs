@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::detect::inactivity::{Condition, Rule};
+use crate::detect::leak;
 use crate::model::{Severity, Stage};
 use crate::partition::ProgrammeSettings;
 
@@ -41,10 +42,22 @@ pub fn words(programme: &ProgrammeSettings) -> Vec<RuleInWords> {
             in_shadow_until: shadow(programme, rule),
         });
     }
+    let leak = &programme.detectors.leak;
+    for rule in leak.rules.iter().filter(|_| leak.enabled) {
+        rules.push(RuleInWords {
+            detector: "leak".into(),
+            rule: Some(rule.name.to_string()),
+            words: leaks(&rule.when),
+            severity: rule.severity,
+            stage: None,
+            in_shadow_until: None,
+        });
+    }
     let Ok(Value::Object(tables)) = serde_json::to_value(&programme.detectors) else {
         return rules;
     };
-    for (detector, table) in tables.iter().filter(|(detector, _)| *detector != "inactivity") {
+    let in_words = |detector: &str| matches!(detector, "inactivity" | "leak");
+    for (detector, table) in tables.iter().filter(|(detector, _)| !in_words(detector)) {
         others(detector, table, &mut rules);
     }
     rules
@@ -107,6 +120,40 @@ fn inactivity(rule: &Rule) -> String {
         words + ", until the learned rule speaks"
     } else {
         words
+    }
+}
+
+fn leaks(when: &leak::Condition) -> String {
+    match when {
+        leak::Condition::Continuous {
+            hours,
+            at_least_litres_per_hour: litres,
+            slot_minutes,
+        } => {
+            let slot = match slot_minutes {
+                60 => "hour",
+                30 => "half-hour",
+                _ => "quarter-hour",
+            };
+            let flow = if *litres > 0.0 {
+                format!("at least {litres} L/h")
+            } else {
+                "flow".to_owned()
+            };
+            format!("{flow} in every {slot} for {hours} h")
+        }
+        leak::Condition::Intermittent { at_least, at_most, of } => {
+            format!("flow in {at_least} to {at_most} of the last {of} quarter-hours")
+        }
+        leak::Condition::Daily { above_litres, hours } => format!("more than {above_litres} L in the last {hours} h"),
+        leak::Condition::Growing {
+            days,
+            by_litres_per_hour,
+        } => format!("the least hourly flow of a day has grown by {by_litres_per_hour} L/h in {days} days"),
+        leak::Condition::Steady { hours, evidence } => format!(
+            "flow in every hour for {hours} h that comes back to the same floor more often than this home's habits explain \
+             (evidence of {evidence} nats)"
+        ),
     }
 }
 

@@ -156,9 +156,11 @@ fn rules_are_said_in_words() {
           told: street-platform, after 30 min paired-volunteer
         shanghai-jingan
           inactivity jingan-under-10l-a-day: less than 10 L on a calendar day
+          leak jingan-over-2000l-in-24h: daily (above litres 2000.0, hours 24)
           told: emergency-contact, after 30 min street, and community, and volunteer
         shenzhen-longgang
           inactivity longgang-under-10l-in-12h: less than 10 L in the last 12 h
+          leak longgang-every-half-hour-of-a-day: continuous (at least litres per hour 0.0, hours 24, slot minutes 30)
           told: platform, and community-worker, and family
         zhuhai-shishan
           inactivity shishan-no-use-12h: no sign of life for 12 h
@@ -168,12 +170,15 @@ fn rules_are_said_in_words() {
           told: civil-affairs, and water-group
         ningbo-haishu
           inactivity haishu-at-most-8l-in-24h: at most 8 L in the last 24 h
+          leak haishu-no-dry-hour-24h: continuous (at least litres per hour 0.0, hours 24, slot minutes 60)
           told: relatives, after 30 min grid-worker
         ningbo-zhenhai
           inactivity zhenhai-under-6l-in-24h: less than 6 L in the last 24 h
+          leak zhenhai-over-2000l-in-24h: daily (above litres 2000.0, hours 24)
           told: named-contact, after 30 min social-worker (on duty 09-17)
         liaocheng
           inactivity liaocheng-under-10l-in-24h: less than 10 L in the last 24 h
+          leak liaocheng-over-1000l-in-24h: daily (above litres 1000.0, hours 24)
           told: grid-worker
         sakaki-kizuki
           inactivity kizuki-no-use-8h: no sign of life for 8 h
@@ -186,13 +191,30 @@ fn rules_are_said_in_words() {
           inactivity k-water-no-use-24h: no sign of life for 24 h
           told: social-worker, and guardian
         kepco
-          inactivity kepco-level-1: dry for longer than 90 % of the home's own dry spells of the last 60 days, and for 8 h
-          inactivity kepco-level-2: dry for longer than 97.5 % of the home's own dry spells of the last 60 days, and for 10 h
-          inactivity kepco-level-3: dry for longer than 99.5 % of the home's own dry spells of the last 60 days, and for 12 h
+          inactivity kepco-level-1: dry for longer than 90 % of the home's own dry spells of the last 60 days, and for at least 8 h
+          inactivity kepco-level-2: dry for longer than 97.5 % of the home's own dry spells of the last 60 days, and for at least 10 h
+          inactivity kepco-level-3: dry for longer than 99.5 % of the home's own dry spells of the last 60 days, and for at least 12 h
           told: municipality
         malaga
           inactivity malaga-hours-of-the-person: no sign of life for the hours set for the person (no_use_hours), 24 h where none are set
           told: telecare-centre, after 30 min emergency-social-unit
+        kamstrup
+          leak kamstrup-no-dry-hour-24h: continuous (at least litres per hour 0.0, hours 24, slot minutes 60)
+          told: 
+        badger-eyeonwater
+          leak eyeonwater-1gal-an-hour-24h: continuous (at least litres per hour 3.7850000858306885, hours 24, slot minutes 60)
+          told: 
+        sfpuc
+          leak sfpuc-28l-an-hour-48h: continuous (at least litres per hour 28.399999618530273, hours 48, slot minutes 60)
+          told: 
+        seoul
+          leak seoul-no-dry-hour-72h: continuous (at least litres per hour 0.0, hours 72, slot minutes 60)
+          told: 
+        neptune
+          inactivity neptune-day-of-zero-use: less than 0.1 L on a calendar day
+          leak neptune-continuous: continuous (at least litres per hour 0.0, hours 24, slot minutes 15)
+          leak neptune-intermittent: intermittent (at least 50, at most 95, of 96)
+          told: 
     "#]].assert_eq(&told);
     let ours = words(&crate::partition::ProgrammeSettings::default());
     let learned: Vec<&str> = ours.iter().filter_map(|rule| rule.in_shadow_until.as_deref()).collect();

@@ -10,9 +10,10 @@ pub struct Home {
     pub no_use_hours: Option<f64>,
 }
 
-/// A record that opens an alert, or makes an open one graver: rule, and second at which it was met.
+/// A record that opens an alert, or (of inactivity) makes an open one graver: kind, rule, second at which it was met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
+    pub kind: &'static str,
     pub rule: String,
     pub at: u32,
 }
@@ -29,10 +30,16 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
         )
     }),
     ("shanghai-jingan", |home| {
-        told(home, &[(2, "jingan-under-10l-a-day", &|at| home.under_a_day(100, at))])
+        and(
+            told(home, &[(2, "jingan-under-10l-a-day", &|at| home.under_a_day(100, at))]),
+            home.over(20_000, "jingan-over-2000l-in-24h"),
+        )
     }),
     ("shenzhen-longgang", |home| {
-        told(home, &[(2, "longgang-under-10l-in-12h", &|at| home.under(100, 12, at))])
+        and(
+            told(home, &[(2, "longgang-under-10l-in-12h", &|at| home.under(100, 12, at))]),
+            home.every_slot(1_800, "longgang-every-half-hour-of-a-day"),
+        )
     }),
     ("zhuhai-shishan", |home| {
         told(home, &[(2, "shishan-no-use-12h", &|at| home.dry(12.0, at))])
@@ -41,15 +48,24 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
         told(home, &[(2, "taicang-under-10l-in-24h", &|at| home.under(100, 24, at))])
     }),
     ("ningbo-haishu", |home| {
-        told(home, &[(2, "haishu-at-most-8l-in-24h", &|at| home.under(81, 24, at))])
+        and(
+            told(home, &[(2, "haishu-at-most-8l-in-24h", &|at| home.under(81, 24, at))]),
+            home.flowing(24, 0.0, 0, "haishu-no-dry-hour-24h"),
+        )
     }),
     ("ningbo-zhenhai", |home| {
-        told(home, &[(2, "zhenhai-under-6l-in-24h", &|at| home.under(60, 24, at))])
+        and(
+            told(home, &[(2, "zhenhai-under-6l-in-24h", &|at| home.under(60, 24, at))]),
+            home.over(20_000, "zhenhai-over-2000l-in-24h"),
+        )
     }),
     ("liaocheng", |home| {
-        told(
-            home,
-            &[(2, "liaocheng-under-10l-in-24h", &|at| home.under(100, 24, at))],
+        and(
+            told(
+                home,
+                &[(2, "liaocheng-under-10l-in-24h", &|at| home.under(100, 24, at))],
+            ),
+            home.over(10_000, "liaocheng-over-1000l-in-24h"),
         )
     }),
     ("sakaki-kizuki", |home| {
@@ -79,7 +95,19 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
         let hours = home.no_use_hours.unwrap_or(24.0);
         told(home, &[(2, "malaga-hours-of-the-person", &|at| home.dry(hours, at))])
     }),
+    ("kamstrup", |home| home.flowing(24, 0.0, 0, "kamstrup-no-dry-hour-24h")),
+    ("badger-eyeonwater", |home| {
+        home.flowing(24, 3.785, 24, "eyeonwater-1gal-an-hour-24h")
+    }),
+    ("sfpuc", |home| home.flowing(48, 28.4, 0, "sfpuc-28l-an-hour-48h")),
+    ("seoul", |home| home.flowing(72, 0.0, 0, "seoul-no-dry-hour-72h")),
+    ("neptune", neptune),
 ];
+
+fn and(mut said: Vec<Said>, more: Vec<Said>) -> Vec<Said> {
+    said.extend(more);
+    said
+}
 
 /// What a rule says after the reading with this number.
 enum Word {
@@ -112,6 +140,7 @@ fn told(home: &Home, rules: &[(u8, &str, &dyn Fn(usize) -> Word)]) -> Vec<Said> 
             Some(index) if rules[*index].0 > worst => {
                 worst = rules[*index].0;
                 said.push(Said {
+                    kind: "inactivity",
                     rule: rules[*index].1.to_owned(),
                     at: last,
                 });
@@ -128,6 +157,7 @@ fn tokyo(home: &Home) -> Vec<Said> {
     let days = 0..home.tenths.len() as u32 * home.step / 86_400;
     let dry = days.filter(|day| (6..10).all(|hour| home.hour((day * 24 + hour) as i64) == Some(0)));
     dry.map(|day| Said {
+        kind: "inactivity",
         rule: "tokyo-no-use-in-band".to_owned(),
         at: (day * 24 + 10) * 3_600,
     })
@@ -274,5 +304,112 @@ impl Home {
         let steps = self.tenths.get(first..first + self.a_step())?;
         let used: u32 = steps.iter().flatten().sum();
         if used > 0 { Some(used) } else { self.hour(hour) }
+    }
+
+    fn hours(&self) -> i64 {
+        (self.tenths.len() / self.a_step()) as i64
+    }
+
+    /// More than so many tenths in the last 24 hours, whenever an hour is full; over when there are not.
+    fn over(&self, tenths: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut open = false;
+        for hour in 0..self.hours() {
+            let Some(sum) = self.sum(hour - 23, hour) else { continue };
+            if sum > tenths && !open {
+                said.push(leak(rule, (hour as u32 + 1) * 3_600));
+            }
+            open = sum > tenths;
+        }
+        said
+    }
+
+    /// So many measured hours in a row, each with at least so many litres, where a few without a reading may lie between;
+    /// over with the first hour that has less.
+    fn flowing(&self, hours: u32, litres: f64, skip: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let (mut run, mut unknown, mut open) = (0, 0, false);
+        for hour in 0..self.hours() {
+            let Some(tenths) = self.hour(hour) else {
+                unknown += 1;
+                if unknown > skip {
+                    run = 0;
+                }
+                continue;
+            };
+            unknown = 0;
+            if tenths == 0 || f64::from(tenths) / 10.0 < litres {
+                (run, open) = (0, false);
+                continue;
+            }
+            run += 1;
+            if run >= hours && !open {
+                open = true;
+                said.push(leak(rule, (hour as u32 + 1) * 3_600));
+            }
+        }
+        said
+    }
+
+    /// Flow in each slot of so many seconds in the last day, judged with each slot; over with a dry hour.
+    fn every_slot(&self, slot: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut open = false;
+        for reading in 0..self.tenths.len() {
+            open &= !self.ends_dry_hour(reading);
+            if !open && self.no_dry_slot(slot, reading) {
+                open = true;
+                said.push(leak(rule, self.end(reading)));
+            }
+        }
+        said
+    }
+
+    fn ends_dry_hour(&self, reading: usize) -> bool {
+        self.hour_ending(reading).is_some_and(|hour| self.hour(hour) == Some(0))
+    }
+
+    fn no_dry_slot(&self, slot: u32, reading: usize) -> bool {
+        let (a_slot, a_day) = ((slot / self.step) as usize, (86_400 / self.step) as usize);
+        if a_slot == 0 || (reading + 1) % a_slot != 0 || reading + 1 < a_day || self.tenths[reading].is_none() {
+            return false;
+        }
+        let wet = |slot: &[Option<u32>]| slot.iter().flatten().any(|tenths| *tenths > 0);
+        self.tenths[reading + 1 - a_day..=reading].chunks(a_slot).all(wet)
+    }
+}
+
+/// Flow in all of the last 96 quarter-hours, or in 50 to 95 of them; and calendar days without any.
+fn neptune(home: &Home) -> Vec<Said> {
+    let mut said = told(home, &[(1, "neptune-day-of-zero-use", &|at| home.under_a_day(1, at))]);
+    if home.step != 900 {
+        return said;
+    }
+    let (mut continuous, mut intermittent) = (false, false);
+    for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
+        let was_open = continuous || intermittent;
+        continuous = (continuous && !home.ends_dry_hour(reading)) || home.no_dry_slot(900, reading);
+        let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
+        if let Some(day) = day.filter(|day| day.iter().all(Option::is_some)) {
+            let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
+            intermittent = (50..=95).contains(&used);
+        }
+        if !was_open && (continuous || intermittent) {
+            let rule = if continuous {
+                "neptune-continuous"
+            } else {
+                "neptune-intermittent"
+            };
+            said.push(leak(rule, home.end(reading)));
+        }
+    }
+    said
+}
+
+fn leak(rule: &str, at: u32) -> Said {
+    Said {
+        kind: "leak",
+        rule: rule.to_owned(),
+        at,
     }
 }
