@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod kafka;
 pub mod model;
 pub mod partition;
+pub mod presets;
 pub mod settings;
 pub mod simulate;
 pub mod telemetry;

@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["simulate"],
     &["history"],
     &["settings"],
+    &["presets"],
     &["partition"],
     &["alert", "detect"],
     &["home"],

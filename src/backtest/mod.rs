@@ -7,5 +7,5 @@ mod timeline;
 mod train;
 
 pub use partitioner::partition_of;
-pub use run::{Outcome, Summary, run};
+pub use run::{Outcome, RuleSetSummary, Summary, run};
 pub use train::Teacher;

@@ -129,6 +129,28 @@ pub struct Summary {
     pub bad_homes: Vec<String>,
     /// Delay and false alerts by the judge's definitions; emergencies and leaks are those of the truth file.
     pub score: Score,
+    /// Sets of rules that were compared, by name; empty where only one was run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rule_sets: BTreeMap<String, RuleSetSummary>,
+}
+
+/// What one of several sets of rules is worth.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleSetSummary {
+    /// Records of the alerts topic by kind and state.
+    pub alerts: BTreeMap<String, u64>,
+    /// Delay and false alerts.
+    pub score: Score,
+}
+
+impl RuleSetSummary {
+    /// That part of a summary in which sets of rules differ.
+    pub fn of(summary: &Summary) -> Self {
+        Self {
+            alerts: summary.alerts.clone(),
+            score: summary.score.clone(),
+        }
+    }
 }
 
 impl Outcome {
@@ -155,6 +177,7 @@ impl Outcome {
             alerts,
             bad_homes: self.bad_homes.clone(),
             score: judge(history, truth, &judged, 1),
+            rule_sets: BTreeMap::new(),
         }
     }
 }

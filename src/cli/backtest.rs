@@ -1,6 +1,6 @@
 //! `backtest` and `train`: files in, files out, no broker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,13 @@ use clap::{Args, ValueHint};
 use serde_json::json;
 
 use super::progress;
-use crate::backtest::{Outcome, Summary, Teacher, run};
+use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
 use crate::detect::inactivity::learned::lambda_for;
 use crate::detect::inactivity::{Condition, Learned};
 use crate::history::{History, Incident, read_homes, read_truth};
-use crate::partition::{ConsentRule, Rules};
-use crate::settings::Validated;
+use crate::partition::{ConsentRule, ProgrammeSettings, Rules};
+use crate::presets::{Preset, likely};
+use crate::settings::{Settings, SettingsFile, Validated};
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
@@ -36,10 +37,13 @@ pub struct BacktestArgs {
     /// False inactivity alerts accepted a home-month; sets λ by what was measured on open data.
     #[arg(long, value_name = "N", conflicts_with = "lambda")]
     budget: Option<f64>,
+    /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    preset: Vec<String>,
     /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: Option<u32>,
-    /// Folder for alerts.jsonl, dead-letters.jsonl and summary.json.
+    /// Folder for alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared, alerts.NAME.jsonl of each.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
 }
@@ -60,8 +64,21 @@ pub struct TrainArgs {
     out: PathBuf,
 }
 
-/// The rules over history.
-pub fn backtest(args: BacktestArgs, mut validated: Validated) -> anyhow::Result<()> {
+/// The name under which the rules of the settings are compared with others.
+const DEFAULT: &str = "default";
+
+/// Rules to be run over the history.
+struct RuleSet {
+    name: String,
+    rules: Arc<Rules>,
+}
+
+/// The rules over history: those of the settings, and beside them presets and the programmes of a rule file (`own`).
+pub fn backtest(
+    args: BacktestArgs,
+    mut validated: Validated,
+    own: Option<(Validated, SettingsFile)>,
+) -> anyhow::Result<()> {
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
@@ -71,8 +88,9 @@ pub fn backtest(args: BacktestArgs, mut validated: Validated) -> anyhow::Result<
     };
     let rules = match args.lambda.or(budget) {
         Some(lambda) => with_lambda(&validated.rules, lambda)?,
-        None => validated.rules,
+        None => Arc::clone(&validated.rules),
     };
+    let sets = rule_sets(rules, &args.preset, own.as_ref())?;
     let partitions = args
         .partitions
         .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
@@ -82,22 +100,105 @@ pub fn backtest(args: BacktestArgs, mut validated: Validated) -> anyhow::Result<
     history.sort_by_arrival();
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
-    let bar = progress(history.rows.len() as u64, "readings");
-    let outcome = run(
-        &history,
-        &homes,
-        &rules,
-        &validated.settings.source,
-        partitions,
-        |done| bar.inc(done),
-    );
+    let bar = progress((history.rows.len() * sets.len()) as u64, "readings");
+    let mut compared = BTreeMap::new();
+    let mut main: Option<(Outcome, Summary)> = None;
+    for (index, set) in sets.iter().enumerate() {
+        let source = &validated.settings.source;
+        let outcome = run(&history, &homes, &set.rules, source, partitions, |done| bar.inc(done));
+        let summary = outcome.summary(&history, &truth);
+        if sets.len() > 1 {
+            write_alerts(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome)?;
+            compared.insert(set.name.clone(), RuleSetSummary::of(&summary));
+        }
+        if index == of_interest(&sets) {
+            main = Some((outcome, summary));
+        }
+    }
     bar.finish_and_clear();
-    let summary = outcome.summary(&history, &truth);
+    let Some((outcome, mut summary)) = main else {
+        bail!("no rules to run");
+    };
+    summary.rule_sets = compared;
     write(&args.out, &outcome, &summary)?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency and leak are");
     }
+    compare(&sets, &summary)?;
     tell(&args.out, history.rows.len(), &outcome, &summary, began)
+}
+
+/// The set that alerts.jsonl and the top of summary.json speak of: the one that was asked for, if it is the only one, else
+/// that of the settings.
+fn of_interest(sets: &[RuleSet]) -> usize {
+    usize::from(sets.len() == 2)
+}
+
+/// The rules of the settings first, then what is compared with them. Presets and the programmes of a rule file hold for
+/// every home, whatever programme its record names: they are compared, not mixed.
+fn rule_sets(
+    rules: Arc<Rules>,
+    presets: &[String],
+    own: Option<&(Validated, SettingsFile)>,
+) -> anyhow::Result<Vec<RuleSet>> {
+    let mut sets = vec![RuleSet {
+        name: DEFAULT.to_owned(),
+        rules: Arc::clone(&rules),
+    }];
+    let mut add = |name: String, programme: &ProgrammeSettings| {
+        if sets.iter().any(|set| set.name == name) {
+            bail!("two sets of rules are called {name:?}; their alerts go to files of that name");
+        }
+        let rules = Arc::new(for_all_homes(&rules, programme));
+        sets.push(RuleSet { name, rules });
+        Ok(())
+    };
+    for name in presets {
+        let Some(preset) = Preset::find(name) else {
+            let hint = likely(name).map(|likely| format!("; did you mean {likely}?"));
+            bail!(
+                "--preset {name}: there is none of that name{}",
+                hint.unwrap_or_else(|| "; `tapwatch rules` lists them".into())
+            );
+        };
+        add(name.clone(), &Settings::of_preset(preset)?)?;
+    }
+    let Some((validated, file)) = own else {
+        return Ok(sets);
+    };
+    let names = file.programmes();
+    if names.is_empty() {
+        bail!(
+            "--rules {}: no programme, such as [programmes.night]",
+            file.path.display()
+        );
+    }
+    for name in names {
+        let Some(programme) = validated.settings.programmes.get(&name) else {
+            continue;
+        };
+        if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+            bail!("--rules: the programme {name:?} cannot be part of a file's name; letters, digits, - and _ can");
+        }
+        // A file that changes what holds by default is compared with what held before.
+        let name = if name == DEFAULT {
+            format!("{DEFAULT}-of-file")
+        } else {
+            name
+        };
+        add(name, programme)?;
+    }
+    Ok(sets)
+}
+
+/// The rules with one programme in the place of each.
+fn for_all_homes(rules: &Rules, programme: &ProgrammeSettings) -> Rules {
+    let mut rules = rules.clone();
+    for each in &mut rules.programmes {
+        each.detectors = programme.detectors.clone();
+        each.policy = programme.policy.clone();
+    }
+    rules
 }
 
 /// Kinds in the truth that the score says nothing of.
@@ -142,14 +243,18 @@ fn write_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> anyhow::Re
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyhow::Result<()> {
-    write_file(&folder.join("alerts.jsonl"), |file| {
+fn write_alerts(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+    write_file(path, |file| {
         for event in &outcome.alerts {
             serde_json::to_writer(&mut *file, event)?;
             file.write_all(b"\n")?;
         }
         Ok(())
-    })?;
+    })
+}
+
+fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyhow::Result<()> {
+    write_alerts(&folder.join("alerts.jsonl"), outcome)?;
     write_file(&folder.join("dead-letters.jsonl"), |file| {
         for (partition, letter) in &outcome.dead_letters {
             let text = |bytes: &Option<Vec<u8>>| {
@@ -176,6 +281,50 @@ fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyhow::Result<
     })
 }
 
+/// What was compared, a line a set.
+fn compare(sets: &[RuleSet], summary: &Summary) -> anyhow::Result<()> {
+    if summary.rule_sets.is_empty() {
+        return Ok(());
+    }
+    let width = sets
+        .iter()
+        .map(|set| set.name.chars().count())
+        .max()
+        .unwrap_or_default();
+    say!(
+        "  {:<width$}  found    delay h  false/home-month  absence  leaks    false leaks  raised",
+        "rules"
+    );
+    for set in sets {
+        let Some(of) = summary.rule_sets.get(&set.name) else {
+            continue;
+        };
+        let score = &of.score;
+        let of_all = |found: usize, all: usize| format!("{found}/{all}");
+        let raised: Vec<String> = of
+            .alerts
+            .iter()
+            .filter_map(|(name, count)| Some(format!("{} {count}", name.strip_suffix(".raised")?)))
+            .collect();
+        say!(
+            "  {:<width$}  {:<7}  {:<7}  {:<16}  {:<7}  {:<7}  {:<11}  {}",
+            set.name,
+            of_all(score.detected, score.emergencies),
+            figure(score.delay.mean_hours.value),
+            figure(score.false_per_home_month.value),
+            score.absence_alerts,
+            of_all(score.leaks_found, score.leaks),
+            score.false_leaks,
+            raised.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
 fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, began: Instant) -> anyhow::Result<()> {
     say!(
         "{readings} readings of {} homes in {:.1} s",
@@ -192,7 +341,6 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
         say!("  home refused: {home}");
     }
     let score = &summary.score;
-    let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
     say!(
         "  inactivity: {} false and {} absence alerts in {:.1} home-months ({} false a home-month)",
         score.false_alerts,
@@ -217,7 +365,12 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
             figure(score.leak_delay.median_hours)
         );
     }
-    say!("{}: alerts.jsonl, dead-letters.jsonl, summary.json", folder.display());
+    let more = summary.rule_sets.keys().map(|name| format!(", alerts.{name}.jsonl"));
+    say!(
+        "{}: alerts.jsonl, dead-letters.jsonl, summary.json{}",
+        folder.display(),
+        more.collect::<String>()
+    );
     Ok(())
 }
 
@@ -240,4 +393,80 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
         history.meters.len()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Sources;
+
+    fn own(text: &str) -> (Validated, SettingsFile) {
+        let file = SettingsFile {
+            path: "rules.toml".into(),
+            text: text.into(),
+        };
+        let sources = Sources {
+            rules: Some(file.clone()),
+            ..Sources::default()
+        };
+        let validated = Settings::read(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        (validated, file)
+    }
+
+    fn names(presets: &[&str], own: Option<&(Validated, SettingsFile)>) -> Result<Vec<String>, String> {
+        let presets: Vec<String> = presets.iter().map(ToString::to_string).collect();
+        let sets = rule_sets(Arc::new(Rules::default()), &presets, own).map_err(|error| error.to_string())?;
+        Ok(sets.into_iter().map(|set| set.name).collect())
+    }
+
+    #[test]
+    fn rules_are_compared_under_names_of_their_own() {
+        assert_eq!(names(&[], None), Ok(vec!["default".into()]));
+        let file = own("[programmes.default]\npresets = ['taicang']\n[programmes.night]\npresets = ['k-water']\n");
+        let all = names(&["malaga"], Some(&file)).expect("right");
+        assert_eq!(all, ["default", "malaga", "default-of-file", "night"]);
+        for (presets, said) in [
+            (
+                ["malagga"].as_slice(),
+                "--preset malagga: there is none of that name; did you mean malaga?",
+            ),
+            (
+                &["malaga", "malaga"],
+                "two sets of rules are called \"malaga\"; their alerts go to files of that name",
+            ),
+        ] {
+            assert_eq!(names(presets, None), Err(said.to_owned()));
+        }
+        let clash = own("[programmes.malaga]\npresets = []\n");
+        assert!(names(&["malaga"], Some(&clash)).is_err());
+        assert!(
+            names(&[], Some(&own("[programmes.'../x']\npresets = []\n"))).is_err(),
+            "no path"
+        );
+        assert!(names(&[], Some(&own(""))).is_err(), "no programme");
+    }
+
+    #[test]
+    fn a_set_holds_for_homes_of_every_programme() {
+        let file = own("[programmes.night]\npresets = ['k-water']\n[programmes.day]\npresets = ['malaga']\n");
+        let sets = rule_sets(Arc::clone(&file.0.rules), &["taicang".to_owned()], None).expect("right");
+        let own_names = |rules: &Rules| -> Vec<String> {
+            rules
+                .programmes
+                .iter()
+                .map(|programme| programme.name.to_string())
+                .collect()
+        };
+        assert_eq!(
+            own_names(&sets[1].rules),
+            own_names(&sets[0].rules),
+            "homes find the programme they name"
+        );
+        for programme in &sets[1].rules.programmes {
+            assert_eq!(
+                programme.detectors.inactivity.rules[0].name.as_ref(),
+                "taicang-under-10l-in-24h"
+            );
+        }
+    }
 }

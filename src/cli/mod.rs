@@ -10,13 +10,14 @@ macro_rules! say {
 
 mod backtest;
 mod feed;
+mod rules;
 mod send;
 mod service;
 mod state;
 mod verify;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -52,6 +53,9 @@ struct Common {
     /// Settings file (TOML).
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
+    /// Rule file (TOML): programmes alone, over those of the settings file. `backtest` compares it with them.
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Option<PathBuf>,
     /// One setting, such as kafka.bootstrap_servers=10.0.0.7:9092; may be given again.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -67,6 +71,8 @@ enum Command {
 Examples:
   tapwatch run --set kafka.bootstrap_servers=10.0.0.7:9092
   tapwatch run --config /etc/tapwatch/tapwatch.toml
+  tapwatch run --rules our-rules.toml              programmes from a file of their own
+  tapwatch run --set programmes.default.presets=k-water
   curl -s 127.0.0.1:9464/health/ready")]
     Run,
     /// See it work: a broker inside the process, real homes with labelled incidents, the very pipeline of `run`.
@@ -105,8 +111,16 @@ missing) and received_at. Homes: household_id,time_zone,zone,programme. Truth: h
 Examples:
   tapwatch backtest --readings readings.csv.gz --homes homes.csv --truth truth.csv --out out
   tapwatch backtest --readings a.csv b.csv --lambda 800 --out out      fewer false alerts, a little later
+  tapwatch backtest --readings readings.csv --preset zhuhai-shishan k-water --rules our-rules.toml --out out
   jq -r '.data.text.en' out/alerts.jsonl")]
     Backtest(backtest::BacktestArgs),
+    /// The rules of programmes in use today, each a preset; or what a rule file of your own means.
+    #[command(after_help = "\
+Examples:
+  tapwatch rules                                   every preset in words: its rules, who is told, where it is described
+  tapwatch rules zhuhai-shishan > our-rules.toml   a preset as a rule file, to begin with
+  tapwatch rules --file our-rules.toml             what is wrong with it, or what it means")]
+    Rules(rules::RulesArgs),
     /// Teach the pooled table of the learned rule from files of readings.
     #[command(after_help = "\
 Example:
@@ -156,14 +170,23 @@ enum ConfigCommand {
 /// # Errors
 /// With a message for the person who asked.
 pub fn main(cli: Cli) -> anyhow::Result<()> {
-    let validated = cli.common.settings()?;
+    let validated = match &cli.command {
+        // A rule file is compared with the settings there, not put over them.
+        Command::Backtest(_) => cli.common.settings(None)?,
+        _ => cli.common.settings(cli.common.rules.as_deref())?,
+    };
     match cli.command {
         Command::Run => service::run(validated),
         Command::Demo(args) => service::demo(args, validated),
         Command::Simulate(args) => feed::simulate(args, &validated),
         Command::Replay(args) => feed::replay(args, &validated),
         Command::Send(args) => send::send(&args, &validated),
-        Command::Backtest(args) => backtest::backtest(args, validated),
+        Command::Backtest(args) => {
+            let own = cli.common.rules.as_deref();
+            let own = own.map(|path| Ok::<_, anyhow::Error>((cli.common.settings(Some(path))?, read_file(path)?)));
+            backtest::backtest(args, validated, own.transpose()?)
+        }
+        Command::Rules(args) => rules::rules(&args, &validated),
         Command::Train(args) => backtest::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),
@@ -180,15 +203,12 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
 }
 
 impl Common {
-    fn settings(&self) -> anyhow::Result<Validated> {
-        let file = match &self.config {
-            Some(path) => Some(SettingsFile::read(path).map_err(|problem| anyhow::anyhow!("{problem}"))?),
-            None => None,
-        };
+    fn settings(&self, rules: Option<&Path>) -> anyhow::Result<Validated> {
         let environment =
             std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         let sources = Sources {
-            file,
+            file: self.config.as_deref().map(read_file).transpose()?,
+            rules: rules.map(read_file).transpose()?,
             environment: environment.collect(),
             flags: self.set.clone(),
         };
@@ -196,6 +216,10 @@ impl Common {
         check_filter(&validated.settings.log.filter).context("setting log.filter")?;
         Ok(validated)
     }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<SettingsFile> {
+    SettingsFile::read(path).map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 fn print_line(line: &str) -> anyhow::Result<()> {

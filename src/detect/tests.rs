@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Condition, InactivitySettings, Learned, Rule};
+use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Usage};
@@ -169,6 +169,23 @@ pub fn rule(name: &str, severity: Severity, when: Condition) -> Rule {
     }
 }
 
+pub fn few_litres(below: f32, hours: u32) -> Condition {
+    Condition::FewLitres {
+        below,
+        hours,
+        inclusive: false,
+    }
+}
+
+pub fn in_bands(bands: Vec<Band>, all: bool) -> Condition {
+    Condition::Bands {
+        bands,
+        all,
+        days: Vec::new(),
+        each_day: false,
+    }
+}
+
 /// Detectors with their defaults, and these rules of inactivity.
 pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
     DetectorSettings {
@@ -189,12 +206,68 @@ fn talkative() -> DetectorSettings {
             Severity::High,
             Condition::Learned(Learned::with_lambda(30.0)),
         ),
-        rule("few", Severity::Low, Condition::FewLitres { below: 20.0, hours: 12 }),
-        rule("bands", Severity::Medium, Condition::Bands { bands, all: false }),
+        rule("few", Severity::Low, few_litres(20.0, 12)),
+        rule("bands", Severity::Medium, in_bands(bands, false)),
         rule("no-use", Severity::Critical, Condition::NoUse { hours: 5.5 }),
+        rule("person", Severity::Low, Condition::PerPerson { default_hours: 3.5 }),
+        rule("a-day", Severity::Low, Condition::FewLitresADay { below: 40.0 }),
+        rule(
+            "own-spells",
+            Severity::Low,
+            Condition::OwnSpells {
+                percent: 90.0,
+                at_least_hours: 2.0,
+            },
+        ),
+        rule(
+            "each-day",
+            Severity::Low,
+            Condition::Bands {
+                bands: vec![Band { from: 5, to: 7 }],
+                all: false,
+                days: vec![Weekday::Thu, Weekday::Sat],
+                each_day: true,
+            },
+        ),
     ]);
     settings.inactivity.learn_hours = 24;
-    settings.leak.hours = 8;
+    let leak_rule = |name: &str, when| leak::Rule {
+        name: name.into(),
+        severity: None,
+        when,
+    };
+    settings.leak.rules = vec![
+        leak_rule(
+            "steady",
+            leak::Condition::Steady {
+                hours: 5,
+                evidence: 2.0,
+            },
+        ),
+        leak_rule("no-dry-hour", leak::Condition::continuous(8)),
+        leak_rule(
+            "intermittent",
+            leak::Condition::Intermittent {
+                at_least: 12,
+                at_most: 40,
+                of: 48,
+            },
+        ),
+        leak_rule(
+            "daily",
+            leak::Condition::Daily {
+                above_litres: 300.0,
+                hours: 12,
+            },
+        ),
+        leak_rule(
+            "growing",
+            leak::Condition::Growing {
+                days: 8,
+                by_litres_per_hour: 0.5,
+            },
+        ),
+    ];
     settings.silent_meter.after_hours = 3;
     settings
 }

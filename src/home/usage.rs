@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::floor::Floor;
 use super::interval::{Flow, Interval, MeterReading};
 use super::meters::{MeterIndex, Meters};
+use super::quarters::{QUARTER, Quarter, Quarters};
 use super::register::MeterEvent;
 use super::routine::Routine;
 use super::window::{WINDOW_HOURS, Window};
@@ -44,6 +45,8 @@ pub struct Usage {
     window: Window,
     routine: Routine,
     floor: Floor,
+    /// Kept only for homes whose readings are fine enough.
+    quarters: Option<Box<Quarters>>,
     frontier: EventTime,
     known_since: EventTime,
     last_sign: EventTime,
@@ -100,6 +103,30 @@ impl Usage {
         &self.routine
     }
 
+    /// What is known of quarter-hour `slot`, counted from 1970; of the last day only, and only where readings of up to
+    /// half an hour come.
+    pub fn quarter(&self, slot: u32) -> Quarter {
+        let quarters = self.quarters.as_ref();
+        quarters.map_or(Quarter::Unknown, |quarters| quarters.at(slot, self.frontier))
+    }
+
+    /// The first quarter-hour, counted from 1970, that is not complete yet.
+    pub fn next_quarter(&self) -> u32 {
+        self.frontier.seconds() / QUARTER
+    }
+
+    /// How many of the last `of` quarter-hours had flow; `None` where one of them is not known.
+    pub fn quarters_used(&self, of: u32) -> Option<u32> {
+        let next = self.next_quarter();
+        (next.checked_sub(of)?..next)
+            .map(|slot| match self.quarter(slot) {
+                Quarter::Used => Some(1),
+                Quarter::Dry => Some(0),
+                Quarter::UsedNearby | Quarter::Unknown => None,
+            })
+            .sum()
+    }
+
     /// The flow that never stops.
     pub fn floor(&self) -> &Floor {
         &self.floor
@@ -128,7 +155,8 @@ impl Usage {
 
     /// Bytes kept on the heap besides the value itself.
     pub fn heap_bytes(&self) -> usize {
-        self.meters.heap_bytes() + self.routine.heap_bytes()
+        let quarters = self.quarters.as_ref().map_or(0, |_| size_of::<Quarters>());
+        self.meters.heap_bytes() + self.routine.heap_bytes() + quarters
     }
 
     /// Applies one measured reading. `event` hears of classed steps, `emit` of each stretch of the home's time that
@@ -159,6 +187,12 @@ impl Usage {
         if self.frontier == EventTime::ZERO {
             self.frontier = interval.start;
             self.known_since = interval.start;
+        }
+        if self.quarters.is_none() && Quarters::worth_keeping(interval) {
+            self.quarters = Some(Box::default());
+        }
+        if let Some(quarters) = &mut self.quarters {
+            quarters.take(interval);
         }
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,

@@ -43,6 +43,10 @@ impl Rules {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProgrammeSettings {
+    /// A line about it, for people.
+    pub title: String,
+    /// Where it is described, for people.
+    pub source: String,
     /// What is done with what the detectors say.
     pub policy: PolicySettings,
     /// The rules of each detector.

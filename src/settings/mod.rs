@@ -8,7 +8,7 @@
 //! - The environment and the arguments are given, not looked up; the only I/O is [`SettingsFile::read`].
 //!
 //! Form
-//! - Precedence, lowest first: `T::default()`, the TOML file, the environment, `--set`. Tables merge key by key; lists and
+//! - Precedence, lowest first: `T::default()`, the TOML file, the rule file, the environment, `--set`. Tables merge key by key; lists and
 //!   scalars are replaced whole.
 //! - `TAPWATCH__SECTION__KEY=value` and `--set section.key=value` hold text, which takes the type of the setting: number,
 //!   `true` or `false`, or a list with commas. The environment's keys are read in lower case.
@@ -17,10 +17,12 @@
 //! Operation
 //! 1. `source` reads each source into a tree that knows its places.
 //! 2. `check` compares each tree with the serialised default and the [`Pattern`]s, converts texts, and drops what is wrong.
-//! 3. The `config` crate merges what is left, and serde reads `T` from it. Where serde refuses a value, the problem is
+//! 3. `compose` puts the rules of presets where a programme names them.
+//! 4. The `config` crate merges what is left, and serde reads `T` from it. Where serde refuses a value, the problem is
 //!    noted, the value dropped (a list whole), and the rest read again, so that the next one shows too.
 
 mod check;
+mod compose;
 mod problems;
 mod source;
 #[cfg(test)]
@@ -99,6 +101,7 @@ where
         .into_iter()
         .map(|tree| check::check(&reference, patterns, tree, &mut problems))
         .collect();
+    compose::compose(&mut layers, &mut problems);
     let origins = Origins::of(&layers);
     let refused = problems.len();
     loop {

@@ -58,6 +58,15 @@ impl SettingsFile {
                 )
             })
     }
+
+    /// The programmes it speaks of, by name; none if it is not TOML.
+    pub fn programmes(&self) -> Vec<String> {
+        let table = toml::from_str::<toml::Table>(&self.text).unwrap_or_default();
+        let programmes = table.get("programmes").and_then(toml::Value::as_table);
+        programmes
+            .map(|programmes| programmes.keys().cloned().collect())
+            .unwrap_or_default()
+    }
 }
 
 /// Where settings come from besides the built-in defaults; what is further down wins.
@@ -65,6 +74,8 @@ impl SettingsFile {
 pub struct Sources {
     /// The settings file, if there is one.
     pub file: Option<SettingsFile>,
+    /// A rule file: a settings file that holds programmes alone.
+    pub rules: Option<SettingsFile>,
     /// Environment variables, all of them or some; those without [`ENVIRONMENT_PREFIX`] are passed over.
     pub environment: Vec<(String, String)>,
     /// The texts given to `--set`, such as `kafka.group=night`.
@@ -100,6 +111,15 @@ pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Node> 
             Err(problem) => problems.push(problem),
         }
     }
+    if let Some(file) = &sources.rules {
+        match read_file(file) {
+            Ok(tree) => {
+                problems.extend(not_of_rules(&tree));
+                trees.push(tree);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
     let mut environment: Vec<_> = sources
         .environment
         .iter()
@@ -125,6 +145,18 @@ pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Node> 
         }
     }
     trees
+}
+
+/// What a rule file must not hold.
+fn not_of_rules(tree: &Node) -> Vec<Problem> {
+    let Content::Table(table) = &tree.content else {
+        return Vec::new();
+    };
+    let others = table.iter().filter(|(key, _)| *key != "programmes");
+    let message = "a rule file holds [programmes.*] alone; this belongs into the settings file";
+    others
+        .map(|(key, node)| Problem::new(node.place.clone(), key, message))
+        .collect()
 }
 
 /// A tree with one value in it.

@@ -89,6 +89,7 @@ fn sources(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> Sources 
             path: PathBuf::from("tapwatch.toml"),
             text: file.to_owned(),
         }),
+        rules: None,
         environment: environment
             .iter()
             .map(|&(name, text)| (name.to_owned(), text.to_owned()))

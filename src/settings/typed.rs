@@ -8,12 +8,13 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Expect, Origins, Pattern, Problem, Problems, Sources, load};
+use super::{Expect, Origins, Pattern, Problem, Problems, SettingsFile, Sources, load};
 use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
 use crate::ingest::IngestSettings;
 use crate::kafka::KafkaSettings;
 use crate::partition::{ConsentRule, Programme, ProgrammeSettings, Rules};
+use crate::presets::Preset;
 use crate::telemetry::LogFormat;
 
 /// All settings, as a file states them.
@@ -148,11 +149,29 @@ impl Settings {
         settings.validate(&origins)
     }
 
+    /// The rules of a preset, read as any rule file is.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its file; a test sees to it that nothing is.
+    pub fn of_preset(preset: &Preset) -> Result<ProgrammeSettings, Problems> {
+        let file = SettingsFile {
+            path: format!("preset {}", preset.name).into(),
+            text: preset.text.to_owned(),
+        };
+        let sources = Sources {
+            rules: Some(file),
+            ..Sources::default()
+        };
+        let mut programmes = Self::read(&sources)?.settings.programmes;
+        Ok(programmes.remove(preset.name).unwrap_or_default())
+    }
+
     fn patterns() -> Vec<Pattern> {
         let programme = serde_json::to_value(ProgrammeSettings::default()).unwrap_or_else(|_| json!({}));
         vec![
             Pattern::new("kafka.properties.*", Expect::Text),
             Pattern::new("programmes.*", Expect::Like(programme)),
+            Pattern::new("programmes.*.presets", Expect::Like(json!(["name"]))),
             Pattern::new("programmes.*.inactivity.rules[]", Expect::Any),
             Pattern::new("programmes.*.policy.ladder[]", Expect::Any),
         ]
@@ -345,7 +364,6 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::SettingsFile;
 
     fn read(text: &str) -> Result<Validated, String> {
         let file = SettingsFile {
@@ -414,5 +432,129 @@ rules = [
         assert_eq!(validated.rules.programmes[1].detectors.inactivity.rules.len(), 4);
         let wrong = read(&text.replace("05-09", "5 to 9")).expect_err("no band");
         assert!(wrong.contains("no band of whole hours"), "{wrong}");
+    }
+
+    fn with_rules(file: &str, rules: &str, flags: &[&str]) -> Result<Settings, String> {
+        let named = |path: &str, text: &str| SettingsFile {
+            path: path.into(),
+            text: text.into(),
+        };
+        let sources = Sources {
+            file: Some(named("tapwatch.toml", file)),
+            rules: Some(named("rules.toml", rules)),
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            ..Sources::default()
+        };
+        Settings::read(&sources)
+            .map(|validated| validated.settings)
+            .map_err(|problems| problems.to_string())
+    }
+
+    fn rule_names(programme: &ProgrammeSettings) -> Vec<&str> {
+        let rules = programme.detectors.inactivity.rules.iter();
+        rules.map(|rule| rule.name.as_ref()).collect()
+    }
+
+    #[test]
+    fn a_programme_of_presets_is_these_and_what_it_says_itself() {
+        let rules = r#"
+[programmes.default]
+title = "Ours"
+presets = ["k-water", "zhuhai-shishan"]
+[programmes.default.silent_meter]
+after_hours = 50
+[[programmes.default.inactivity.rules]]
+name = "own"
+when = { no_use = { hours = 30.0 } }
+[programmes.other]
+presets = []
+"#;
+        let settings = with_rules("", rules, &[]).expect("right");
+        let ours = &settings.programmes["default"];
+        assert_eq!(
+            rule_names(ours),
+            ["k-water-both-bands", "k-water-no-use-24h", "shishan-no-use-12h", "own"]
+        );
+        assert_eq!(ours.title, "Ours");
+        assert!(
+            ours.source.contains("etoday") && ours.source.contains("hizh"),
+            "{}",
+            ours.source
+        );
+        // Spoken of, and so on; the leak is not.
+        assert_eq!(
+            (
+                ours.detectors.silent_meter.enabled,
+                ours.detectors.silent_meter.after_hours
+            ),
+            (true, 50)
+        );
+        assert!(!ours.detectors.leak.enabled);
+        let contacts: Vec<&str> = ours.policy.ladder.iter().map(|step| step.contact.as_ref()).collect();
+        assert_eq!(contacts, ["community-social-worker"], "the later ladder holds");
+        let other = &settings.programmes["other"];
+        assert_eq!(rule_names(other), Vec::<&str>::new());
+        assert!(!other.detectors.silent_meter.enabled);
+        // What is in force can be written out and read again.
+        let text = toml::to_string(&settings).expect("a file");
+        assert_eq!(read(&text).expect("the same").settings, settings);
+    }
+
+    #[test]
+    fn a_later_source_names_other_presets_or_rules() {
+        let file = "[programmes.night]\npresets = ['k-water']\n";
+        let settings = with_rules(file, "", &["programmes.night.presets=taicang, malaga"]).expect("right");
+        let night = &settings.programmes["night"];
+        assert_eq!(
+            rule_names(night),
+            ["taicang-under-10l-in-24h", "malaga-hours-of-the-person"]
+        );
+        let rules = "[[programmes.night.inactivity.rules]]\nname = 'own'\nwhen = { no_use = { hours = 9 } }\n";
+        let settings = with_rules(file, rules, &[]).expect("right");
+        let night = &settings.programmes["night"];
+        assert_eq!(rule_names(night), ["k-water-both-bands", "k-water-no-use-24h", "own"]);
+        let untouched = ProgrammeSettings::default();
+        assert_eq!(
+            settings.programmes["default"], untouched,
+            "who names no presets keeps our own rules"
+        );
+    }
+
+    #[test]
+    fn mistakes_in_a_rule_file_are_named_with_their_lines() {
+        let rules = r#"
+[programmes.night]
+presets = ["k-water", "zhuhai-shisan", "k-water", "none-such"]
+[[programmes.night.inactivity.rules]]
+name = "own"
+when = { no_use = { hours = 30.0 } }
+[[programmes.night.inactivity.rules]]
+name = "k-water-no-use-24h"
+when = { no_use = { hours = 0.0 } }
+[[programmes.night.policy.ladder]]
+contact = "family"
+[kafka]
+group_id = "x"
+"#;
+        let expected = expect_test::expect![[r#"
+            rules.toml:3: programmes.night.presets[1]: no preset "zhuhai-shisan"; did you mean zhuhai-shishan?
+            rules.toml:3: programmes.night.presets[2]: the preset "k-water" is named twice
+            rules.toml:3: programmes.night.presets[3]: no preset "none-such"; `tapwatch rules` lists them
+            rules.toml:12: kafka: a rule file holds [programmes.*] alone; this belongs into the settings file"#]];
+        expected.assert_eq(&with_rules("", rules, &[]).expect_err("many mistakes"));
+        let composed = r#"
+[programmes.night]
+presets = ["k-water"]
+[[programmes.night.inactivity.rules]]
+name = "own"
+when = { no_use = { hours = 30.0 } }
+[[programmes.night.inactivity.rules]]
+name = "k-water-no-use-24h"
+when = { no_use = { hours = 0.0 } }
+"#;
+        let expected = expect_test::expect![[r#"
+            rules.toml:7: programmes.night.inactivity.rules[3]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
+            rules.toml:7: programmes.night.inactivity.rules[3]: the name "k-water-no-use-24h" is given to two rules"#]];
+        expected.assert_eq(&with_rules("", composed, &[]).expect_err("two mistakes"));
     }
 }

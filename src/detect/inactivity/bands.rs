@@ -1,12 +1,27 @@
 //! Bands of the local day: which end now, and whether they were dry.
 
+use std::ops::Range;
+
 use jiff::civil::{DateTime, time};
 use jiff::tz::TimeZone;
 
+use super::settings::Weekday;
 use crate::home::Usage;
 use crate::model::{Band, EventTime, HOUR};
 
+/// A band on one day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Occurrence {
+    /// Its UTC hours, none in the hour that the clocks leave out.
+    pub hours: Range<u32>,
+    /// The day on which it began.
+    pub day: Weekday,
+}
+
 impl Band {
+    /// The whole local day.
+    pub(super) const DAY: Self = Self { from: 0, to: 0 };
+
     /// Whether it ends in UTC hour `hour` or at its end, by the clock of `zone`: right on days of 23 and 25 hours.
     pub(super) fn ends_with(self, hour: u32, zone: &TimeZone) -> bool {
         let before = zone.to_datetime(EventTime::from_hour(hour).to_jiff());
@@ -15,8 +30,8 @@ impl Band {
         before < end && end <= after
     }
 
-    /// Whether its latest occurrence that had ended by the end of UTC hour `hour` was dry; `None` when not known.
-    pub(super) fn latest_was_dry(self, hour: u32, usage: &Usage, zone: &TimeZone) -> Option<bool> {
+    /// The latest that had ended by the end of UTC hour `hour`.
+    pub(super) fn latest(self, hour: u32, zone: &TimeZone) -> Option<Occurrence> {
         let now = zone.to_datetime(EventTime::from_hour(hour + 1).to_jiff());
         let mut end = now.date().to_datetime(time(self.to, 0, 0, 0));
         if end > now {
@@ -28,18 +43,26 @@ impl Band {
             end.date().yesterday().ok()?
         };
         let start = start_day.to_datetime(time(self.from, 0, 0, 0));
-        let (first, last) = (instant(start, zone)?.hour(), instant(end, zone)?.plus(HOUR - 1).hour());
-        let mut known = true;
-        for hour in first..last {
-            match usage.routine().used(hour) {
-                Some(true) => return Some(false),
-                Some(false) => {}
-                None => known = false,
-            }
-        }
-        // A band within the hour that the clocks leave out has no hours, and so no dry ones.
-        (known && first < last).then_some(true)
+        Some(Occurrence {
+            hours: instant(start, zone)?.hour()..instant(end, zone)?.plus(HOUR - 1).hour(),
+            day: start_day.weekday().into(),
+        })
     }
+}
+
+impl Occurrence {
+    /// Whether it is known to have been dry. A band without hours has no dry ones.
+    pub(super) fn was_dry(&self, usage: &Usage) -> bool {
+        let dry = |hour| usage.routine().used(hour) == Some(false);
+        !self.hours.is_empty() && self.hours.clone().all(dry)
+    }
+}
+
+/// The first UTC hour of the local day in which UTC hour `hour` ends.
+pub(super) fn day_start(hour: u32, zone: &TimeZone) -> Option<u32> {
+    let last_second = EventTime::from_hour(hour + 1).minus(1);
+    let date = zone.to_datetime(last_second.to_jiff()).date();
+    Some(instant(date.to_datetime(time(0, 0, 0, 0)), zone)?.hour())
 }
 
 fn instant(civil: DateTime, zone: &TimeZone) -> Option<EventTime> {

@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 use statrs::distribution::{Beta, ContinuousCDF};
 
+use super::bands::day_start;
 use super::learned::comparable;
+use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState};
+use super::{HomeView, InactivityState, is_few};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, SignKind, format_span};
@@ -18,8 +20,29 @@ pub(super) fn explain(
     record: AlertState,
 ) -> Explanation {
     let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
-    if let Some(Condition::FewLitres { below, hours }) = rule.map(|rule| &rule.when) {
-        return few_litres(*below, *hours, home, alert, record);
+    match rule.map(|rule| &rule.when) {
+        Some(Condition::FewLitres {
+            below,
+            hours,
+            inclusive,
+        }) => {
+            let bound = Bound {
+                litres: *below,
+                inclusive: *inclusive,
+            };
+            return few_litres(bound, Period::Hours(*hours), home, alert, record);
+        }
+        Some(Condition::FewLitresADay { below }) => {
+            let bound = Bound {
+                litres: *below,
+                inclusive: false,
+            };
+            return few_litres(bound, Period::Day, home, alert, record);
+        }
+        _ => {}
+    }
+    if record == AlertState::Resolved && state.met != 0 && state.since > alert.since {
+        return next_band(state, home, alert);
     }
     if record == AlertState::Resolved {
         return resolved(home, alert);
@@ -38,15 +61,21 @@ pub(super) fn explain(
     };
     if let Some(last) = usage.last_sign().filter(|last| *last < alert.since) {
         let last = local_time(last, usage.frontier(), home.time_zone);
-        text.en += &format!(" Before that readings are missing; the last known use ended at {last}.");
-        text.zh += &format!("此前读数缺失，最近一次已知用水止于{last}。");
+        // A band told every day begins within a spell that is known to be dry.
+        if usage.dry_since().is_some_and(|dry| dry < alert.since) {
+            text.en += &format!(" The last use ended at {last}.");
+            text.zh += &format!("最近一次用水止于{last}。");
+        } else {
+            text.en += &format!(" Before that readings are missing; the last known use ended at {last}.");
+            text.zh += &format!("此前读数缺失，最近一次已知用水止于{last}。");
+        }
     }
     if let Some(rule) = rule {
         let place = settings
             .learned()
             .position(|(of, _)| settings.rules[of].name == rule.name);
         let threshold_hours = place.and_then(|place| state.threshold_hours.get(place)).copied();
-        add_rule(rule, threshold_hours, &mut evidence, &mut text);
+        add_rule(rule, threshold_hours, home, &mut evidence, &mut text);
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     let floor = usage.floor().litres_per_hour();
@@ -66,23 +95,71 @@ fn hours(seconds: u32) -> Value {
     json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
 }
 
+/// What a rule of litres asks for.
+#[derive(Clone, Copy)]
+struct Bound {
+    litres: f32,
+    inclusive: bool,
+}
+
+/// The time over which a rule of litres adds up.
+#[derive(Clone, Copy)]
+enum Period {
+    Hours(u32),
+    Day,
+}
+
 /// A home that uses little is not dry: the words are of litres, not of dry hours.
-fn few_litres(below: f32, hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, record: AlertState) -> Explanation {
+fn few_litres(
+    bound: Bound,
+    period: Period,
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    record: AlertState,
+) -> Explanation {
     let usage = home.usage;
-    let litres = usage.litres_above_floor(hours, usage.next_hour());
+    let next = usage.next_hour();
+    let (hours, span) = match period {
+        Period::Hours(hours) => (
+            Some(hours),
+            [format!("in the last {hours} h"), format!("近{hours}小时")],
+        ),
+        Period::Day => {
+            let start = next
+                .checked_sub(1)
+                .and_then(|last| day_start(last, home.time_zone))
+                .unwrap_or(next);
+            let date = home
+                .time_zone
+                .to_datetime(EventTime::from_hour(start).plus(HOUR).to_jiff())
+                .date();
+            (next.checked_sub(start), [format!("on {date}"), format!("{date}")])
+        }
+    };
+    let litres = hours.and_then(|hours| usage.litres_above_floor(hours, next));
     let mut evidence = Map::new();
-    evidence.insert("rule_litres".into(), json!(below));
-    evidence.insert("rule_hours".into(), json!(hours));
+    evidence.insert("rule_litres".into(), json!(bound.litres));
+    match period {
+        Period::Hours(hours) => evidence.insert("rule_hours".into(), json!(hours)),
+        Period::Day => evidence.insert("rule_days".into(), json!(1)),
+    };
     evidence.insert("few_litres_since".into(), json!(alert.since));
     evidence.insert("litres_in_window".into(), json!(litres));
     evidence.insert("last_use_ended_at".into(), json!(usage.last_sign()));
     evidence.insert("measured_until".into(), json!(usage.frontier()));
     let used = figure(litres.unwrap_or(0.0));
+    let [expected_en, reached_zh, missed_zh] = if bound.inclusive {
+        ["more than ", "超过", "未超过"]
+    } else {
+        ["", "达到", "低于"]
+    };
+    let asked = figure(bound.litres);
+    let [span_en, span_zh] = span;
     let (reason, en, zh) = match (record, litres) {
-        (AlertState::Resolved, Some(litres)) if litres >= below => (
+        (AlertState::Resolved, Some(litres)) if !is_few(litres, bound.litres, bound.inclusive) => (
             "use_returned",
-            format!("Enough water is used again: {used} L in the last {hours} h; the programme expects {below} L."),
-            format!("用水已恢复：近{hours}小时用水{used}升，达到{below}升。"),
+            format!("Enough water is used again: {used} L {span_en}; the programme expects {expected_en}{asked} L."),
+            format!("用水已恢复：{span_zh}用水{used}升，{reached_zh}{asked}升。"),
         ),
         (AlertState::Resolved, _) => (
             "corrected_by_late_readings",
@@ -91,16 +168,40 @@ fn few_litres(below: f32, hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>
         ),
         _ => (
             "few_litres",
-            format!("Only {used} L in the last {hours} h; the programme expects {below} L."),
-            format!("近{hours}小时仅用水{used}升，低于{below}升。"),
+            format!("Only {used} L {span_en}; the programme expects {expected_en}{asked} L."),
+            format!("{span_zh}仅用水{used}升，{missed_zh}{asked}升。"),
         ),
     };
     let text = BothLanguages { en, zh };
     Explanation { reason, evidence, text }
 }
 
+/// The home is as dry as it was; the next band is told on its own.
+fn next_band(state: &InactivityState, home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
+    let mut evidence = Map::new();
+    evidence.insert("dry_since".into(), json!(alert.since));
+    evidence.insert("next_band_since".into(), json!(state.since));
+    evidence.insert("last_use_ended_at".into(), json!(home.usage.last_sign()));
+    let next = local_time(state.since, home.usage.frontier(), home.time_zone);
+    let text = BothLanguages {
+        en: format!("No sign of life since; the band that began at {next} was dry too and is told on its own."),
+        zh: format!("此后仍无用水；{next}开始的时段同样无用水，另行告知。"),
+    };
+    Explanation {
+        reason: "told_again_with_the_next_band",
+        evidence,
+        text,
+    }
+}
+
 /// What the rule asks for.
-fn add_rule(rule: &Rule, threshold_hours: Option<u8>, evidence: &mut Map<String, Value>, text: &mut BothLanguages) {
+fn add_rule(
+    rule: &Rule,
+    threshold_hours: Option<u8>,
+    home: &HomeView<'_>,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
     match &rule.when {
         Condition::NoUse { hours } => {
             evidence.insert("rule_hours".into(), json!(hours));
@@ -109,8 +210,26 @@ fn add_rule(rule: &Rule, threshold_hours: Option<u8>, evidence: &mut Map<String,
             evidence.insert("rule_hours".into(), json!(threshold_hours));
             evidence.insert("lambda_hours".into(), json!(learned.lambda()));
         }
-        // It has words of its own: see `few_litres`.
-        Condition::FewLitres { .. } => {}
+        Condition::PerPerson { .. } => {
+            let hours = rule.when.allowed_hours(&home.circumstances);
+            evidence.insert("rule_hours".into(), json!(hours));
+            let set = home.circumstances.no_use_hours.is_some();
+            evidence.insert("set_for_this_person".into(), json!(set));
+        }
+        Condition::OwnSpells { percent, .. } => {
+            let longest = not_outlasted_by(home.usage.routine(), *percent);
+            evidence.insert("rule_percent".into(), json!(percent));
+            evidence.insert("spells_of_that_percent_hours".into(), json!(longest));
+            if let Some(longest) = longest {
+                text.en += &format!(
+                    " {percent} % of this home's dry spells of the last 60 days were no longer than {}.",
+                    format_span(longest * HOUR)
+                );
+                text.zh += &format!("近60天该户{percent}%的无用水时段不超过{}。", span_zh(longest * HOUR));
+            }
+        }
+        // They have words of their own: see `few_litres`.
+        Condition::FewLitres { .. } | Condition::FewLitresADay { .. } => {}
         Condition::Bands { bands, .. } => {
             let names: Vec<String> = bands.iter().map(ToString::to_string).collect();
             text.en += &format!(

@@ -4,20 +4,22 @@
 //! and a learned one by optimal stopping over the home's own spells (see `learned`).
 //! Units: hours of measured dry time. A sign of life is flow above the leak floor. A gap neither raises nor clears: the
 //! dry time counts from the end of the gap, and what was already met stays met.
-//! Limits: rules of litres and bands are judged at full UTC hours.
+//! Limits: rules of litres, days and bands are judged at full UTC hours.
 
 mod bands;
 mod explain;
 pub mod learned;
+mod own_spells;
 mod settings;
 
 #[cfg(test)]
 mod tests;
 
-pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule};
+pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
 
 use serde::{Deserialize, Serialize};
 
+use self::bands::day_start;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::Interval;
 use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR};
@@ -78,7 +80,7 @@ impl Detector for Inactivity {
             || (state.met | state.shadow) != 0 && state.since < excused
         {
             for (index, rule) in settings.rules.iter().enumerate() {
-                if !matches!(rule.when, Condition::FewLitres { .. }) || state.since < excused {
+                if !rule.is_of_litres() || state.since < excused {
                     state.met &= !(1 << index);
                 }
                 state.shadow &= !(1 << index);
@@ -132,9 +134,12 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
             continue;
         }
         let needed = match rule.when {
-            Condition::NoUse { .. } => rule.no_use_seconds().filter(|seconds| dry >= *seconds),
             Condition::Learned(_) => learned_seconds(settings, state, home, since, index),
-            _ => None,
+            Condition::OwnSpells {
+                percent,
+                at_least_hours,
+            } => own_seconds(home, dry, percent, at_least_hours),
+            _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
         };
         let Some(needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
@@ -142,7 +147,7 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         if rule.until_learned && learnt {
             continue;
         }
-        if matches!(rule.when, Condition::Learned(_)) && !learnt {
+        if rule.is_learned() && !learnt {
             state.shadow |= 1 << index;
             continue;
         }
@@ -176,11 +181,26 @@ fn learned_seconds(
     Some(u32::from(*state.threshold_hours.get(place)?) * HOUR)
 }
 
+/// The hours after which the spell at hand is longer than `percent` % of the home's own, asked for once it has lasted.
+fn own_seconds(home: &HomeView<'_>, dry: u32, percent: f64, at_least_hours: f64) -> Option<u32> {
+    let least = seconds_of(at_least_hours);
+    if dry < least {
+        return None;
+    }
+    let hours = own_spells::not_outlasted_by(home.usage.routine(), percent)?;
+    // Longer in whole hours, as the spells of the past are known.
+    Some(((hours + 1) * HOUR).max(least))
+}
+
+fn seconds_of(hours: f64) -> u32 {
+    (hours * f64::from(HOUR)).round() as u32
+}
+
 fn has_learned(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
     home.usage.routine().known_hours() >= settings.learn_hours
 }
 
-/// Rules that are judged at full hours: litres in a window, and bands.
+/// Rules that are judged at full hours: litres in a window or a day, and bands.
 fn judge_full_hours(
     settings: &InactivitySettings,
     state: &mut InactivityState,
@@ -188,23 +208,39 @@ fn judge_full_hours(
     interval: &Interval,
 ) {
     let hours = home.usage.completed_hours(interval);
-    let by_hours = |rule: &Rule| matches!(rule.when, Condition::FewLitres { .. } | Condition::Bands { .. });
-    if !settings.rules.iter().any(by_hours) {
+    if !settings.rules.iter().any(Rule::is_by_hours) {
         return;
     }
     for hour in hours.start.max(hours.end.saturating_sub(24))..hours.end {
         let end = EventTime::from_hour(hour + 1);
         for (index, rule) in settings.rules.iter().enumerate() {
             let met = match &rule.when {
-                Condition::FewLitres { below, hours } => {
+                Condition::FewLitres {
+                    below,
+                    hours,
+                    inclusive,
+                } => {
                     let litres = home.usage.litres_above_floor(*hours, hour + 1);
-                    litres.map(|litres| (litres < *below, end.minus(hours * HOUR)))
+                    litres.map(|litres| (is_few(litres, *below, *inclusive), end.minus(hours * HOUR)))
                 }
-                Condition::Bands { bands, all } => judge_bands(bands, *all, hour, home).map(|since| (true, since)),
+                Condition::FewLitresADay { below } => judge_day(*below, hour, home),
+                Condition::Bands {
+                    bands,
+                    all,
+                    days,
+                    each_day,
+                } => judge_bands(bands, *all, days, *each_day, hour, home).map(|since| (true, since)),
                 _ => None,
             };
             match met {
-                Some((true, _)) if state.is_met(index) || (rule.until_learned && has_learned(settings, home)) => {}
+                Some((true, _)) if rule.until_learned && has_learned(settings, home) => {}
+                Some((true, since)) if state.is_met(index) => {
+                    let is_said_anew = matches!(rule.when, Condition::Bands { each_day: true, .. });
+                    // Not while another rule keeps the alert open: that one is no new one.
+                    if is_said_anew && state.met == 1 << index && since > state.since {
+                        (state.since, state.detected_at) = (since, end);
+                    }
+                }
                 Some((true, since)) => state.meet(index, since, end),
                 Some((false, _)) => state.met &= !(1 << index),
                 None => {}
@@ -213,14 +249,44 @@ fn judge_full_hours(
     }
 }
 
+/// Whether litres are fewer than a rule asks for, to the hundredth: a sum of tenths is not exact in binary.
+fn is_few(litres: f32, below: f32, inclusive: bool) -> bool {
+    let [litres, below] = [litres, below].map(|litres| (f64::from(litres) * 100.0).round());
+    litres < below || inclusive && litres == below
+}
+
+/// Whether the local day that ends with UTC hour `hour` had few litres, and since when; of a day that goes on, only that it
+/// has enough already.
+fn judge_day(below: f32, hour: u32, home: &HomeView<'_>) -> Option<(bool, EventTime)> {
+    let start = day_start(hour, home.time_zone)?;
+    let litres = home
+        .usage
+        .litres_above_floor((hour + 1).checked_sub(start)?, hour + 1)?;
+    let few = is_few(litres, below, false);
+    let is_over = Band::DAY.ends_with(hour, home.time_zone);
+    (is_over || !few).then_some((few, EventTime::from_hour(start)))
+}
+
 /// Since when it was dry, if a band that ends with UTC hour `hour` (and, with `all`, the latest of every other) was dry.
-fn judge_bands(bands: &[Band], all: bool, hour: u32, home: &HomeView<'_>) -> Option<EventTime> {
-    let ending = bands.iter().filter(|band| band.ends_with(hour, home.time_zone));
-    let dry = |band: &&Band| band.latest_was_dry(hour, home.usage, home.time_zone) == Some(true);
-    let band = ending.clone().find(dry)?;
-    if all && !bands.iter().all(|band| dry(&band)) {
+fn judge_bands(
+    bands: &[Band],
+    all: bool,
+    days: &[Weekday],
+    each_day: bool,
+    hour: u32,
+    home: &HomeView<'_>,
+) -> Option<EventTime> {
+    let dry = |band: &Band| {
+        let latest = band.latest(hour, home.time_zone)?;
+        let counts = days.is_empty() || days.contains(&latest.day);
+        (counts && latest.was_dry(home.usage)).then_some(latest)
+    };
+    let mut ending = bands.iter().filter(|band| band.ends_with(hour, home.time_zone));
+    let band = ending.find_map(dry)?;
+    if all && !bands.iter().all(|band| dry(band).is_some()) {
         return None;
     }
-    let start = EventTime::from_hour((hour + 1).saturating_sub(band.hours()));
-    Some(home.usage.dry_since().map_or(start, |since| since.min(start)))
+    let start = EventTime::from_hour(band.hours.start);
+    let spell = home.usage.dry_since().filter(|_| !each_day);
+    Some(spell.map_or(start, |since| since.min(start)))
 }

@@ -1,5 +1,6 @@
 //! Rules of inactivity, in the words of a programme.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::learned::lambda_for;
 use crate::detect::Mistake;
 use crate::home::WINDOW_HOURS;
-use crate::model::{Band, HOUR, Severity, Stage};
+use crate::model::{Band, Circumstances, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
 /// The most learned rules one programme may have: a threshold of each is kept for the spell at hand.
 pub const MAX_LEARNED: usize = Stage::ALL.len();
+/// Hours that a dry spell may be allowed to last.
+const SPELL_HOURS: RangeInclusive<f64> = 0.5..=240.0;
 
 /// The rules of a programme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +23,7 @@ pub const MAX_LEARNED: usize = Stage::ALL.len();
 pub struct InactivitySettings {
     /// The rules; the first one met raises the alert.
     pub rules: Vec<Rule>,
-    /// Hours of known use after which learned rules speak.
+    /// Hours of known use after which learned rules, and those of the home's own spells, speak.
     pub learn_hours: u32,
 }
 
@@ -60,12 +63,25 @@ pub enum Condition {
         /// Measured hours.
         hours: f64,
     },
+    /// No sign of life for the hours that are set for this person (`no_use_hours` of the home's record).
+    PerPerson {
+        /// Measured hours, where none are set.
+        default_hours: f64,
+    },
     /// Fewer litres than this, above the leak floor, in the last whole hours.
     FewLitres {
         /// Litres.
         below: f32,
         /// Whole hours.
         hours: u32,
+        /// Met with exactly so many litres, too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inclusive: bool,
+    },
+    /// Fewer litres than this, above the leak floor, in a local calendar day; judged at its end.
+    FewLitresADay {
+        /// Litres.
+        below: f32,
     },
     /// No sign of life in bands of the local day.
     Bands {
@@ -74,10 +90,52 @@ pub enum Condition {
         /// Met only when the latest of every band was dry, instead of any one.
         #[serde(default)]
         all: bool,
+        /// The days on which the bands begin; all seven if none is named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        days: Vec<Weekday>,
+        /// Said anew with every band that ends dry, instead of once until there is a sign of life.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        each_day: bool,
+    },
+    /// A dry spell longer than so many percent of this home's own of the last sixty days.
+    OwnSpells {
+        /// Percent of its spells shorter than a day.
+        percent: f64,
+        /// Never before so many hours.
+        at_least_hours: f64,
     },
     /// The hour at which this home's own spells, begun about this hour, have ended: the T that minimises
     /// `T + λ·P(T ≤ dry < 24 h)`.
     Learned(Learned),
+}
+
+/// A day of the week, as a programme writes it: `mon`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum Weekday {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl From<jiff::civil::Weekday> for Weekday {
+    fn from(day: jiff::civil::Weekday) -> Self {
+        use jiff::civil::Weekday as Civil;
+        match day {
+            Civil::Monday => Self::Mon,
+            Civil::Tuesday => Self::Tue,
+            Civil::Wednesday => Self::Wed,
+            Civil::Thursday => Self::Thu,
+            Civil::Friday => Self::Fri,
+            Civil::Saturday => Self::Sat,
+            Civil::Sunday => Self::Sun,
+        }
+    }
 }
 
 /// How much delay a learned rule accepts: λ, or a budget of false alerts that sets it; the default without either.
@@ -176,19 +234,31 @@ impl Default for InactivitySettings {
 impl Rule {
     fn mistake(&self) -> Option<String> {
         match &self.when {
-            Condition::NoUse { hours } if !(0.5..=240.0).contains(hours) => {
+            Condition::NoUse { hours } if !SPELL_HOURS.contains(hours) => {
                 Some(format!("no_use.hours = {hours} is not between 0.5 and 240"))
             }
-            Condition::FewLitres { below, .. } if !(*below > 0.0 && *below <= 100_000.0) => {
+            Condition::PerPerson { default_hours } if !SPELL_HOURS.contains(default_hours) => Some(format!(
+                "per_person.default_hours = {default_hours} is not between 0.5 and 240"
+            )),
+            Condition::FewLitres { below, .. } if !are_litres(*below) => {
                 Some(format!("few_litres.below = {below} is not between 0 and 100000 litres"))
             }
+            Condition::FewLitresADay { below } if !are_litres(*below) => Some(format!(
+                "few_litres_a_day.below = {below} is not between 0 and 100000 litres"
+            )),
             Condition::FewLitres { hours, .. } if !(1..=WINDOW_HOURS).contains(hours) => Some(format!(
                 "few_litres.hours = {hours} is not between 1 and {WINDOW_HOURS}, the hours kept"
             )),
             Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
                 Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
             }
-            Condition::Learned(learned) => learned.mistake(),
+            Condition::OwnSpells { percent, .. } if !(1.0..=100.0).contains(percent) => {
+                Some(format!("own_spells.percent = {percent} is not between 1 and 100"))
+            }
+            Condition::OwnSpells { at_least_hours, .. } if !SPELL_HOURS.contains(at_least_hours) => Some(format!(
+                "own_spells.at_least_hours = {at_least_hours} is not between 0.5 and 240"
+            )),
+            Condition::Learned(learned) if learned.mistake().is_some() => learned.mistake(),
             _ if self.name.is_empty() || self.name.len() > 64 => {
                 Some("the name is empty or longer than 64 bytes".into())
             }
@@ -196,13 +266,38 @@ impl Rule {
         }
     }
 
-    /// Measured seconds without a sign of life at which a rule of plain hours is met.
-    pub(super) fn no_use_seconds(&self) -> Option<u32> {
-        match self.when {
-            Condition::NoUse { hours } => Some((hours * f64::from(HOUR)).round() as u32),
+    /// Whether litres, and not signs of life, decide about it.
+    pub(super) fn is_of_litres(&self) -> bool {
+        matches!(self.when, Condition::FewLitres { .. } | Condition::FewLitresADay { .. })
+    }
+
+    /// Whether it is judged at full hours, and not by the spell at hand.
+    pub(super) fn is_by_hours(&self) -> bool {
+        self.is_of_litres() || matches!(self.when, Condition::Bands { .. })
+    }
+
+    /// Whether it is silent until the home's own habits are known.
+    pub fn is_learned(&self) -> bool {
+        matches!(self.when, Condition::Learned { .. } | Condition::OwnSpells { .. })
+    }
+}
+
+impl Condition {
+    /// The hours without a sign of life that are allowed in a home; `None` for conditions of another form.
+    pub fn allowed_hours(&self, home: &Circumstances) -> Option<f64> {
+        match self {
+            Self::NoUse { hours } => Some(*hours),
+            // What is set for a person comes from outside.
+            Self::PerPerson { default_hours } => Some(home.no_use_hours.map_or(*default_hours, |hours| {
+                f64::from(hours).clamp(*SPELL_HOURS.start(), *SPELL_HOURS.end())
+            })),
             _ => None,
         }
     }
+}
+
+fn are_litres(litres: f32) -> bool {
+    litres > 0.0 && litres <= 100_000.0
 }
 
 impl InactivitySettings {
@@ -244,7 +339,7 @@ impl InactivitySettings {
             let message = format!("{learned} rules are learned; {MAX_LEARNED} are allowed, one for each stage");
             mistakes.push(Mistake::new("rules", message));
         }
-        if learned == 0 && self.rules.iter().any(|rule| rule.until_learned) {
+        if !self.rules.iter().any(Rule::is_learned) && self.rules.iter().any(|rule| rule.until_learned) {
             mistakes.push(Mistake::new(
                 "rules",
                 "a rule holds until_learned, but no rule of the programme is learned",

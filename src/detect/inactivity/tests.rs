@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::learned::{ABSENCE_HOURS, Counts, FIRST_HOURS, LocalHours, Prior, stopping_hours, survival};
 use super::*;
 use crate::detect::DetectorSettings;
-use crate::detect::tests::{Watched, rule, with_rules};
+use crate::detect::tests::{Watched, few_litres, in_bands, rule, with_rules};
 use crate::home::SpellEnd;
 use crate::model::{Measure, Severity};
 
@@ -20,7 +20,7 @@ fn no_use(hours: f64) -> DetectorSettings {
 fn bands(names: &[&str], all: bool) -> DetectorSettings {
     let band = |name: &&str| serde_json::from_value(serde_json::json!(name)).expect("a band");
     let bands = names.iter().map(band).collect();
-    with_rules(vec![rule("bands", Severity::High, Condition::Bands { bands, all })])
+    with_rules(vec![rule("bands", Severity::High, in_bands(bands, all))])
 }
 
 /// A day from local midnight: use in these hours.
@@ -68,11 +68,7 @@ fn a_rule_is_met_within_the_interval_in_which_its_hours_end() {
 
 #[test]
 fn few_litres_in_a_day() {
-    let settings = with_rules(vec![rule(
-        "few",
-        Severity::Medium,
-        Condition::FewLitres { below: 15.0, hours: 24 },
-    )]);
+    let settings = with_rules(vec![rule("few", Severity::Medium, few_litres(15.0, 24))]);
     let mut home = Watched::new(settings, MADRID, "2024-03-03T23:00:00Z");
     home.with_words = true;
     home.hours(day(&[8, 20]).chain(day(&[8])).chain(day(&[6, 7])));
@@ -131,7 +127,7 @@ fn bands_keep_to_the_clock_when_it_changes() {
         assert!(
             home.told
                 .lines()
-                .filter(|line| line.contains("Raised"))
+                .filter(|line| line.contains("inactivity Raised"))
                 .all(|line| line.contains(" 05:00 ")),
             "{}",
             home.told
@@ -346,15 +342,9 @@ fn mistakes_are_named() {
     let bad = mistakes(vec![
         one("a", Condition::NoUse { hours: 0.0 }),
         one("b", Condition::NoUse { hours: f64::NAN }),
-        one("c", Condition::FewLitres { below: 0.0, hours: 24 }),
-        one("d", Condition::FewLitres { below: 1.0, hours: 37 }),
-        one(
-            "e",
-            Condition::Bands {
-                bands: Vec::new(),
-                all: false,
-            },
-        ),
+        one("c", few_litres(0.0, 24)),
+        one("d", few_litres(1.0, 37)),
+        one("e", in_bands(Vec::new(), false)),
         one("f", Condition::Learned(Learned::with_lambda(0.0))),
         one("", Condition::NoUse { hours: 1.0 }),
         one("a", Condition::NoUse { hours: 1.0 }),
@@ -411,4 +401,221 @@ fn a_budget_sets_lambda() {
         .collect();
     assert!(found.len() == 7 && found.is_sorted(), "{found:?}");
     assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(lambda_for), [None; 4]);
+}
+
+#[test]
+fn exactly_so_many_litres_are_few_only_where_the_rule_says_so() {
+    let told = |inclusive| {
+        let few = Condition::FewLitres {
+            below: 8.0,
+            hours: 24,
+            inclusive,
+        };
+        let mut settings = with_rules(vec![rule("few", Severity::High, few)]);
+        settings.leak.enabled = false;
+        let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
+        // Eighty tenths, which add up to more than eight in binary.
+        let day: Vec<f64> = [0.4; 20].into_iter().chain([0.0; 4]).collect();
+        home.with_words = true;
+        home.hours(day.iter().copied());
+        home.hours([0.4; 3]);
+        home.hours([0.5]);
+        home.told
+    };
+    assert_eq!(told(false), "");
+    expect![[r#"
+        Tue 00:00 inactivity Raised (High, few) since Mon 00:00: few_litres
+            Only 8 L in the last 24 h; the programme expects more than 8 L.
+            近24小时仅用水8升，未超过8升。
+        Tue 04:00 inactivity Resolved (High, few) since Mon 00:00: use_returned
+            Enough water is used again: 8.1 L in the last 24 h; the programme expects more than 8 L.
+            用水已恢复：近24小时用水8.1升，超过8升。
+    "#]]
+    .assert_eq(&told(true));
+}
+
+#[test]
+fn few_litres_in_a_calendar_day() {
+    let settings = || {
+        with_rules(vec![rule(
+            "day",
+            Severity::High,
+            Condition::FewLitresADay { below: 15.0 },
+        )])
+    };
+    let mut home = Watched::new(settings(), MADRID, "2024-03-03T23:00:00Z");
+    home.with_words = true;
+    // 10 L on Monday, on Tuesday from 06:00 on enough; on Wednesday 10 L again, whose last 24 hours hold 20 L at 06:00.
+    home.hours(day(&[20]).chain(day(&[6, 7])).chain(day(&[5])));
+    expect![[r#"
+        Tue 00:00 inactivity Raised (High, day) since Mon 00:00: few_litres
+            Only 10 L on 2024-03-04; the programme expects 15 L.
+            2024-03-04仅用水10升，低于15升。
+        Tue 08:00 inactivity Resolved (High, day) since Mon 00:00: use_returned
+            Enough water is used again: 20 L on 2024-03-05; the programme expects 15 L.
+            用水已恢复：2024-03-05用水20升，达到15升。
+        Thu 00:00 inactivity Raised (High, day) since Wed 00:00: few_litres
+            Only 10 L on 2024-03-06; the programme expects 15 L.
+            2024-03-06仅用水10升，低于15升。
+    "#]]
+    .assert_eq(&home.told);
+    // Days of 23 and of 25 hours, one hour of each without a reading: nothing is said of that day.
+    for (start, hours) in [("2024-03-30T23:00:00Z", 23), ("2024-10-26T22:00:00Z", 25)] {
+        let mut home = Watched::new(settings(), MADRID, start);
+        home.hours(vec![0.0; hours]);
+        assert!(
+            home.told
+                .starts_with("Mon 00:00 inactivity Raised (High, day) since Sun 00:00"),
+            "{}",
+            home.told
+        );
+        let mut home = Watched::new(settings(), MADRID, start);
+        home.hours(vec![0.0; 10]);
+        home.lose(1);
+        home.hours(vec![0.0; hours - 11]);
+        assert_eq!(home.told, "");
+    }
+}
+
+#[test]
+fn hours_are_set_for_each_person() {
+    let settings = || {
+        with_rules(vec![rule(
+            "person",
+            Severity::High,
+            Condition::PerPerson { default_hours: 12.0 },
+        )])
+    };
+    for (set, hours) in [
+        (None, 12.0),
+        (Some(6.0), 6.0),
+        (Some(30.5), 30.5),
+        (Some(-3.0), 0.5),
+        (Some(1e9), 240.0),
+    ] {
+        let mut home = Watched::new(settings(), SHANGHAI, "2024-03-03T16:00:00Z");
+        home.circumstances.no_use_hours = set;
+        home.hours([5.0]);
+        home.hours([0.0; 250]);
+        let case = home.cases[0].as_ref().expect("a case");
+        assert_eq!(
+            f64::from(case.detected_at.since(case.since)) / f64::from(HOUR),
+            hours,
+            "{set:?}"
+        );
+    }
+}
+
+#[test]
+fn a_spell_is_measured_by_the_homes_own() {
+    let level = |name, severity, percent| {
+        rule(
+            name,
+            severity,
+            Condition::OwnSpells {
+                percent,
+                at_least_hours: 4.0,
+            },
+        )
+    };
+    let mut settings = with_rules(vec![
+        level("ask", Severity::Medium, 95.0),
+        level("visit", Severity::High, 100.0),
+    ]);
+    settings.inactivity.learn_hours = 24 * 9;
+    let mut home = Watched::new(settings, SHANGHAI, "2024-03-03T16:00:00Z");
+    home.with_words = true;
+    // Nine days: a spell of eight hours once, spells of five and two hours every day; then two days away, which teach nothing.
+    let evening = [13, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6, 7];
+    home.hours(day(&[&evening[1..], &[16]].concat()));
+    for _ in 0..8 {
+        home.hours(day(&[&evening[..], &[10]].concat()));
+    }
+    home.hours([0.0; 48]);
+    home.hours([20.0]);
+    home.hours([0.0; 10]);
+    let told: String = home
+        .told
+        .split_inclusive('\n')
+        .filter(|line| line.contains("inactivity") || line.contains('%'))
+        .collect();
+    expect![[r#"
+        Wed 06:00 inactivity Raised (Medium, ask) since Wed 00:00: no_sign_of_life
+            No water since 00:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 9 days.
+            自00:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近9天一日内最长为8小时。
+        Wed 09:00 inactivity Updated (High, visit) since Wed 00:00: still_no_sign_of_life
+            No water since 00:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 9 days.
+            自00:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近9天一日内最长为8小时。
+        Fri 01:00 inactivity Resolved (High, visit) since Wed 00:00: use_returned
+        Fri 07:00 inactivity Raised (Medium, ask) since Fri 01:00: no_sign_of_life
+            No water since 01:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 11 days.
+            自01:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近11天一日内最长为8小时。
+        Fri 10:00 inactivity Updated (High, visit) since Fri 01:00: still_no_sign_of_life
+            No water since 01:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 11 days.
+            自01:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近11天一日内最长为8小时。
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn a_band_may_be_told_every_day_and_keep_to_weekdays() {
+    let settings = |days, each_day| {
+        let when = Condition::Bands {
+            bands: vec![Band { from: 6, to: 10 }],
+            all: false,
+            days,
+            each_day,
+        };
+        with_rules(vec![rule("band", Severity::High, when)])
+    };
+    let story = |settings| {
+        let mut home = Watched::new(settings, SHANGHAI, "2024-03-06T16:00:00Z");
+        home.with_words = true;
+        // From Thursday on: used in the band, dry to Sunday evening, then again.
+        home.hours(
+            day(&[7])
+                .chain([0.0; 24])
+                .chain([0.0; 24])
+                .chain(day(&[20]))
+                .chain([0.0; 24]),
+        );
+        home.told
+            .lines()
+            .filter(|line| !line.contains("silent"))
+            .fold(String::new(), |told, line| told + line + "\n")
+    };
+    expect![[r#"
+        Fri 10:00 inactivity Raised (High, band) since Fri 06:00: no_sign_of_life
+            No water since 06:00, 4 h. The last use ended at 2024-03-07 08:00. The programme expects use in the hours 06-10 of the day.
+            自06:00起4小时无用水。最近一次用水止于2024-03-07 08:00。该计划要求每日06-10时段有用水。
+        Sat 10:00 inactivity Resolved (High, band) since Fri 06:00: told_again_with_the_next_band
+            No sign of life since; the band that began at 06:00 was dry too and is told on its own.
+            此后仍无用水；06:00开始的时段同样无用水，另行告知。
+        Sat 10:00 inactivity Raised (High, band) since Sat 06:00: no_sign_of_life
+            No water since 06:00, 4 h. The last use ended at 2024-03-07 08:00. The programme expects use in the hours 06-10 of the day.
+            自06:00起4小时无用水。最近一次用水止于2024-03-07 08:00。该计划要求每日06-10时段有用水。
+        Sun 10:00 inactivity Resolved (High, band) since Sat 06:00: told_again_with_the_next_band
+            No sign of life since; the band that began at 06:00 was dry too and is told on its own.
+            此后仍无用水；06:00开始的时段同样无用水，另行告知。
+        Sun 10:00 inactivity Raised (High, band) since Sun 06:00: no_sign_of_life
+            No water since 06:00, 4 h. The last use ended at 2024-03-07 08:00. The programme expects use in the hours 06-10 of the day.
+            自06:00起4小时无用水。最近一次用水止于2024-03-07 08:00。该计划要求每日06-10时段有用水。
+        Sun 21:00 inactivity Resolved (High, band) since Sun 06:00: use_returned
+            Water is used again, by 21:00; it was dry since 06:00, for at most 15 h.
+            21:00前已恢复用水；此前自06:00起无用水，至多15小时。
+        Mon 10:00 inactivity Raised (High, band) since Mon 06:00: no_sign_of_life
+            No water since 06:00, 4 h. The last use ended at 21:00. The programme expects use in the hours 06-10 of the day.
+            自06:00起4小时无用水。最近一次用水止于21:00。该计划要求每日06-10时段有用水。
+    "#]].assert_eq(&story(settings(Vec::new(), true)));
+    expect![[r#"
+        Sat 10:00 inactivity Raised (High, band) since Thu 08:00: no_sign_of_life
+            No water since 2024-03-07 08:00, 2 d 2 h. The programme expects use in the hours 06-10 of the day.
+            自2024-03-07 08:00起2天2小时无用水。该计划要求每日06-10时段有用水。
+        Sun 21:00 inactivity Resolved (High, band) since Thu 08:00: use_returned
+            Water is used again, by 21:00; it was dry since 2024-03-07 08:00, for at most 3 d 13 h.
+            21:00前已恢复用水；此前自2024-03-07 08:00起无用水，至多3天13小时。
+        Mon 10:00 inactivity Raised (High, band) since Sun 21:00: no_sign_of_life
+            No water since 21:00, 13 h. The programme expects use in the hours 06-10 of the day.
+            自21:00起13小时无用水。该计划要求每日06-10时段有用水。
+    "#]]
+    .assert_eq(&story(settings(vec![Weekday::Sat, Weekday::Mon], false)));
 }

@@ -90,7 +90,12 @@ fn a_gap_does_not_end_a_leak() {
 #[test]
 fn flow_below_what_counts_is_no_leak() {
     let mut home = home();
-    home.settings.leak.at_least_litres_per_hour = 3.0;
+    home.settings.leak.rules[0].when = Condition::Continuous {
+        hours: 24,
+        at_least_litres_per_hour: 3.0,
+        slot_minutes: 60,
+    };
+    home.settings.leak.rules.truncate(1);
     home.hours([2.9; 60]);
     assert!(!home.is_open(AlertKind::Leak));
     home.hours([3.1; 24]);
@@ -104,20 +109,18 @@ fn flow_below_what_counts_is_no_leak() {
 fn mistakes_are_named() {
     let settings = LeakSettings {
         enabled: true,
-        hours: 1,
-        at_least_litres_per_hour: -1.0,
+        rules: vec![Rule {
+            name: "".into(),
+            severity: None,
+            when: Condition::continuous(1),
+        }],
         skip_unknown_hours: 241,
         clear_after_dry_hours: 0,
     };
     let keys: Vec<_> = settings.mistakes().into_iter().map(|mistake| mistake.key).collect();
     assert_eq!(
         keys,
-        [
-            "hours",
-            "at_least_litres_per_hour",
-            "clear_after_dry_hours",
-            "skip_unknown_hours"
-        ]
+        ["rules[0]", "rules[0]", "clear_after_dry_hours", "skip_unknown_hours"]
     );
     assert_eq!(LeakSettings::default().mistakes(), []);
 }

@@ -7,7 +7,7 @@ use super::dice::Dice;
 use super::ports::{Fault, Kind};
 use crate::detect::DetectorSettings;
 use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
-use crate::detect::leak::LeakSettings;
+use crate::detect::leak::{self, LeakSettings};
 use crate::detect::silent_meter::SilentMeterSettings;
 use crate::engine::{Deployment, EngineSettings};
 use crate::model::{EventTime, HOUR, InputTopic, Response, Severity};
@@ -143,7 +143,11 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
                 ..InactivitySettings::default()
             },
             leak: LeakSettings {
-                hours: 5,
+                rules: vec![leak::Rule {
+                    name: "no-dry-hour-5h".into(),
+                    severity: None,
+                    when: leak::Condition::continuous(5),
+                }],
                 ..LeakSettings::default()
             },
             silent_meter: SilentMeterSettings {

@@ -1,0 +1,149 @@
+//! `rules`: presets and rule files in words.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+use super::read_file;
+use crate::partition::ProgrammeSettings;
+use crate::presets::{PRESETS, Preset, RuleInWords, likely, told_in_words, words};
+use crate::settings::{Settings, Sources, Validated};
+
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// A preset: prints it as a rule file.
+    #[arg(value_name = "NAME", conflicts_with = "file")]
+    name: Option<String>,
+    /// A rule file: says what is wrong with it, or what it means.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Presets, one preset, or a rule file; without any, the programmes of the settings stand before the presets. What a
+/// single home is judged by (its programme, its own hours, whether it has been learnt) is for a later `--home`.
+pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
+    if let Some(name) = &args.name {
+        return one_preset(name, args.json);
+    }
+    let mut sets = Vec::new();
+    if let Some(path) = &args.file {
+        let file = read_file(path)?;
+        let names = file.programmes();
+        let sources = Sources {
+            rules: Some(file),
+            ..Sources::default()
+        };
+        let mut programmes = Settings::read(&sources)?.settings.programmes;
+        for name in names {
+            if let Some(programme) = programmes.remove(&name) {
+                sets.push((name, programme));
+            }
+        }
+        if sets.is_empty() {
+            bail!("{}: no programme, such as [programmes.night]", path.display());
+        }
+        return tell(&sets, &[], args.json);
+    }
+    sets.extend(validated.settings.programmes.clone());
+    let mut presets = Vec::new();
+    for preset in PRESETS {
+        presets.push((preset.name.to_owned(), Settings::of_preset(preset)?));
+    }
+    tell(&sets, &presets, args.json)
+}
+
+fn one_preset(name: &str, as_json: bool) -> anyhow::Result<()> {
+    let Some(preset) = Preset::find(name) else {
+        match likely(name) {
+            Some(likely) => bail!("no preset {name:?}; did you mean {likely}?"),
+            None => bail!("no preset {name:?}; `tapwatch rules` lists them"),
+        }
+    };
+    if as_json {
+        let one = [(preset.name.to_owned(), Settings::of_preset(preset)?)];
+        return tell(&[], &one, true);
+    }
+    say!("{}", preset.text.trim_end());
+    Ok(())
+}
+
+/// Says what programmes and presets mean.
+fn tell(
+    programmes: &[(String, ProgrammeSettings)],
+    presets: &[(String, ProgrammeSettings)],
+    as_json: bool,
+) -> anyhow::Result<()> {
+    if as_json {
+        let list = |sets: &[(String, ProgrammeSettings)]| -> Vec<Value> {
+            sets.iter().map(|(name, set)| as_value(name, set)).collect()
+        };
+        let all = json!({ "programmes": list(programmes), "presets": list(presets) });
+        say!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    for (heading, sets) in [("Programmes in force", programmes), ("Presets", presets)] {
+        if !sets.is_empty() {
+            say!("{heading}");
+        }
+        for (name, set) in sets {
+            describe(name, set)?;
+        }
+    }
+    Ok(())
+}
+
+fn as_value(name: &str, set: &ProgrammeSettings) -> Value {
+    json!({
+        "name": name,
+        "title": set.title,
+        "source": set.source,
+        "rules": words(set),
+        "told": set.policy.ladder,
+        "told_in_words": told_in_words(set),
+    })
+}
+
+fn describe(name: &str, set: &ProgrammeSettings) -> anyhow::Result<()> {
+    say!("");
+    if set.title.is_empty() {
+        say!("{name}");
+    } else {
+        say!("{name}: {}", set.title);
+    }
+    let rules = words(set);
+    if rules.is_empty() {
+        say!("  nothing: no rule holds");
+    }
+    for rule in &rules {
+        say!("  {}", line(rule));
+        if let Some(shadow) = &rule.in_shadow_until {
+            say!("      in shadow, home by home: needs {shadow}");
+        }
+    }
+    let told = told_in_words(set);
+    if !told.is_empty() {
+        say!("  told: {told}");
+    }
+    if !set.source.is_empty() {
+        say!("  source: {}", set.source);
+    }
+    Ok(())
+}
+
+fn line(rule: &RuleInWords) -> String {
+    let name = rule.rule.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    let severity = rule.severity.map(|severity| format!("{severity:?}").to_lowercase());
+    let stage = rule.stage.map(|stage| stage.name().to_owned());
+    let asks: Vec<String> = severity.into_iter().chain(stage).collect();
+    let asks = if asks.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", asks.join(", "))
+    };
+    format!("{}{name}{asks}: {}", rule.detector, rule.words)
+}

@@ -1,0 +1,415 @@
+//! The programmes' rules once more, from their words alone, on plain lists of readings: no detector, no state that is kept.
+
+use std::collections::BTreeSet;
+
+/// Readings of one home from a local midnight on, each of `step` seconds, in tenths of a litre; `None` where none came.
+/// Local time is eight hours ahead of UTC.
+pub struct Home {
+    pub step: u32,
+    pub tenths: Vec<Option<u32>>,
+    pub no_use_hours: Option<f64>,
+}
+
+/// A record that opens an alert, or (of inactivity) makes an open one graver: kind, rule, second at which it was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub kind: &'static str,
+    pub rule: String,
+    pub at: u32,
+}
+
+/// What a programme would say of a home.
+pub type Programme = fn(&Home) -> Vec<Said>;
+
+/// Each preset by its name.
+pub const PROGRAMMES: &[(&str, Programme)] = &[
+    ("shanghai-changning", |home| {
+        told(
+            home,
+            &[(2, "changning-under-10l-in-12h", &|at| home.under(100, 12, at))],
+        )
+    }),
+    ("shanghai-jingan", |home| {
+        and(
+            told(home, &[(2, "jingan-under-10l-a-day", &|at| home.under_a_day(100, at))]),
+            home.over(20_000, "jingan-over-2000l-in-24h"),
+        )
+    }),
+    ("shenzhen-longgang", |home| {
+        and(
+            told(home, &[(2, "longgang-under-10l-in-12h", &|at| home.under(100, 12, at))]),
+            home.every_slot(1_800, "longgang-every-half-hour-of-a-day"),
+        )
+    }),
+    ("zhuhai-shishan", |home| {
+        told(home, &[(2, "shishan-no-use-12h", &|at| home.dry(12.0, at))])
+    }),
+    ("taicang", |home| {
+        told(home, &[(2, "taicang-under-10l-in-24h", &|at| home.under(100, 24, at))])
+    }),
+    ("ningbo-haishu", |home| {
+        and(
+            told(home, &[(2, "haishu-at-most-8l-in-24h", &|at| home.under(81, 24, at))]),
+            home.flowing(24, 0.0, 0, "haishu-no-dry-hour-24h"),
+        )
+    }),
+    ("ningbo-zhenhai", |home| {
+        and(
+            told(home, &[(2, "zhenhai-under-6l-in-24h", &|at| home.under(60, 24, at))]),
+            home.over(20_000, "zhenhai-over-2000l-in-24h"),
+        )
+    }),
+    ("liaocheng", |home| {
+        and(
+            told(
+                home,
+                &[(2, "liaocheng-under-10l-in-24h", &|at| home.under(100, 24, at))],
+            ),
+            home.over(10_000, "liaocheng-over-1000l-in-24h"),
+        )
+    }),
+    ("sakaki-kizuki", |home| {
+        told(home, &[(2, "kizuki-no-use-8h", &|at| home.dry(8.0, at))])
+    }),
+    ("tokyo-2007", tokyo),
+    ("k-water", |home| {
+        told(
+            home,
+            &[
+                (2, "k-water-both-bands", &|at| home.both_bands(at)),
+                (3, "k-water-no-use-24h", &|at| home.dry(24.0, at)),
+            ],
+        )
+    }),
+    ("kepco", |home| {
+        told(
+            home,
+            &[
+                (1, "kepco-level-1", &|at| home.outlasts(90.0, 8.0, at)),
+                (2, "kepco-level-2", &|at| home.outlasts(97.5, 10.0, at)),
+                (3, "kepco-level-3", &|at| home.outlasts(99.5, 12.0, at)),
+            ],
+        )
+    }),
+    ("malaga", |home| {
+        let hours = home.no_use_hours.unwrap_or(24.0);
+        told(home, &[(2, "malaga-hours-of-the-person", &|at| home.dry(hours, at))])
+    }),
+    ("kamstrup", |home| home.flowing(24, 0.0, 0, "kamstrup-no-dry-hour-24h")),
+    ("badger-eyeonwater", |home| {
+        home.flowing(24, 3.785, 24, "eyeonwater-1gal-an-hour-24h")
+    }),
+    ("sfpuc", |home| home.flowing(48, 28.4, 0, "sfpuc-28l-an-hour-48h")),
+    ("seoul", |home| home.flowing(72, 0.0, 0, "seoul-no-dry-hour-72h")),
+    ("neptune", neptune),
+];
+
+fn and(mut said: Vec<Said>, more: Vec<Said>) -> Vec<Said> {
+    said.extend(more);
+    said
+}
+
+/// What a rule says after the reading with this number.
+enum Word {
+    /// It is met, at this second.
+    Met(u32),
+    /// It is not met any more.
+    Over,
+    /// Nothing new.
+    Nothing,
+}
+
+/// One alert at most: opened by the first rule that is met, graver with each graver one, over when none is met.
+fn told(home: &Home, rules: &[(u8, &str, &dyn Fn(usize) -> Word)]) -> Vec<Said> {
+    let mut said = Vec::new();
+    let mut met: BTreeSet<usize> = BTreeSet::new();
+    let mut worst = 0;
+    for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
+        let mut last = 0;
+        for (index, (_, _, word)) in rules.iter().enumerate() {
+            match word(reading) {
+                Word::Met(at) if met.insert(index) => last = last.max(at),
+                Word::Over => drop(met.remove(&index)),
+                _ => {}
+            }
+        }
+        let gravest = met
+            .iter()
+            .max_by_key(|index| (rules[**index].0, std::cmp::Reverse(**index)));
+        match gravest {
+            Some(index) if rules[*index].0 > worst => {
+                worst = rules[*index].0;
+                said.push(Said {
+                    kind: "inactivity",
+                    rule: rules[*index].1.to_owned(),
+                    at: last,
+                });
+            }
+            Some(_) => {}
+            None => worst = 0,
+        }
+    }
+    said
+}
+
+/// Every morning whose hours from 6 to 10 are all measured and dry, each by itself.
+fn tokyo(home: &Home) -> Vec<Said> {
+    let days = 0..home.tenths.len() as u32 * home.step / 86_400;
+    let dry = days.filter(|day| (6..10).all(|hour| home.hour((day * 24 + hour) as i64) == Some(0)));
+    dry.map(|day| Said {
+        kind: "inactivity",
+        rule: "tokyo-no-use-in-band".to_owned(),
+        at: (day * 24 + 10) * 3_600,
+    })
+    .collect()
+}
+
+impl Home {
+    fn a_step(&self) -> usize {
+        (3_600 / self.step) as usize
+    }
+
+    /// Tenths of litres in an hour; `None` unless it is wholly measured.
+    fn hour(&self, hour: i64) -> Option<u32> {
+        let first = usize::try_from(hour).ok()? * self.a_step();
+        self.tenths.get(first..first + self.a_step())?.iter().copied().sum()
+    }
+
+    /// The hour that ends with a reading; `None` within an hour.
+    fn hour_ending(&self, reading: usize) -> Option<i64> {
+        ((reading + 1) % self.a_step() == 0).then(|| (reading / self.a_step()) as i64)
+    }
+
+    fn sum(&self, first: i64, last: i64) -> Option<u32> {
+        (first..=last).map(|hour| self.hour(hour)).sum()
+    }
+
+    fn end(&self, reading: usize) -> u32 {
+        (reading as u32 + 1) * self.step
+    }
+
+    /// Dry for so many hours: back from this reading to the last use or the last gap.
+    fn dry(&self, hours: f64, reading: usize) -> Word {
+        if self.tenths[reading] != Some(0) {
+            return Word::Over;
+        }
+        let needed = (hours * 3_600.0) as u32;
+        let since = self.dry_since(reading);
+        // Met in the reading in which the hours are full, and said once.
+        if self.end(reading) - since >= needed && self.end(reading) - since < needed + self.step {
+            Word::Met(since + needed)
+        } else {
+            Word::Nothing
+        }
+    }
+
+    fn dry_since(&self, reading: usize) -> u32 {
+        let dry = self.tenths[..=reading]
+            .iter()
+            .rev()
+            .take_while(|tenths| **tenths == Some(0))
+            .count();
+        self.end(reading) - dry as u32 * self.step
+    }
+
+    /// Less than so many tenths in the last hours, whenever an hour is full.
+    fn under(&self, tenths: u32, hours: i64, reading: usize) -> Word {
+        let Some(last) = self.hour_ending(reading) else {
+            return Word::Nothing;
+        };
+        match self.sum(last - hours + 1, last) {
+            Some(sum) if sum < tenths => Word::Met(self.end(reading)),
+            Some(_) => Word::Over,
+            None => Word::Nothing,
+        }
+    }
+
+    /// Less than so many tenths from midnight to midnight; over as soon as the day has more.
+    fn under_a_day(&self, tenths: u32, reading: usize) -> Word {
+        let Some(last) = self.hour_ending(reading) else {
+            return Word::Nothing;
+        };
+        match self.sum(last / 24 * 24, last) {
+            Some(sum) if sum >= tenths => Word::Over,
+            Some(_) if last % 24 == 23 => Word::Met(self.end(reading)),
+            _ => Word::Nothing,
+        }
+    }
+
+    /// The bands from 5 to 9 and from 17 to 21, each the last that is over, all measured and dry.
+    fn both_bands(&self, reading: usize) -> Word {
+        if self.tenths[reading] != Some(0) {
+            return Word::Over;
+        }
+        let Some(last) = self.hour_ending(reading) else {
+            return Word::Nothing;
+        };
+        let (day, other_day) = match last % 24 {
+            8 => (last / 24 * 24, last / 24 * 24 - 24),
+            20 => (last / 24 * 24, last / 24 * 24),
+            _ => return Word::Nothing,
+        };
+        let dry = |from: i64, day: i64| (from..from + 4).all(|hour| self.hour(day + hour) == Some(0));
+        if dry(5, day) && dry(17, other_day) {
+            Word::Met(self.end(reading))
+        } else {
+            Word::Nothing
+        }
+    }
+
+    /// Longer in whole hours than `percent` % of the dry runs of whole hours between two uses in the last sixty days that
+    /// were shorter than a day, once 54 days of them are known.
+    fn outlasts(&self, percent: f64, least: f64, reading: usize) -> Word {
+        if self.tenths[reading] != Some(0) {
+            return Word::Over;
+        }
+        let dry = self.end(reading) - self.dry_since(reading);
+        if f64::from(dry) < least * 3_600.0 {
+            return Word::Nothing;
+        }
+        let next = ((reading + 1) / self.a_step()) as i64;
+        let hours: Vec<Option<u32>> = ((next - 1_440).max(0)..next).map(|hour| self.used_hour(hour)).collect();
+        if hours.iter().flatten().count() < 1_296 {
+            return Word::Nothing;
+        }
+        let mut lengths = Vec::new();
+        let mut run: Option<usize> = None;
+        for hour in hours {
+            match (hour, run) {
+                (None, _) => run = None,
+                (Some(0), Some(dry)) => run = Some(dry + 1),
+                (Some(0), None) => {}
+                (Some(_), dry) => {
+                    lengths.extend(dry.filter(|dry| (1..24).contains(dry)));
+                    run = Some(0);
+                }
+            }
+        }
+        lengths.sort_unstable();
+        let place = (percent * lengths.len() as f64 / 100.0).ceil() as usize;
+        let Some(longest) = place.checked_sub(1).and_then(|place| lengths.get(place)) else {
+            return Word::Nothing;
+        };
+        let needed = ((*longest as u32 + 1) * 3_600).max((least * 3_600.0) as u32);
+        if dry < needed {
+            return Word::Nothing;
+        }
+        // The yardstick moves: it may be met later than when the hours were full, and then in this reading.
+        Word::Met((self.dry_since(reading) + needed).clamp(self.end(reading) - self.step, self.end(reading)))
+    }
+
+    /// As [`Home::hour`], but an hour with a use in it is known to be used even where a part of it is missing.
+    fn used_hour(&self, hour: i64) -> Option<u32> {
+        let first = usize::try_from(hour).ok()? * self.a_step();
+        let steps = self.tenths.get(first..first + self.a_step())?;
+        let used: u32 = steps.iter().flatten().sum();
+        if used > 0 { Some(used) } else { self.hour(hour) }
+    }
+
+    fn hours(&self) -> i64 {
+        (self.tenths.len() / self.a_step()) as i64
+    }
+
+    /// More than so many tenths in the last 24 hours, whenever an hour is full; over when there are not.
+    fn over(&self, tenths: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut open = false;
+        for hour in 0..self.hours() {
+            let Some(sum) = self.sum(hour - 23, hour) else { continue };
+            if sum > tenths && !open {
+                said.push(leak(rule, (hour as u32 + 1) * 3_600));
+            }
+            open = sum > tenths;
+        }
+        said
+    }
+
+    /// So many measured hours in a row, each with at least so many litres, where a few without a reading may lie between;
+    /// over with the first hour that has less.
+    fn flowing(&self, hours: u32, litres: f64, skip: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let (mut run, mut unknown, mut open) = (0, 0, false);
+        for hour in 0..self.hours() {
+            let Some(tenths) = self.hour(hour) else {
+                unknown += 1;
+                if unknown > skip {
+                    run = 0;
+                }
+                continue;
+            };
+            unknown = 0;
+            if tenths == 0 || f64::from(tenths) / 10.0 < litres {
+                (run, open) = (0, false);
+                continue;
+            }
+            run += 1;
+            if run >= hours && !open {
+                open = true;
+                said.push(leak(rule, (hour as u32 + 1) * 3_600));
+            }
+        }
+        said
+    }
+
+    /// Flow in each slot of so many seconds in the last day, judged with each slot; over with a dry hour.
+    fn every_slot(&self, slot: u32, rule: &str) -> Vec<Said> {
+        let mut said = Vec::new();
+        let mut open = false;
+        for reading in 0..self.tenths.len() {
+            open &= !self.ends_dry_hour(reading);
+            if !open && self.no_dry_slot(slot, reading) {
+                open = true;
+                said.push(leak(rule, self.end(reading)));
+            }
+        }
+        said
+    }
+
+    fn ends_dry_hour(&self, reading: usize) -> bool {
+        self.hour_ending(reading).is_some_and(|hour| self.hour(hour) == Some(0))
+    }
+
+    fn no_dry_slot(&self, slot: u32, reading: usize) -> bool {
+        let (a_slot, a_day) = ((slot / self.step) as usize, (86_400 / self.step) as usize);
+        if a_slot == 0 || (reading + 1) % a_slot != 0 || reading + 1 < a_day || self.tenths[reading].is_none() {
+            return false;
+        }
+        let wet = |slot: &[Option<u32>]| slot.iter().flatten().any(|tenths| *tenths > 0);
+        self.tenths[reading + 1 - a_day..=reading].chunks(a_slot).all(wet)
+    }
+}
+
+/// Flow in all of the last 96 quarter-hours, or in 50 to 95 of them; and calendar days without any.
+fn neptune(home: &Home) -> Vec<Said> {
+    let mut said = told(home, &[(1, "neptune-day-of-zero-use", &|at| home.under_a_day(1, at))]);
+    if home.step != 900 {
+        return said;
+    }
+    let (mut continuous, mut intermittent) = (false, false);
+    for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
+        let was_open = continuous || intermittent;
+        continuous = (continuous && !home.ends_dry_hour(reading)) || home.no_dry_slot(900, reading);
+        let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
+        if let Some(day) = day.filter(|day| day.iter().all(Option::is_some)) {
+            let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
+            intermittent = (50..=95).contains(&used);
+        }
+        if !was_open && (continuous || intermittent) {
+            let rule = if continuous {
+                "neptune-continuous"
+            } else {
+                "neptune-intermittent"
+            };
+            said.push(leak(rule, home.end(reading)));
+        }
+    }
+    said
+}
+
+fn leak(rule: &str, at: u32) -> Said {
+    Said {
+        kind: "leak",
+        rule: rule.to_owned(),
+        at,
+    }
+}

@@ -1,0 +1,144 @@
+//! Programmes made of presets: `[programmes.night] presets = ["k-water"]`.
+//!
+//! A programme that names presets, be it none, is made of these and of what it says itself, and of nothing else: what
+//! neither speaks of is silent. Lists of `rules` go one after the other, in the order of the presets, the programme's own
+//! last; of everything else the later one holds. What comes of it stands in the settings in the place of the names.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::check::Checked;
+use super::problems::{Place, Problem};
+use crate::presets::{Preset, blank, likely};
+
+const PRESETS: &str = "presets";
+const RULES: &str = "rules";
+
+/// Puts what presets say under the layers that name them.
+pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
+    let names: BTreeSet<String> = layers.iter().flat_map(programme_names).collect();
+    let mut base = Checked {
+        tree: Value::Object(Map::new()),
+        places: Vec::new(),
+    };
+    let mut programmes = Map::new();
+    for name in names {
+        let key = format!("programmes.{name}.{PRESETS}");
+        let Some(presets) = layers.iter_mut().filter_map(|layer| take_presets(layer, &name)).last() else {
+            continue;
+        };
+        let place = |key: &str| {
+            let places = layers.iter().rev().flat_map(|layer| &layer.places);
+            let mut found = places.filter(|(known, _)| known == key).map(|(_, place)| place.clone());
+            found.next()
+        };
+        let named_at = place(&key).unwrap_or(Place::Default);
+        let mut tables = Map::new();
+        for (index, preset) in presets.iter().enumerate() {
+            let mut problem = |message: String| {
+                let key = format!("{key}[{index}]");
+                let place = place(&key).unwrap_or_else(|| named_at.clone());
+                problems.push(Problem::new(place, key, message));
+            };
+            if presets[..index].contains(preset) {
+                problem(format!("the preset {preset:?} is named twice"));
+            } else if let Some(preset) = Preset::find(preset) {
+                add(&mut tables, preset.table());
+            } else {
+                let hint = likely(preset).map(|likely| format!("; did you mean {likely}?"));
+                let hint = hint.unwrap_or_else(|| "; `tapwatch rules` lists them".into());
+                problem(format!("no preset {preset:?}{hint}"));
+            }
+        }
+        tables.remove(PRESETS);
+        let own = |table: &str| {
+            layers
+                .iter()
+                .any(|layer| programme(layer, &name).is_some_and(|own| own.contains_key(table)))
+        };
+        let mut whole = blank(|detector| tables.contains_key(detector) || own(detector));
+        base.places.extend(
+            whole
+                .keys()
+                .map(|detector| (format!("programmes.{name}.{detector}"), named_at.clone())),
+        );
+        add(&mut whole, tables);
+        put_own_rules_last(layers, &name, &whole, &named_at);
+        programmes.insert(name, Value::Object(whole));
+    }
+    if !programmes.is_empty() {
+        base.tree = Value::Object(Map::from_iter([("programmes".to_owned(), Value::Object(programmes))]));
+        layers.insert(0, base);
+    }
+}
+
+/// Adds what a preset says: lists of rules go on, tables are gone through, of everything else the later one holds.
+fn add(into: &mut Map<String, Value>, from: Map<String, Value>) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(into)), Value::Object(from)) => add(into, from),
+            (Some(Value::Array(into)), Value::Array(from)) if key == RULES => into.extend(from),
+            (Some(Value::String(into)), Value::String(from)) if matches!(key.as_str(), "title" | "source") => {
+                *into = format!("{into}; {from}");
+            }
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// Lists replace each other from layer to layer, so the rules of the presets go before those of the last layer that has
+/// any; its places move on with them.
+fn put_own_rules_last(layers: &mut [Checked], name: &str, whole: &Map<String, Value>, named_at: &Place) {
+    for (detector, table) in whole {
+        let Some(Value::Array(rules)) = table.get(RULES).filter(|_| !rules_are_empty(table)) else {
+            continue;
+        };
+        let own = layers.iter_mut().rev().find_map(|layer| {
+            let table = programme_mut(&mut layer.tree, name)?.get_mut(detector)?;
+            let own = table.get_mut(RULES)?.as_array_mut()?;
+            Some((own, &mut layer.places))
+        });
+        let Some((own, places)) = own else { continue };
+        own.splice(0..0, rules.iter().cloned());
+        let list = format!("programmes.{name}.{detector}.{RULES}[");
+        for (key, _) in places.iter_mut() {
+            let shifted = key.strip_prefix(&list).and_then(|rest| {
+                let (index, rest) = rest.split_once(']')?;
+                let index = index.parse::<usize>().ok()? + rules.len();
+                Some(format!("{list}{index}]{rest}"))
+            });
+            if let Some(shifted) = shifted {
+                *key = shifted;
+            }
+        }
+        places.extend((0..rules.len()).map(|index| (format!("{list}{index}]"), named_at.clone())));
+    }
+}
+
+fn rules_are_empty(table: &Value) -> bool {
+    table.get(RULES).and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+fn programme_names(layer: &Checked) -> Vec<String> {
+    let programmes = layer.tree.get("programmes").and_then(Value::as_object);
+    programmes
+        .into_iter()
+        .flat_map(|programmes| programmes.keys().cloned())
+        .collect()
+}
+
+fn programme<'a>(layer: &'a Checked, name: &str) -> Option<&'a Map<String, Value>> {
+    layer.tree.get("programmes")?.get(name)?.as_object()
+}
+
+fn programme_mut<'a>(tree: &'a mut Value, name: &str) -> Option<&'a mut Map<String, Value>> {
+    tree.get_mut("programmes")?.get_mut(name)?.as_object_mut()
+}
+
+/// Takes the names out of a layer.
+fn take_presets(layer: &mut Checked, name: &str) -> Option<Vec<String>> {
+    let list = programme_mut(&mut layer.tree, name)?.remove(PRESETS)?;
+    let names = list.as_array()?.iter().filter_map(Value::as_str);
+    Some(names.map(str::to_owned).collect())
+}
