@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["history"],
     &["settings"],
     &["partition"],
+    &["area"],
     &["alert", "detect"],
     &["home"],
     &["ingest"],
@@ -52,7 +53,16 @@ const EXCEPTIONS: &[Exception] = &[
 ];
 
 /// Modules in which nothing of the world may be named.
-const PURE: &[&str] = &["engine", "partition", "alert", "detect", "home", "ingest", "model"];
+const PURE: &[&str] = &[
+    "engine",
+    "partition",
+    "area",
+    "alert",
+    "detect",
+    "home",
+    "ingest",
+    "model",
+];
 
 /// Folders in other modules of which the same holds.
 const PURE_FOLDERS: &[&str] = &["verify/faults"];
