@@ -4,7 +4,7 @@
 /// holidays, in the summer all of them sleep longer or are away. Weights are shares of the hours, values the share of homes
 /// otherwise expected. Measured on one Spanish town for windows of an hour, which are the most uneven
 /// (`docs/adr/0016-area-outage.md`), and kept for the long ones, because elsewhere half a town leaves for a feast.
-const QUIET: [(f64, f64); 5] = [(0.7894, 1.0), (0.2, 0.8), (0.01, 0.55), (5e-4, 0.35), (1e-4, 0.2)];
+const QUIET: [(f64, f64); 5] = [(0.7794, 1.0), (0.2, 0.8), (0.02, 0.5), (5e-4, 0.35), (1e-4, 0.2)];
 
 /// A probability never greater than this is no evidence, and the rest need not be added up.
 const NO_EVIDENCE: f64 = 1.0;

@@ -76,10 +76,10 @@ pub struct HomeHour {
 impl HomeHour {
     /// Of a home with this routine; `None` where the hour is not known, or too little of the time before it.
     ///
-    /// The chance that a window is dry is the share of the last 28 days on which it was, with half a day added on either
-    /// side (Jeffreys' prior), so no home is ever quite sure to use water: a home that is often empty says little, and a home
-    /// that is empty now counts once, however long it is empty. What is not known counts against an outage: as dry in the
-    /// past, and as use in the present.
+    /// The chance of use within a window is the share of the last 28 days on which there was some, with one dry day added, so
+    /// that no home is ever quite sure to use water: a home that is often empty says little, and a home that is empty now
+    /// counts once, however long it is empty. What is not known counts against an outage: as dry in the past, and as use in
+    /// the present.
     pub fn new(routine: &Routine, hours: &SameHours) -> Option<Self> {
         let past = hours.hour.saturating_sub(routine.first_hour()) / 24;
         let days = past.saturating_sub(1).min(DAYS);
@@ -95,7 +95,7 @@ impl HomeHour {
         let mut dry_days = 0;
         for window in (0..WINDOWS.len()).rev() {
             dry_days += dry[window + 1];
-            expected_thousandths[window] = 1_000 - 1_000 * (2 * dry_days + 1) / (2 * (days + 1));
+            expected_thousandths[window] = 1_000 * (days - dry_days) / (days + 1);
         }
         Some(Self {
             dry_windows: dry_windows(routine.dry_hours_before(hours.hour + 1)),

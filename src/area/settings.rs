@@ -30,7 +30,7 @@ impl Default for AreaSettings {
             enabled: true,
             min_homes: 8,
             report_after_minutes: 20,
-            false_alerts_per_zone_year: 0.5,
+            false_alerts_per_zone_year: 1.0,
             residual_share: 0.1,
             usual_silent_share: 0.3,
             longest_hours: 48,

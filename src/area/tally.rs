@@ -11,7 +11,7 @@ use crate::home::Routine;
 use crate::model::{DAY, EventTime, HOUR};
 
 /// Every report has so many hours, for readings that come within them.
-const LATEST: u32 = 4;
+const LATEST: u32 = 3;
 /// And every so many hours a report has hours further back, so many apart, for readings that come once a day.
 const STEP: u32 = 4;
 const FURTHEST: u32 = 32;

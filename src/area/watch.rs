@@ -21,7 +21,7 @@ const FORGOTTEN: u32 = DAY;
 /// Use has returned when what is found is less likely than this with no supply.
 const RETURNED: f64 = 1e-3;
 /// What late readings have made as likely as this in a supplied zone was no outage.
-const ORDINARY: f64 = 0.01;
+const ORDINARY: f64 = 1e-3;
 /// Meters report again when as many overdue ones are as likely as this.
 const HEARD_AGAIN: f64 = 0.05;
 
@@ -138,9 +138,9 @@ impl Watch {
         verdicts
     }
 
-    /// Takes a report from before a restart: nothing is said of it.
+    /// Takes a report from before a restart: what followed from it was said. [`Watch::restore`] comes after all of them.
     pub fn remember(&mut self, report: &ZoneReport) {
-        self.zones.entry(report.zone.clone()).or_default().gather(report);
+        self.take(report);
     }
 
     /// What was said of a zone.

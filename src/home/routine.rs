@@ -147,8 +147,8 @@ impl Routine {
         self.used[row][word] & bit != 0
     }
 
-    /// Use in the 32 hours before hour `end`, the latest of them in the highest bit; dry and unknown hours are 0. All
-    /// 0 where one of them lies outside of what is kept.
+    /// Use in the 32 hours before hour `end`, the latest of them in the highest bit; dry hours are 0, and so are unknown ones
+    /// unless they were known once. All 0 where one of them lies outside of what is kept.
     pub fn use_before(&self, end: u32) -> u32 {
         if end > self.next || end < 32 || end + ROUTINE_HOURS < self.next + 32 {
             return 0;
