@@ -268,14 +268,17 @@ fn speed(partition: &Partition, time_zone: &TimeZone) {
             black_box(HomeHour::new(usage.routine(), &same));
         }),
     );
-    for (what, at) in [("one home, a mark", at), ("one home, the mark after", at.plus(HOUR))] {
-        let mark = Mark::new(at, time_zone);
-        let mut tally = Tally::default();
-        time(
-            what,
-            Box::new(move |usage| tally.add(&mark, usage.routine(), Some(at), HOUR)),
-        );
-    }
+    let mut marks: Vec<(Mark, Tally)> = (0..4)
+        .map(|hour| (Mark::new(at.plus(hour * HOUR), time_zone), Tally::default()))
+        .collect();
+    time(
+        "one home, four marks",
+        Box::new(move |usage| {
+            for (mark, tally) in &mut marks {
+                tally.add(mark, usage.routine(), Some(at), HOUR);
+            }
+        }),
+    );
     let mark = Mark::new(at, time_zone);
     let report = tally(&mark, (0..homes.min(10)).map(|home| arena.usage(home)), "block-0007");
     let bytes = tapwatch::area::ZoneRecord::Report(report).value().len();

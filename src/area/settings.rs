@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{HOUR, MINUTE};
+use crate::model::{DAY, HOUR, MINUTE};
 
 /// When a zone counts as cut off. They are the deployment's, not a programme's: a zone has homes of several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct AreaSettings {
     pub report_after_minutes: u32,
     /// False area alerts accepted for a zone in a year.
     pub false_alerts_per_zone_year: f64,
+    /// Seconds that a meter takes between two deliveries where the homes topic does not say.
+    pub upload_seconds: u32,
     /// The share of homes that may go on using water in an outage: roof tanks, another main.
     pub residual_share: f64,
     /// The share of a zone's meters that may be silent at any time without being an outage.
@@ -31,6 +33,7 @@ impl Default for AreaSettings {
             min_homes: 8,
             report_after_minutes: 20,
             false_alerts_per_zone_year: 1.0,
+            upload_seconds: DAY,
             residual_share: 0.1,
             usual_silent_share: 0.3,
             longest_hours: 48,
@@ -72,6 +75,12 @@ impl AreaSettings {
                 format!("{share} is not between 0.01 and 0.5"),
             );
         }
+        let seconds = self.upload_seconds;
+        check(
+            (MINUTE..=7 * DAY).contains(&seconds),
+            "upload_seconds",
+            format!("{seconds} is not between 60 and 604800 seconds"),
+        );
         let hours = self.longest_hours;
         check(
             (1..=24 * 14).contains(&hours),

@@ -128,6 +128,11 @@ impl Profile {
     pub fn programme(self) -> usize {
         usize::from(self.programme)
     }
+
+    /// The place of its time zone among those of the homes; 0 for that of the settings.
+    pub fn time_zone(self) -> u16 {
+        self.time_zone
+    }
 }
 
 /// One home.

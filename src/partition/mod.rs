@@ -16,6 +16,7 @@ mod recovery;
 mod rules;
 mod snapshot;
 mod speak;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,9 @@ use self::arena::{MAX_METERS_NAMED, Slot};
 use self::checkpoint::Unsaved;
 use self::deadlines::Deadlines;
 use self::speak::rules_changed;
+use self::zones::Zones;
 use crate::alert::Case;
+use crate::area::Watch;
 use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{AlertKind, DAY, DeadLetter, EventTime, HomeRecord, InputTopic, Measure, Quality, RawRecord};
@@ -60,6 +63,7 @@ pub struct Partition {
     next_offset: i64,
     applied: u64,
     unsaved: Unsaved,
+    zones: Zones,
 }
 
 /// What a record does besides changing its home.
@@ -76,6 +80,7 @@ impl Partition {
     pub fn new(rules: Arc<Rules>) -> Self {
         Self {
             rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
+            zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
             arena: Arena::default(),
             cases: BTreeMap::new(),

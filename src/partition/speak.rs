@@ -38,7 +38,8 @@ impl Partition {
         if now <= self.clock {
             return;
         }
-        self.clock = now;
+        let before = std::mem::replace(&mut self.clock, now);
+        self.report_zones(before, effects);
         while let Some((deadline, mut due)) = self.deadlines.take_before(now) {
             due.sort_by(|a, b| self.arena.id(*a).cmp(self.arena.id(*b)));
             due.dedup();
