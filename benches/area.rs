@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tapwatch::area::{AreaSettings, HomeHour, Mark, SameHours, Tally, Watch, next_mark};
+use tapwatch::area::{AreaSettings, HomeHour, Mark, SameHours, Tally, WINDOWS, Watch, next_mark};
 use tapwatch::history::{History, arrival};
 use tapwatch::home::{CompactMeasure, HomeSettings, MeterReading, Usage};
 use tapwatch::model::{AlertState, EventTime, HOUR, RawRecord};
@@ -26,6 +26,8 @@ const HOURS_OF_A_YEAR: f64 = 8_766.0;
 const LASTS: u32 = 30;
 /// One is put in every so many hours: every hour of the day comes once in 85 days.
 const EVERY_HOURS: u32 = 85;
+/// How quiet an hour is can be told where so many homes are expected.
+const ENOUGH_EXPECTED: f64 = 20.0;
 /// No zone is judged before its homes have a past.
 const WARM_UP_HOURS: u32 = 30 * 24;
 
@@ -43,6 +45,8 @@ struct Study {
     zones: Vec<Zone>,
     /// By size of the zone and local hour of the outage: hours until it was seen, none if it was not.
     delays: Vec<(usize, u32, Option<u32>)>,
+    /// Of all homes together, for each window: the share of those expected that used water, hour by hour.
+    quiet: [Vec<f64>; WINDOWS.len()],
     trial: u32,
 }
 
@@ -103,6 +107,7 @@ fn study(name: &str, history: &History, time_zone: TimeZone, sizes: &[usize], dr
         time_zone,
         zones,
         delays: Vec::new(),
+        quiet: Default::default(),
         trial: random.random_range(0..24),
     };
     let mut partition = Partition::new(Arc::new(Rules::default()));
@@ -136,12 +141,20 @@ impl Study {
     fn mark(&mut self, partition: &Partition, at: EventTime) {
         let mark = Mark::new(at, &self.time_zone);
         let arena = partition.arena();
+        let largest = self.zones.iter().map(|zone| zone.size).max();
         for zone in &mut self.zones {
             let homes = zone.homes.iter().filter(|home| (**home as usize) < arena.len());
             let usages: Vec<&Usage> = homes.map(|home| arena.usage(*home)).collect();
             let report = tally(&mark, usages.iter().copied(), "zone");
             let known = report.hours.last().map_or(0, |hour| hour.homes);
             zone.marks += u32::from(known as usize * 2 >= zone.size);
+            if let Some(last) = report.hours.last().filter(|_| Some(zone.size) == largest) {
+                for (window, shares) in self.quiet.iter_mut().enumerate() {
+                    if last.expected(window) >= ENOUGH_EXPECTED {
+                        shares.push(f64::from(last.found[window]) / last.expected(window));
+                    }
+                }
+            }
             let verdicts = zone.watch.take(&report);
             let raised = verdicts
                 .iter()
@@ -163,7 +176,26 @@ impl Study {
         }
     }
 
-    fn print(&self, name: &str) {
+    fn print(&mut self, name: &str) {
+        for (shares, hours) in self.quiet.iter_mut().zip(WINDOWS) {
+            shares.sort_unstable_by(f64::total_cmp);
+            let at = |share: f64| {
+                shares
+                    .get((shares.len() as f64 * share) as usize)
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            };
+            println!(
+                "{name}: windows of {hours} h: share of homes expected that used water: least {:.2}, 0.1 % {:.2}, 1 % {:.2}, \
+                 10 % {:.2}, half {:.2}, of {} hours",
+                at(0.0),
+                at(0.001),
+                at(0.01),
+                at(0.1),
+                at(0.5),
+                shares.len()
+            );
+        }
         let mut sizes: Vec<usize> = self.zones.iter().map(|zone| zone.size).collect();
         sizes.sort_unstable();
         sizes.dedup();
@@ -247,6 +279,7 @@ fn outage(
     None
 }
 
+#[expect(clippy::disallowed_methods, reason = "what takes time is measured by a clock")]
 fn speed(partition: &Partition, time_zone: &TimeZone) {
     let arena = partition.arena();
     let homes = arena.len() as u32;

@@ -302,27 +302,24 @@ impl Judge<'_> {
             overdue,
             probability,
         };
-        match last {
-            Some(open) if open.is_open => {
-                if probability >= HEARD_AGAIN {
-                    (open.is_open, open.to) = (false, Some(at));
-                    self.say(Cause::Silent, open, Reason::Returned, &seen);
-                }
+        let enough = active >= self.settings.min_homes.max(1);
+        if let Some(open) = last.as_mut().filter(|last| last.is_open) {
+            if probability >= HEARD_AGAIN {
+                (open.is_open, open.to) = (false, Some(at));
+                self.say(Cause::Silent, open, Reason::Returned, &seen);
             }
-            _ if active >= self.settings.min_homes.max(1) && probability < self.settings.threshold() => {
-                let mut episode = Episode {
-                    from: last_heard,
-                    to: None,
-                    detected_at: at,
-                    is_open: true,
-                    revision: revision(*last, last_heard),
-                    window: 0,
-                    residual: 0.0,
-                };
-                self.say(Cause::Silent, &mut episode, Reason::Begun, &seen);
-                *last = Some(episode);
-            }
-            _ => {}
+        } else if enough && probability < self.settings.threshold() {
+            let mut episode = Episode {
+                from: last_heard,
+                to: None,
+                detected_at: at,
+                is_open: true,
+                revision: revision(*last, last_heard),
+                window: 0,
+                residual: 0.0,
+            };
+            self.say(Cause::Silent, &mut episode, Reason::Begun, &seen);
+            *last = Some(episode);
         }
         self.limit(Cause::Silent, at, last);
     }
