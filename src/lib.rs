@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod area;
 pub mod backtest;
 pub mod cli;
 pub mod detect;

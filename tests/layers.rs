@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["settings"],
     &["presets"],
     &["partition"],
+    &["area"],
     &["alert", "detect"],
     &["home"],
     &["ingest"],
@@ -53,7 +54,16 @@ const EXCEPTIONS: &[Exception] = &[
 ];
 
 /// Modules in which nothing of the world may be named.
-const PURE: &[&str] = &["engine", "partition", "alert", "detect", "home", "ingest", "model"];
+const PURE: &[&str] = &[
+    "engine",
+    "partition",
+    "area",
+    "alert",
+    "detect",
+    "home",
+    "ingest",
+    "model",
+];
 
 /// Folders in other modules of which the same holds.
 const PURE_FOLDERS: &[&str] = &["verify/faults"];

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::judge::{JudgedAlert, Score, judge};
-use super::partitioner::partition_of;
 use crate::alert::CloudEvent;
 use crate::history::{History, Incident, arrival};
+use crate::model::partition_of;
 use crate::model::{DeadLetter, HomeRecord, RawRecord};
 use crate::partition::{Counts, Partition, Rules};
 

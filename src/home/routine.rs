@@ -147,6 +147,30 @@ impl Routine {
         self.used[row][word] & bit != 0
     }
 
+    /// Use in the 32 hours before hour `end`, the latest of them in the highest bit; dry hours are 0, and so are unknown ones
+    /// unless they were known once. All 0 where one of them lies outside of what is kept.
+    pub fn use_before(&self, end: u32) -> u32 {
+        if end > self.next || end < 32 || end + ROUTINE_HOURS < self.next + 32 {
+            return 0;
+        }
+        let words = self.used.as_flattened();
+        let start = (end - 32) % ROUTINE_HOURS;
+        let at = (start / 32) as usize;
+        let both = u64::from(words[(at + 1) % WORDS]) << 32 | u64::from(words[at]);
+        (both >> (start % 32)) as u32
+    }
+
+    /// How many hours before hour `end` are known to be dry without a break, at most 32.
+    pub fn dry_hours_before(&self, end: u32) -> u32 {
+        if end > self.next {
+            return 0;
+        }
+        let last_run = self.unknown.iter().rev().find(|run| run_start(**run) < end);
+        let known_since = last_run.map_or(0, |run| run_end(*run).min(end)).max(self.first_hour());
+        let dry = self.use_before(end).leading_zeros();
+        dry.min(end.saturating_sub(known_since))
+    }
+
     /// Bytes kept on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         if self.unknown.spilled() {

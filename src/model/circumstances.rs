@@ -90,12 +90,12 @@ impl Absence {
     }
 }
 
-/// An interruption of supply to a home's zone.
+/// An interruption of a home's zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
-    /// When supply stopped.
+    /// When it began.
     pub from: EventTime,
-    /// When it returned; none while it has not.
+    /// When it ended; none while it goes on.
     pub to: Option<EventTime>,
 }
 
@@ -112,8 +112,10 @@ pub struct Circumstances {
     pub absence: Option<Absence>,
     /// The last sign of life besides water.
     pub sign: Option<Sign>,
-    /// The last outage of its zone.
+    /// The last outage of supply in its zone.
     pub outage: Option<Outage>,
+    /// The last time that the meters of its zone fell silent together.
+    pub silence: Option<Outage>,
 }
 
 impl Circumstances {

@@ -7,6 +7,7 @@ mod band;
 mod circumstances;
 mod ids;
 mod message;
+mod partitioner;
 mod reading;
 mod record;
 mod time;
@@ -17,6 +18,7 @@ pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use message::{Message, Output};
+pub use partitioner::partition_of;
 pub use reading::{Litres, Measure, Quality, Reading};
 pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,

@@ -15,7 +15,7 @@ use super::words::{erased, rules_changed};
 use crate::alert::{Care, Contradiction, alert_id};
 use crate::detect::KINDS;
 use crate::model::{
-    Absence, AlertKind, DeadLetter, EventTime, HOUR, HomeRecord, IdError, InputTopic, Outage, RawRecord, Response,
+    Absence, AlertKind, DeadLetter, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response,
     ResponseRecord, Sign, SignKind, SignRecord, Signal, check_id,
 };
 
@@ -265,20 +265,6 @@ impl Partition {
         let _ = self.reconcile(index, record.timestamp, self.clock, None, effects);
         self.changed_beside(index);
         Ok(())
-    }
-
-    /// Notes an outage of supply in a zone, or its end, for the homes of this partition.
-    pub fn set_outage(&mut self, zone: &str, outage: Option<Outage>) -> Effects {
-        let mut effects = self.no_effects();
-        let Some(number) = self.arena.names_mut().set_outage(zone, outage) else {
-            return effects;
-        };
-        let is_there = |slot: &u32| self.arena.slot(*slot).profile.zone() == number;
-        for index in self.arena.occupied().filter(is_there).collect::<Vec<_>>() {
-            let _ = self.reconcile(index, None, self.clock, None, &mut effects);
-            self.changed_beside(index);
-        }
-        effects
     }
 
     /// The slot of a home whose readings may be judged and kept. Where consent is assumed, one that was never heard of

@@ -1,5 +1,6 @@
 //! What a batch does, as values: the shell performs it.
 
+use crate::area::{AreaAlert, AreaStatus, ZoneReport};
 use crate::home::MeterEvent;
 use crate::model::{Alert, DeadLetter, EventTime, Message, Response, VisitList};
 
@@ -8,6 +9,12 @@ use crate::model::{Alert, DeadLetter, EventTime, Message, Response, VisitList};
 pub struct Effects {
     /// Records for the alerts topic, in order.
     pub alerts: Vec<Decided>,
+    /// What is said of zones, each to the partition of the zones topic that is responsible for it, in order.
+    pub zone_reports: Vec<ZoneReport>,
+    /// Outages of zones that began or ended, each for every partition of the zones topic, in order.
+    pub zone_statuses: Vec<AreaStatus>,
+    /// Records for the area-alerts topic, in order.
+    pub area_alerts: Vec<AreaAlert>,
     /// Records that were kept out, in order.
     pub dead_letters: Vec<DeadLetter>,
     /// Lists of homes to visit that were due.

@@ -20,6 +20,7 @@ mod snapshot;
 mod speak;
 mod visits;
 mod words;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,9 @@ use jiff::tz::TimeZone;
 use self::arena::{MAX_METERS_NAMED, Slot};
 use self::checkpoint::Unsaved;
 use self::deadlines::Deadlines;
+use self::zones::Zones;
 use crate::alert::Case;
+use crate::area::Watch;
 use crate::home::{MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
@@ -66,6 +69,7 @@ pub struct Partition {
     next_offset: i64,
     applied: u64,
     unsaved: Unsaved,
+    zones: Zones,
 }
 
 /// What a record does besides changing its home.
@@ -82,6 +86,7 @@ impl Partition {
     pub fn new(rules: Arc<Rules>) -> Self {
         Self {
             rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
+            zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
             arena: Arena::default(),
             cases: BTreeMap::new(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::Slot;
 use super::rules::{ConsentRule, HomeError, Programme, Rules};
+use crate::area::Cause;
 use crate::detect::HomeView;
 use crate::home::Usage;
 use crate::model::{Absence, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MINUTE, Outage, Sign};
@@ -79,9 +80,9 @@ impl Profile {
         usize::from(self.programme)
     }
 
-    /// The number of its zone; 0 for none.
-    pub fn zone(self) -> u16 {
-        self.zone
+    /// The number of its time zone; 0 for that of the settings.
+    pub fn time_zone(self) -> u16 {
+        self.time_zone
     }
 
     /// Whether its readings may be judged and kept.
@@ -103,7 +104,17 @@ pub struct Names {
 
 struct Zone {
     name: Arc<str>,
-    outage: Option<Outage>,
+    /// The last one of each cause.
+    outages: [Option<Outage>; Cause::ALL.len()],
+}
+
+impl Zone {
+    fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            outages: [None; Cause::ALL.len()],
+        }
+    }
 }
 
 /// The place of a name in a table plus one; a new name is added.
@@ -132,6 +143,7 @@ impl Names {
     pub fn around<'a>(&'a self, slot: &Slot, rules: &'a Rules) -> Surroundings<'a> {
         let profile = slot.profile;
         let beside = slot.beside.as_deref().copied().unwrap_or_default();
+        let zone = entry(&self.zones, profile.zone);
         Surroundings {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
             time_zone: entry(&self.time_zones, profile.time_zone).map_or(&rules.time_zone, |(_, zone)| zone),
@@ -143,7 +155,8 @@ impl Names {
                 no_use_hours: (profile.no_use_half_hours > 0).then(|| f32::from(profile.no_use_half_hours) / 2.0),
                 absence: beside.absence(slot.home.state().usage.frontier()),
                 sign: beside.sign,
-                outage: entry(&self.zones, profile.zone).and_then(|zone| zone.outage),
+                outage: zone.and_then(|zone| zone.outages[Cause::Dry as usize]),
+                silence: zone.and_then(|zone| zone.outages[Cause::Silent as usize]),
             },
         }
     }
@@ -185,12 +198,7 @@ impl Names {
             )?;
         }
         if let Some(name) = &record.zone {
-            let new = || {
-                Ok(Zone {
-                    name: name.as_str().into(),
-                    outage: None,
-                })
-            };
+            let new = || Ok(Zone::new(name.as_str().into()));
             profile.zone = number(&mut self.zones, |known| *known.name == **name, new)?;
         }
         if let Some(seconds) = record.upload_seconds {
@@ -248,24 +256,19 @@ impl Names {
         }
     }
 
-    /// Notes the outage of a zone; its number, if that is something new.
-    pub fn set_outage(&mut self, name: &str, outage: Option<Outage>) -> Option<u16> {
-        let zone = number(
-            &mut self.zones,
-            |known| *known.name == *name,
-            || {
-                Ok(Zone {
-                    name: name.into(),
-                    outage: None,
-                })
-            },
-        )
-        .ok()?;
-        let known = &mut self.zones[usize::from(zone) - 1].outage;
-        if *known == outage {
-            return None;
-        }
-        *known = outage;
-        Some(zone)
+    /// Notes the outage of a zone; whether that is something new.
+    pub fn set_outage(&mut self, name: &Arc<str>, cause: Cause, outage: Outage) -> bool {
+        let new = || Ok(Zone::new(Arc::clone(name)));
+        let Ok(zone) = number(&mut self.zones, |known| known.name == *name, new) else {
+            return false;
+        };
+        let known = &mut self.zones[usize::from(zone) - 1].outages[cause as usize];
+        known.replace(outage) != Some(outage)
+    }
+
+    /// The last outage of a zone.
+    pub fn outage(&self, name: &str, cause: Cause) -> Option<Outage> {
+        let zone = self.zones.iter().find(|zone| *zone.name == *name)?;
+        zone.outages[cause as usize]
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::PolicySettings;
+use crate::area::AreaSettings;
 use crate::detect::DetectorSettings;
 use crate::home::{CompactMeasure, HomeSettings, MeterReading};
 use crate::ingest::IngestSettings;
@@ -18,6 +19,8 @@ pub struct Rules {
     pub ingest: IngestSettings,
     /// What is kept of a home.
     pub home: HomeSettings,
+    /// When a zone counts as cut off.
+    pub area: AreaSettings,
     /// The programmes by name; the first is that of homes that name none.
     pub programmes: Vec<Programme>,
     /// The time zone of homes that name none.
@@ -78,6 +81,7 @@ impl Default for Rules {
         Self {
             ingest: IngestSettings::default(),
             home: HomeSettings::default(),
+            area: AreaSettings::default(),
             programmes: vec![Programme {
                 name: "default".into(),
                 detectors: DetectorSettings::default(),

@@ -9,7 +9,7 @@ use super::profile::Beside;
 use crate::alert::Case;
 use crate::detect::KINDS;
 use crate::home::{Ordered, SnapshotError, open_snapshot, seal_snapshot};
-use crate::model::{AlertKind, EventTime, HomeRecord, Outage};
+use crate::model::{AlertKind, EventTime, HomeRecord};
 
 /// Everything that is kept of one home.
 #[derive(Serialize, Deserialize)]
@@ -17,8 +17,6 @@ struct HomeSnapshot {
     /// What the homes topic said of it.
     record: HomeRecord,
     beside: Option<Beside>,
-    /// The last outage of its zone.
-    outage: Option<Outage>,
     /// The number of the programme's rules.
     rules: u32,
     home: Ordered<HomeState>,
@@ -64,7 +62,6 @@ impl Partition {
         let home = HomeSnapshot {
             record,
             beside: slot.beside.as_deref().copied(),
-            outage: self.arena.names().around(slot, &self.rules).circumstances.outage,
             rules: self.rules_number(index),
             home: slot.home.clone(),
             meters: slot.meters.as_deref().cloned(),
@@ -97,9 +94,6 @@ impl Partition {
         let profile = self.arena.profile(Some(&record), &self.rules);
         let profile = profile.map_err(|error| SnapshotError::Values(error.to_string()))?;
         let (index, _) = self.arena.find_or_insert(&record.household_id);
-        if let Some(zone) = record.zone.as_ref().filter(|_| home.outage.is_some()) {
-            self.arena.names_mut().set_outage(zone, home.outage);
-        }
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }

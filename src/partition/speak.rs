@@ -39,6 +39,7 @@ impl Partition {
             return;
         }
         let before = std::mem::replace(&mut self.clock, now);
+        self.report_zones(before, effects);
         if self.visits_at == EventTime::ZERO {
             self.visits_at = self.next_visit_list(if before == EventTime::ZERO { now } else { before });
         }

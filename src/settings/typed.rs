@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Expect, Origins, Pattern, Problem, Problems, SettingsFile, Sources, load};
+use crate::area::AreaSettings;
 use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
 use crate::ingest::IngestSettings;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// What is kept of a home.
     pub home: HomeSettings,
+    /// When a zone counts as cut off.
+    pub area: AreaSettings,
     /// What holds for a home that is not on the homes topic.
     pub defaults: HomeDefaults,
     /// Consent.
@@ -94,6 +97,7 @@ impl Default for Settings {
             engine: EngineSettings::default(),
             ingest: IngestSettings::default(),
             home: HomeSettings::default(),
+            area: AreaSettings::default(),
             defaults: HomeDefaults::default(),
             privacy: PrivacySettings::default(),
             programmes: BTreeMap::from([("default".to_owned(), ProgrammeSettings::default())]),
@@ -225,6 +229,9 @@ impl Settings {
                 problem(key.into(), format!("{value} is not between {least} and {most}"));
             }
         }
+        for (name, message) in self.area.mistakes() {
+            problem(format!("area.{name}"), message);
+        }
         if self.home.max_jump_seconds <= self.home.allowed_lateness_seconds {
             let message = format!(
                 "{} s is not more than home.allowed_lateness_seconds ({} s): an ordinary gap would look like a jump",
@@ -351,6 +358,7 @@ impl Settings {
         Rules {
             ingest: self.ingest.clone(),
             home: self.home.clone(),
+            area: self.area.clone(),
             programmes: names.map(programme).collect(),
             time_zone,
             zone: (!self.defaults.zone.is_empty()).then(|| self.defaults.zone.as_str().into()),

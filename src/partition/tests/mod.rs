@@ -7,6 +7,7 @@ mod memory;
 mod recovery;
 mod silence;
 mod snapshots;
+mod zones;
 
 use super::*;
 use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
