@@ -10,7 +10,7 @@ use super::*;
 use crate::model::AlertKind;
 
 /// Homes that are tried for each preset.
-const HOMES: u64 = 24;
+const HOMES: u64 = 16;
 
 /// A home of `days` days: dry spells of up to half a day, now and then of two days, use of up to three hours, gaps. Every
 /// use is followed by a dry hour, so that no flow looks like a leak.

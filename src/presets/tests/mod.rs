@@ -156,11 +156,11 @@ fn rules_are_said_in_words() {
           told: street-platform, after 30 min paired-volunteer
         shanghai-jingan
           inactivity jingan-under-10l-a-day: less than 10 L on a calendar day
-          leak jingan-over-2000l-in-24h: daily (above litres 2000.0, hours 24)
+          leak jingan-over-2000l-in-24h: more than 2000 L in the last 24 h
           told: emergency-contact, after 30 min street, and community, and volunteer
         shenzhen-longgang
           inactivity longgang-under-10l-in-12h: less than 10 L in the last 12 h
-          leak longgang-every-half-hour-of-a-day: continuous (at least litres per hour 0.0, hours 24, slot minutes 30)
+          leak longgang-every-half-hour-of-a-day: flow in every half-hour for 24 h
           told: platform, and community-worker, and family
         zhuhai-shishan
           inactivity shishan-no-use-12h: no sign of life for 12 h
@@ -170,15 +170,15 @@ fn rules_are_said_in_words() {
           told: civil-affairs, and water-group
         ningbo-haishu
           inactivity haishu-at-most-8l-in-24h: at most 8 L in the last 24 h
-          leak haishu-no-dry-hour-24h: continuous (at least litres per hour 0.0, hours 24, slot minutes 60)
+          leak haishu-no-dry-hour-24h: flow in every hour for 24 h
           told: relatives, after 30 min grid-worker
         ningbo-zhenhai
           inactivity zhenhai-under-6l-in-24h: less than 6 L in the last 24 h
-          leak zhenhai-over-2000l-in-24h: daily (above litres 2000.0, hours 24)
+          leak zhenhai-over-2000l-in-24h: more than 2000 L in the last 24 h
           told: named-contact, after 30 min social-worker (on duty 09-17)
         liaocheng
           inactivity liaocheng-under-10l-in-24h: less than 10 L in the last 24 h
-          leak liaocheng-over-1000l-in-24h: daily (above litres 1000.0, hours 24)
+          leak liaocheng-over-1000l-in-24h: more than 1000 L in the last 24 h
           told: grid-worker
         sakaki-kizuki
           inactivity kizuki-no-use-8h: no sign of life for 8 h
@@ -199,21 +199,21 @@ fn rules_are_said_in_words() {
           inactivity malaga-hours-of-the-person: no sign of life for the hours set for the person (no_use_hours), 24 h where none are set
           told: telecare-centre, after 30 min emergency-social-unit
         kamstrup
-          leak kamstrup-no-dry-hour-24h: continuous (at least litres per hour 0.0, hours 24, slot minutes 60)
+          leak kamstrup-no-dry-hour-24h: flow in every hour for 24 h
           told: 
         badger-eyeonwater
-          leak eyeonwater-1gal-an-hour-24h: continuous (at least litres per hour 3.7850000858306885, hours 24, slot minutes 60)
+          leak eyeonwater-1gal-an-hour-24h: at least 3.785 L/h in every hour for 24 h
           told: 
         sfpuc
-          leak sfpuc-28l-an-hour-48h: continuous (at least litres per hour 28.399999618530273, hours 48, slot minutes 60)
+          leak sfpuc-28l-an-hour-48h: at least 28.4 L/h in every hour for 48 h
           told: 
         seoul
-          leak seoul-no-dry-hour-72h: continuous (at least litres per hour 0.0, hours 72, slot minutes 60)
+          leak seoul-no-dry-hour-72h: flow in every hour for 72 h
           told: 
         neptune
           inactivity neptune-day-of-zero-use: less than 0.1 L on a calendar day
-          leak neptune-continuous: continuous (at least litres per hour 0.0, hours 24, slot minutes 15)
-          leak neptune-intermittent: intermittent (at least 50, at most 95, of 96)
+          leak neptune-continuous: flow in every quarter-hour for 24 h
+          leak neptune-intermittent: flow in 50 to 95 of the last 96 quarter-hours
           told: 
     "#]].assert_eq(&told);
     let ours = words(&crate::partition::ProgrammeSettings::default());
