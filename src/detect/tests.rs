@@ -53,6 +53,31 @@ impl Watched {
         self.measure(seconds, Measure::Volume(litres), |_, _, _| {});
     }
 
+    /// Whole local days from midnight on, of 23, 24 or 25 hours; `litres` is asked with the day's number and the hour.
+    pub fn local_days(&mut self, days: std::ops::Range<u32>, mut litres: impl FnMut(u32, i8) -> f64) {
+        for day in days {
+            let today = self.zone.to_datetime(self.next.to_jiff()).date();
+            loop {
+                let local = self.zone.to_datetime(self.next.to_jiff());
+                if local.date() != today {
+                    break;
+                }
+                self.read(HOUR, litres(day, local.hour()));
+            }
+        }
+    }
+
+    /// The lines of what was raised of one kind, with their words where these are told.
+    pub fn raised(&self, kind: AlertKind) -> String {
+        let (begin, with_words) = (format!(" {} Raised", kind.name()), if self.with_words { 3 } else { 1 });
+        let lines: Vec<&str> = self.told.lines().collect();
+        let places = (0..lines.len()).filter(|place| lines[*place].contains(&begin));
+        places
+            .flat_map(|place| &lines[place..place + with_words])
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
     /// Time of which no reading comes.
     pub fn lose(&mut self, hours: u32) {
         self.next = self.next.plus(hours * HOUR);
@@ -232,7 +257,7 @@ fn after_weeks(zone: &str) -> Watched {
     };
     let mut home = Watched::new(talkative(), zone, monday);
     for day in 0..54u32 {
-        let (waking, restless) = (4 + day / 14, day % 8 < day / 7);
+        let (waking, restless) = (4 + day / 14, day * 5 % 8 < day / 7);
         home.hours((0..24).map(|hour| {
             let used = hour >= waking && hour % 4 == waking % 4 || restless && hour == 0;
             if used { 9.0 } else { 0.0 }

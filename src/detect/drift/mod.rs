@@ -2,7 +2,7 @@
 //!
 //! Once a local week (Monday to Sunday) is complete, the daily values of the eight weeks that end with it are tested for
 //! a trend (`trend`). What is reported holds until the next week is judged, and is not reported again while those eight
-//! weeks overlap, unless it has grown by half or turned round.
+//! weeks overlap, unless it has doubled or turned round.
 
 mod trend;
 mod weeks;
@@ -81,7 +81,7 @@ impl DriftState {
         let found: Vec<_> = found.collect();
         let is_news = |(measure, change): (u8, i8)| {
             let last = i32::from(self.change);
-            let grew = 2 * i32::from(change) * last.signum() >= 3 * last.abs();
+            let grew = i32::from(change) * last.signum() >= 2 * last.abs();
             let turned = i32::from(change) * last < 0;
             week >= self.reported + WEEKS || measure == self.measure && (grew || turned)
         };

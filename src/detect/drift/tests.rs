@@ -100,7 +100,7 @@ fn the_normal_distribution_is_near_the_exact_one() {
     for (inverted, _) in inversions.iter().enumerate().take(18) {
         let exact = 2.0 * inversions[..=inverted].iter().sum::<f64>();
         let near = p_value(45 - 2 * inverted as i64, variance);
-        assert!((near - exact).abs() < 0.006, "{inverted}: {near} for {exact}");
+        assert!((near - exact).abs() < 0.01, "{inverted}: {near} for {exact}");
     }
 }
 

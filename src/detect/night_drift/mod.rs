@@ -90,11 +90,12 @@ impl Detector for NightDrift {
             };
             text = BothLanguages {
                 en: format!(
-                    "Use of water at night (0 to 5 o'clock) has {en} over eight weeks: in the first two weeks, from {since}, \
-                     {before} % of these hours had use, in the last two {now} %. No alarm; worth asking about.",
+                    "Use of water at night (0 to 5 o'clock) has {en} over the eight weeks from {since}: in the first two of \
+                     them that are known {before} % of these hours had use, in the last two {now} %. No alarm; worth asking \
+                     about."
                 ),
                 zh: format!(
-                    "八周内夜间（0至5时）用水{zh}：自{since}起的前两周{before}%的夜间小时有用水，最近两周为{now}%。非告警，宜询问近况。",
+                    "自{since}起八周内夜间（0至5时）用水{zh}：最初有数据的两周{before}%的夜间小时有用水，最近两周为{now}%。非告警，宜询问近况。"
                 ),
             };
         }

@@ -167,11 +167,11 @@ fn words(index: usize, trend: &Trend, since: &str) -> BothLanguages {
     let ((before, before_zh), (now, now_zh)) = (shown(before), shown(now));
     BothLanguages {
         en: format!(
-            "{en} than eight weeks ago: on average {what} {before} in the first two weeks, from {since}, and {now} in the last \
-             two. No alarm; worth asking about.",
+            "{en} than eight weeks ago: on average {what} {before} in the first two weeks that are known from {since} on, and \
+             {now} in the last two. No alarm; worth asking about."
         ),
         zh: format!(
-            "八周内{zh}：{what_zh}{before_zh}（自{since}起的前两周），最近两周为{now_zh}。非告警，宜询问近况。"
+            "自{since}起八周内{zh}：{what_zh}{before_zh}（最初有数据的两周），最近两周为{now_zh}。非告警，宜询问近况。"
         ),
     }
 }

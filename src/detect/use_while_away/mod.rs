@@ -108,8 +108,9 @@ impl Detector for UseWhileAway {
     ) -> Explanation {
         let usage = home.usage;
         let absence = home.circumstances.absence;
-        let time = |time: EventTime| local_time(time, home.now, home.time_zone);
-        let since = time(alert.since);
+        let since = local_time(alert.since, home.now, home.time_zone);
+        // With the date, which may be to come.
+        let time = |time: EventTime| local_time(time, EventTime::MAX, home.time_zone);
         let mut evidence = Map::new();
         evidence.insert("rule_litres".into(), json!(settings.at_least_litres));
         evidence.insert("rule_hours".into(), json!(settings.within_hours));
