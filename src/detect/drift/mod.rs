@@ -40,16 +40,14 @@ pub struct Measure {
     pub of: fn(&Day, Option<&Day>) -> Option<f64>,
 }
 
-/// What a drift detector keeps: which week was judged last, and the last report. Weeks are numbered from the one that
-/// holds 1 January 1970.
+/// What a drift detector keeps, in four bytes: which week was judged last, and the last report for as long as its weeks
+/// overlap with those judged. Weeks are numbered from the one that holds 1 January 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriftState {
     /// The last week judged.
     judged: u16,
-    /// The week of the last report; 0 before the first.
-    reported: u16,
-    /// Which measure it was about.
-    measure: u8,
+    /// The last report: 0 for none, else 16 times the number of its measure, plus the weeks since it, plus 1.
+    report: u8,
     /// The change reported, in steps.
     change: i8,
 }
@@ -65,6 +63,11 @@ impl DriftState {
         if week <= self.judged {
             return;
         }
+        let last = self
+            .report()
+            .map(|(measure, ago)| (measure, u32::from(ago) + u32::from(week - self.judged)));
+        let last = last.filter(|(_, ago)| *ago < u32::from(WEEKS));
+        self.report = last.map_or(0, |(measure, ago)| (measure << 4) + ago as u8 + 1);
         self.judged = week;
         let days = days(home.usage.routine(), week, home.time_zone);
         // The level is shared between the measures (Bonferroni).
@@ -80,26 +83,31 @@ impl DriftState {
         });
         let found: Vec<_> = found.collect();
         let is_news = |(measure, change): (u8, i8)| {
-            let last = i32::from(self.change);
-            let grew = i32::from(change) * last.signum() >= 2 * last.abs();
-            let turned = i32::from(change) * last < 0;
-            week >= self.reported + WEEKS || measure == self.measure && (grew || turned)
+            let (change, before) = (i32::from(change), i32::from(self.change));
+            let grew = change * before.signum() >= 2 * before.abs();
+            last.is_none_or(|(last, _)| measure == last && (grew || change * before < 0))
         };
         let strongest = found
             .into_iter()
             .filter(|(measure, change, _)| is_news((*measure, *change)))
             .min_by(|a, b| a.2.total_cmp(&b.2));
         if let Some((measure, change, _)) = strongest {
-            (self.reported, self.measure, self.change) = (week, measure, change);
+            (self.report, self.change) = ((measure << 4) + 1, change);
         }
+    }
+
+    /// The number of the measure of the last report, and how many weeks before the one judged last it was.
+    fn report(&self) -> Option<(u8, u8)> {
+        (self.report > 0).then(|| (self.report >> 4, (self.report & 15).saturating_sub(1)))
     }
 
     /// What was found in the week judged last.
     pub fn finding(&self, measures: &[Measure], home: &HomeView<'_>) -> Option<Finding> {
-        let measure = measures.get(usize::from(self.measure))?;
-        (self.reported > 0 && self.reported == self.judged).then(|| Finding {
-            since: week_start(self.reported + 1 - WEEKS, home.time_zone),
-            detected_at: week_start(self.reported + 1, home.time_zone),
+        let (measure, ago) = self.report()?;
+        let measure = measures.get(usize::from(measure))?;
+        (ago == 0).then(|| Finding {
+            since: week_start((self.judged + 1).saturating_sub(WEEKS), home.time_zone),
+            detected_at: week_start(self.judged + 1, home.time_zone),
             severity: Severity::Low,
             rule: Arc::from(measure.name),
             stage: None,

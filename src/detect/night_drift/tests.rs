@@ -85,7 +85,8 @@ fn a_week_that_ends_in_a_gap_is_judged_by_the_first_reading_after_it() {
     home.hours([0.0]);
     expect![[r#"
         Tue 02:00 night_drift Raised (Low, night-use) since Mon 00:00: night_use_changed
-    "#]].assert_eq(&home.raised(KIND));
+    "#]]
+    .assert_eq(&home.raised(KIND));
     let finding = home.states.findings(&home.settings, &home.view(home.next));
     let finding = finding
         .into_iter()

@@ -38,6 +38,6 @@ fn a_home_takes_little_memory() {
         .sum::<usize>()
         / HOMES;
     println!("{slot} bytes a slot, {bytes} bytes a home all in, {stored} bytes stored");
-    assert!(slot <= 408, "{slot} bytes a slot");
-    assert!(bytes <= 476, "{bytes} bytes a home");
+    assert!(slot <= 432, "{slot} bytes a slot");
+    assert!(bytes <= 496, "{bytes} bytes a home");
 }
