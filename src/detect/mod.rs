@@ -5,9 +5,14 @@
 //! said: it says what holds now (a level), and `alert` makes episodes of it.
 
 mod contract;
+pub mod drift;
 pub mod inactivity;
 pub mod leak;
+pub mod night_drift;
+pub mod no_return;
+pub mod routine_drift;
 pub mod silent_meter;
+pub mod use_while_away;
 mod words;
 
 #[cfg(test)]
@@ -97,4 +102,8 @@ registry! {
     inactivity: inactivity::Inactivity,
     leak: leak::Leak,
     silent_meter: silent_meter::SilentMeter,
+    use_while_away: use_while_away::UseWhileAway,
+    no_return: no_return::NoReturn,
+    night_drift: night_drift::NightDrift,
+    routine_drift: routine_drift::RoutineDrift,
 }

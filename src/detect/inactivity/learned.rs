@@ -136,6 +136,11 @@ impl<'a> LocalHours<'a> {
 
     /// The hour of the local day (0 to 23) at the start of UTC hour `hour`.
     pub fn at(&mut self, hour: u32) -> usize {
+        (self.since_1970(hour) % 24) as usize
+    }
+
+    /// Local hours from 1970 on, by the clocks on the wall, at the start of UTC hour `hour`.
+    pub fn since_1970(&mut self, hour: u32) -> u32 {
         if hour >= self.until {
             let time = EventTime::from_hour(hour).to_jiff();
             self.offset = self.zone.to_offset(time).seconds();
@@ -149,7 +154,7 @@ impl<'a> LocalHours<'a> {
             self.until = (hour + 24 * 30).min(change.max(hour + 1));
         }
         let local = i64::from(hour) * 3_600 + i64::from(self.offset);
-        (local.rem_euclid(86_400) / 3_600) as usize
+        local.div_euclid(3_600).max(0) as u32
     }
 }
 

@@ -154,6 +154,7 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
                 after_hours: silent_after,
                 ..SilentMeterSettings::default()
             },
+            ..DetectorSettings::default()
         },
     }
 }
