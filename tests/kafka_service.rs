@@ -344,8 +344,8 @@ fn what_comes_beside_the_readings_is_taken_in_once_and_what_is_wrong_is_a_dead_l
     wait_until("all of it is taken in", || taken() == [2, 3, 1]);
     let first = [
         ["homes", "1", "bad_home"],
-        ["responses", "0", "bad_response"],
-        ["signs", "2", "bad_sign"],
+        ["responses", "0", "bad_value"],
+        ["signs", "2", "bad_value"],
     ];
     assert_eq!(letters(), expected(&first));
     for [_, _, reason] in first {
@@ -360,7 +360,7 @@ fn what_comes_beside_the_readings_is_taken_in_once_and_what_is_wrong_is_a_dead_l
     put("signs", &sign("fire"));
     wait_until("the rest is taken in", || taken() == [2, 4, 1]);
     let [home, response, first_sign] = first;
-    let all = [home, response, first_sign, ["signs", "3", "bad_sign"]];
+    let all = [home, response, first_sign, ["signs", "3", "bad_value"]];
     assert_eq!(letters(), expected(&all));
     instance.stop();
 }

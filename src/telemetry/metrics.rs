@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 const PARTITION: &str = "partition";
@@ -84,7 +84,7 @@ struct Families {
     alerts: IntCounterVec,
     welfare_alerts: IntCounterVec,
     alerts_ended_by_use: IntCounterVec,
-    watched_hours: CounterVec,
+    watched_seconds: IntCounterVec,
     budget: GaugeVec,
     shadow_findings: IntCounter,
     signs: IntCounter,
@@ -172,10 +172,7 @@ impl Metrics {
 
     /// Measured time of the homes of a programme.
     pub fn watched(&self, programme: &str, seconds: u64) {
-        self.0
-            .watched_hours
-            .with_label_values(&[programme])
-            .inc_by(seconds as f64 / HOUR);
+        self.0.watched_seconds.with_label_values(&[programme]).inc_by(seconds);
     }
 
     /// The false alerts that a programme accepts a home-month, at a stage.
@@ -367,8 +364,8 @@ impl Families {
             alerts_ended_by_use: counters("tapwatch_inactivity_ended_by_use_total",
                 "Inactivity that use ended within a day of its beginning, by programme and stage: false alerts, as far as water tells",
                 "alerts", &["programme", "stage"]),
-            watched_hours: register(&registry, CounterVec::new(Opts::new("tapwatch_watched_hours_total",
-                describe("Measured time of homes, by programme; 730.5 are a home-month", "hours")), &["programme"])),
+            watched_seconds: counters("tapwatch_watched_seconds_total",
+                "Measured time of homes, by programme; 2629800 are a home-month", "seconds", &["programme"]),
             budget: register(&registry, GaugeVec::new(Opts::new("tapwatch_false_alert_budget",
                 describe("False alerts accepted, by programme and stage", "alerts a home-month")), &["programme", "stage"])),
             shadow_findings: counter("tapwatch_shadow_findings_total",
