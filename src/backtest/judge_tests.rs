@@ -24,6 +24,7 @@ fn home(history: &mut History, name: &str, litres: impl Fn(u32, u32) -> Option<f
                 measure: Some(Measure::Volume(litres)),
                 quality: Quality::Measured,
                 received_at: None,
+                flags: Flags::NONE,
             });
         }
     }

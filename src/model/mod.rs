@@ -12,7 +12,7 @@ mod time;
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
-pub use reading::{Litres, Measure, Quality, Reading};
+pub use reading::{Flag, Flags, Litres, Measure, Quality, Reading};
 pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
 };

@@ -317,6 +317,7 @@ impl Home {
                     measure,
                     quality: Quality::Measured,
                     received_at,
+                    flags: Flags::NONE,
                 });
             }
         }

@@ -313,6 +313,7 @@ fn small() -> History {
         measure: Some(measure),
         quality: Quality::Measured,
         received_at: None,
+        flags: Flags::NONE,
     };
     let mut rows = Vec::new();
     // Latest first: the functions must not rely on the order.
