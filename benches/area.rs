@@ -265,6 +265,7 @@ fn outage(
                 start: EventTime::from_hour(hour).max(usage.frontier()),
                 seconds: EventTime::from_hour(hour + 1).since(EventTime::from_hour(hour).max(usage.frontier())),
                 measure: Some(CompactMeasure::Volume(0.0)),
+                flags: Default::default(),
             };
             if reading.seconds > 0 {
                 usage.apply(&reading, &home_settings, |_| (), |_, _| ());

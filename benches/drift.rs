@@ -127,6 +127,7 @@ fn watch(home: &Weeks, p_below: f64) -> Reports {
                     usage,
                     time_zone: &TimeZone::UTC,
                     heard_at: None,
+                    upload_gap: None,
                     meters: 1,
                     circumstances: Circumstances::default(),
                     now: usage.frontier(),

@@ -187,6 +187,7 @@ fn reading(hour: u32, used: bool) -> MeterReading {
         start: EventTime::from_hour(hour),
         seconds: HOUR,
         measure: Some(CompactMeasure::Volume(if used { 8.0 } else { 0.0 })),
+        flags: Default::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::history::MeterName;
-use crate::model::{Measure, Quality};
+use crate::model::{Flags, Measure, Quality};
 
 const DAYS: u32 = 90;
 
@@ -24,6 +24,7 @@ fn home(history: &mut History, name: &str, litres: impl Fn(u32, u32) -> Option<f
                 measure: Some(Measure::Volume(litres)),
                 quality: Quality::Measured,
                 received_at: None,
+                flags: Flags::NONE,
             });
         }
     }

@@ -106,7 +106,7 @@ Examples:
     #[command(after_help = "\
 Readings are CSV, plain or gzip: household_id and/or meter_id, timestamp (start of the interval, RFC 3339),
 interval_seconds, volume_litres or register_litres, and if there are any quality (measured, estimated, faulty,
-missing) and received_at. Homes: household_id,time_zone,zone,programme. Truth: household_id,kind,start,end.
+missing), received_at and flags. Homes: household_id,time_zone,zone,programme. Truth: household_id,kind,start,end.
 
 Examples:
   tapwatch backtest --readings readings.csv.gz --homes homes.csv --truth truth.csv --out out

@@ -8,7 +8,7 @@ use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::HistoryError;
 use super::table::{Layout, Table, TableWriter};
-use crate::model::{EventTime, Litres, Measure, Quality};
+use crate::model::{EventTime, Flag, Flags, Litres, Measure, Quality};
 
 const HOUSEHOLD: usize = 0;
 const METER: usize = 1;
@@ -18,6 +18,7 @@ const VOLUME: usize = 4;
 const REGISTER: usize = 5;
 const QUALITY: usize = 6;
 const RECEIVED: usize = 7;
+const FLAGS: usize = 8;
 
 static LAYOUT: Layout = Layout {
     columns: &[
@@ -29,6 +30,7 @@ static LAYOUT: Layout = Layout {
         "register_litres",
         "quality",
         "received_at",
+        "flags",
     ],
     needed: &[
         &["household_id", "meter_id"],
@@ -62,6 +64,8 @@ pub struct Row {
     pub quality: Quality,
     /// When the utility received it, where the file says so.
     pub received_at: Option<EventTime>,
+    /// What the meter says of itself.
+    pub flags: Flags,
 }
 
 impl Row {
@@ -157,6 +161,10 @@ impl History {
         if let Some(received_at) = row.received_at {
             let _ = write!(buffer, ",\"received_at\":\"{received_at}\"");
         }
+        if !row.flags.is_empty() {
+            buffer.extend_from_slice(b",\"flags\":");
+            json_value(buffer, &row.flags.iter().map(Flag::name).collect::<Vec<_>>());
+        }
         buffer.push(b'}');
     }
 
@@ -202,7 +210,8 @@ impl ReadingsWriter {
             quality_name(row.quality)
         };
         let received_at = row.received_at.map(|time| time.to_string()).unwrap_or_default();
-        let fields: [&str; 8] = [
+        let flags = row.flags.iter().map(Flag::name).collect::<Vec<_>>().join("|");
+        let fields: [&str; 9] = [
             &name.household,
             &name.meter,
             &start,
@@ -211,6 +220,7 @@ impl ReadingsWriter {
             &register,
             quality,
             &received_at,
+            &flags,
         ];
         self.table.row(fields)
     }
@@ -245,7 +255,30 @@ fn read_row(table: &Table, meter: u32) -> Result<Row, HistoryError> {
         measure,
         quality,
         received_at: table.optional_time(RECEIVED)?,
+        flags: read_flags(table)?,
     })
+}
+
+/// The names of flags, joined by `|`.
+fn read_flags(table: &Table) -> Result<Flags, HistoryError> {
+    let mut flags = Flags::NONE;
+    for name in table
+        .field(FLAGS)
+        .split('|')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
+        match Flag::named(name) {
+            Some(flag) => flags.insert(flag),
+            None => {
+                return Err(table.bad(
+                    FLAGS,
+                    "not tamper, low_battery, reverse_flow, leak or clock, joined by |",
+                ));
+            }
+        }
+    }
+    Ok(flags)
 }
 
 fn litres(table: &Table, column: usize) -> Result<Litres, HistoryError> {

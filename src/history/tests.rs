@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{EventTime, HomeRecord, Measure, Quality};
+use crate::model::{EventTime, Flag, Flags, HomeRecord, Measure, Quality};
 
 const HEADER: &str = "meter_id,timestamp,interval_seconds,volume_litres\n";
 
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(
         readings in prop::collection::vec(
-            (0..3_u32, any::<u32>(), any::<u32>(), -1e12..1e12_f64, 0..4_u8, 0..3_u8, any::<Option<u32>>()),
+            (0..3_u32, any::<u32>(), any::<u32>(), -1e12..1e12_f64, 0..4_u8, 0..3_u8, any::<Option<u32>>(), 0..32_u8),
             0..40,
         ),
         zipped in any::<bool>(),
@@ -277,8 +277,8 @@ proptest! {
         let mut history =
             History { meters: vec![name("h", "h"), name("h", "a,\"b\""), name("家", "m")], rows: Vec::new() };
         // Meters are numbered by first appearance: make them appear in order.
-        let firsts = (0..3).map(|meter| (meter, 0, 1, 0.0, 0, 0, None));
-        for (meter, start, seconds, litres, quality, measure, received_at) in firsts.chain(readings) {
+        let firsts = (0..3).map(|meter| (meter, 0, 1, 0.0, 0, 0, None, 0));
+        for (meter, start, seconds, litres, quality, measure, received_at, bits) in firsts.chain(readings) {
             let quality = [Quality::Measured, Quality::Estimated, Quality::Faulty, Quality::Missing][quality as usize];
             let measure = match measure {
                 0 => Some(Measure::Volume(litres)),
@@ -287,7 +287,9 @@ proptest! {
                 _ => None,
             };
             let (start, received_at) = (EventTime::from_seconds(start), received_at.map(EventTime::from_seconds));
-            history.rows.push(Row { meter, start, seconds, measure, quality, received_at });
+            let mut flags = Flags::NONE;
+            Flag::ALL.into_iter().filter(|flag| bits & 1 << *flag as u8 != 0).for_each(|flag| flags.insert(flag));
+            history.rows.push(Row { meter, start, seconds, measure, quality, received_at, flags });
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(if zipped { "r.csv.gz" } else { "r.csv" });

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::MeterIndex;
-use crate::model::{EventTime, HOUR, MINUTE, Measure, Quality};
+use crate::model::{EventTime, Flags, HOUR, MINUTE, Measure, Quality};
 
 /// An interval up to this long says in which hour its water flowed (an hour, and some minutes of jitter); a longer one
 /// with use does not, and its other hours must not look dry.
@@ -22,6 +22,8 @@ pub struct MeterReading {
     pub seconds: u32,
     /// Volume in litres, or register; absent where nothing was measured.
     pub measure: Option<CompactMeasure>,
+    /// What the meter says of itself.
+    pub flags: Flags,
 }
 
 /// [`Measure`] in a form that can be stored.
@@ -46,7 +48,14 @@ impl MeterReading {
             start,
             seconds,
             measure,
+            flags: Flags::NONE,
         }
+    }
+
+    /// The same, with what the meter says of itself.
+    #[must_use]
+    pub fn with_flags(self, flags: Flags) -> Self {
+        Self { flags, ..self }
     }
 
     /// End of the interval (exclusive).

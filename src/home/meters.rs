@@ -120,6 +120,7 @@ impl Meters {
         mut event: impl FnMut(MeterEvent),
         mut emit: impl FnMut(Interval),
     ) {
+        reading.flags.iter().for_each(|flag| event(flag.into()));
         if reading.meter == 0 && self.several.is_none() {
             return self.first.apply(reading, max_flow, &mut event, &mut emit);
         }
@@ -289,7 +290,7 @@ impl Meter {
                 let start = if is_gap { reading.start } else { frontier };
                 if litres < 0.0 {
                     event(if litres >= -50.0 {
-                        MeterEvent::ReverseFlow
+                        MeterEvent::backwards(-f64::from(litres))
                     } else {
                         MeterEvent::BadRead
                     });

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EventTime, HOUR, Litres};
+use crate::model::{EventTime, Flag, HOUR, Litres};
 
 /// A step of a meter that is not plain use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,10 +13,20 @@ pub enum MeterEvent {
     SwappedMeter,
     /// The index began again at nought.
     Reset,
-    /// Water (or the index) ran backwards a little.
+    /// Water (or the index) ran backwards a little, or the meter says that it did.
     ReverseFlow,
     /// One value that the next one contradicted.
     BadRead,
+    /// Water (or the index) ran backwards by more than a little.
+    LargeReverseFlow,
+    /// The meter says that it was tampered with.
+    Tamper,
+    /// The meter says that its battery runs out.
+    LowBattery,
+    /// The meter's own rule for leaks is met.
+    LeakFlag,
+    /// The meter's clock is wrong: it says so, or an interval ended after it had arrived.
+    ClockDrift,
 }
 
 impl MeterEvent {
@@ -28,9 +38,38 @@ impl MeterEvent {
             Self::Reset => "reset",
             Self::ReverseFlow => "reverse_flow",
             Self::BadRead => "bad_read",
+            Self::LargeReverseFlow => "large_reverse_flow",
+            Self::Tamper => "tamper",
+            Self::LowBattery => "low_battery",
+            Self::LeakFlag => "leak_flag",
+            Self::ClockDrift => "clock_drift",
+        }
+    }
+
+    /// Litres that ran backwards, classed by how many.
+    pub(super) fn backwards(litres: Litres) -> Self {
+        if litres > LARGE_REVERSE_LITRES {
+            Self::LargeReverseFlow
+        } else {
+            Self::ReverseFlow
         }
     }
 }
+
+impl From<Flag> for MeterEvent {
+    fn from(flag: Flag) -> Self {
+        match flag {
+            Flag::Tamper => Self::Tamper,
+            Flag::LowBattery => Self::LowBattery,
+            Flag::ReverseFlow => Self::ReverseFlow,
+            Flag::Leak => Self::LeakFlag,
+            Flag::Clock => Self::ClockDrift,
+        }
+    }
+}
+
+/// A backward step of more litres than this is more than the play of a valve.
+const LARGE_REVERSE_LITRES: Litres = 10.0;
 
 /// The largest backward step taken for water that ran back through the meter rather than for another dial, in litres.
 const REVERSE_FLOW_LITRES: Litres = 50.0;
@@ -119,7 +158,7 @@ impl Register {
         let back = self.litres - litres;
         if !self.is_suspect() && back > 0.0 && back <= REVERSE_FLOW_LITRES && litres >= RESET_BELOW_LITRES {
             *self = Self::new(litres, at);
-            return Step::Nothing(Some(MeterEvent::ReverseFlow));
+            return Step::Nothing(Some(MeterEvent::backwards(back)));
         }
         let event = (self.is_suspect()).then_some(MeterEvent::BadRead);
         (self.suspect, self.suspect_at) = (litres, at);

@@ -14,7 +14,7 @@ pub use reject::Rejection;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DAY, EventTime, HOUR, Measure, Quality, RawRecord, Reading, check_id};
+use crate::model::{DAY, EventTime, Flag, HOUR, MINUTE, Measure, Quality, RawRecord, Reading, check_id};
 
 /// What is accepted as a reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub fn decode<'a>(record: &RawRecord<'a>, settings: &IngestSettings) -> Result<A
     let text = std::str::from_utf8(value).map_err(|error| Rejection::NotUtf8 {
         at: error.valid_up_to(),
     })?;
-    let reading = wire::read(text, settings.unknown_fields)?;
+    let mut reading = wire::read(text, settings.unknown_fields)?;
     if key != reading.household.as_bytes() {
         return Err(Rejection::WrongKey {
             household: reading.household.into_owned(),
@@ -98,8 +98,18 @@ pub fn decode<'a>(record: &RawRecord<'a>, settings: &IngestSettings) -> Result<A
     })?;
     check_ranges(&reading, settings)?;
     let arrival = arrival(&reading, record.timestamp, settings)?;
+    if reading
+        .received_at
+        .is_some_and(|received| reading.end() > received.plus(CLOCK_SLACK))
+    {
+        // Received before it was over: the meter's clock runs ahead of the utility's.
+        reading.flags.insert(Flag::Clock);
+    }
     Ok(Arrived { reading, arrival })
 }
+
+/// By how much clocks may differ without being wrong, in seconds.
+const CLOCK_SLACK: u32 = MINUTE;
 
 fn check_ranges(reading: &Reading<'_>, settings: &IngestSettings) -> Result<(), Rejection> {
     if reading.seconds == 0 || reading.seconds > settings.max_interval_seconds {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
 use super::{Rejection, UnknownFields};
-use crate::model::{EventTime, Measure, Quality, Reading};
+use crate::model::{EventTime, Flag, Flags, Measure, Quality, Reading};
 
 /// Text that borrows from the payload where it holds no escapes.
 #[derive(Deserialize)]
@@ -24,7 +24,42 @@ struct Fields<'a> {
     register: Option<f64>,
     quality: Option<Quality>,
     received_at: Option<EventTime>,
+    flags: Option<FlagNames>,
     unknown: Option<String>,
+}
+
+/// A list of names of flags; the first that is not known is kept by its name.
+#[derive(Default)]
+struct FlagNames {
+    flags: Flags,
+    unknown: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for FlagNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = FlagNames;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of names of flags")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FlagNames, A::Error> {
+                let mut names = FlagNames::default();
+                while let Some(Text(name)) = list.next_element()? {
+                    match Flag::named(&name) {
+                        Some(flag) => names.flags.insert(flag),
+                        None => {
+                            names.unknown.get_or_insert_with(|| format!("flags: {name}"));
+                        }
+                    }
+                }
+                Ok(names)
+            }
+        }
+        deserializer.deserialize_seq(Names)
+    }
 }
 
 /// Reads the JSON text of one reading.
@@ -41,7 +76,8 @@ pub fn read(text: &str, unknown: UnknownFields) -> Result<Reading<'_>, Rejection
                 message: error.to_string(),
             },
         })?;
-    if let (UnknownFields::Reject, Some(field)) = (unknown, fields.unknown) {
+    let flags = fields.flags.unwrap_or_default();
+    if let (UnknownFields::Reject, Some(field)) = (unknown, fields.unknown.or(flags.unknown)) {
         return Err(Rejection::UnknownField { field });
     }
     let household = fields
@@ -63,6 +99,7 @@ pub fn read(text: &str, unknown: UnknownFields) -> Result<Reading<'_>, Rejection
         measure,
         quality: fields.quality.unwrap_or_default(),
         received_at: fields.received_at,
+        flags: flags.flags,
     })
 }
 
@@ -113,6 +150,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 "register_litres" => once(&name, &mut fields.register, &mut map)?,
                 "quality" => once(&name, &mut fields.quality, &mut map)?,
                 "received_at" => once(&name, &mut fields.received_at, &mut map)?,
+                "flags" => once(&name, &mut fields.flags, &mut map)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     fields.unknown.get_or_insert_with(|| name.into_owned());

@@ -19,7 +19,7 @@ pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, Sig
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use message::{Message, Output};
 pub use partitioner::partition_of;
-pub use reading::{Litres, Measure, Quality, Reading};
+pub use reading::{Flag, Flags, Litres, Measure, Quality, Reading};
 pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
 };

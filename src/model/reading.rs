@@ -26,6 +26,8 @@ pub struct Reading<'a> {
     pub quality: Quality,
     /// When the utility received it, where it says so.
     pub received_at: Option<EventTime>,
+    /// What the meter says of itself.
+    pub flags: Flags,
 }
 
 impl Reading<'_> {
@@ -57,4 +59,70 @@ pub enum Quality {
     Faulty,
     /// The utility says that it has nothing for this interval.
     Missing,
+}
+
+/// What a meter says of itself, besides what it measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// It was opened, turned or brought near a magnet.
+    Tamper,
+    /// Its battery runs out.
+    LowBattery,
+    /// Water ran backwards.
+    ReverseFlow,
+    /// Its own rule for leaks is met.
+    Leak,
+    /// Its clock is wrong.
+    Clock,
+}
+
+impl Flag {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Tamper,
+        Self::LowBattery,
+        Self::ReverseFlow,
+        Self::Leak,
+        Self::Clock,
+    ];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tamper => "tamper",
+            Self::LowBattery => "low_battery",
+            Self::ReverseFlow => "reverse_flow",
+            Self::Leak => "leak",
+            Self::Clock => "clock",
+        }
+    }
+
+    /// The flag of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.name() == name)
+    }
+}
+
+/// A set of [`Flag`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Self = Self(0);
+
+    /// Adds a flag.
+    pub const fn insert(&mut self, flag: Flag) {
+        self.0 |= 1 << flag as u8;
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The flags that are set, in the order of [`Flag::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Flag> {
+        Flag::ALL.into_iter().filter(move |flag| self.0 & 1 << *flag as u8 != 0)
+    }
 }

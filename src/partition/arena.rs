@@ -13,7 +13,7 @@ use super::profile::{Beside, Names, Profile, Surroundings};
 use super::rules::{HomeError, Rules};
 use crate::detect::{DetectorStates, HomeView};
 use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
-use crate::model::{EventTime, HomeRecord};
+use crate::model::{DAY, EventTime, HOUR, HomeRecord};
 
 /// What is left of the id of a home that was removed; no id holds a control character.
 const GONE: char = '\0';
@@ -109,6 +109,8 @@ pub struct Slot {
     pub(super) meters: Option<Box<Vec<NamedMeter>>>,
     /// The stream's time at which a measured reading last came (of the first meter, while `meters` is absent).
     pub(super) heard: EventTime,
+    /// How long it is silent between two deliveries (of the first meter, while `meters` is absent).
+    pub(super) rhythm: Rhythm,
     /// The latest arrival of this home's records.
     pub arrived: EventTime,
     /// Where a jump of the clock led to that awaits confirmation; zero for none.
@@ -126,6 +128,47 @@ pub struct Slot {
 pub struct NamedMeter {
     pub name: Box<str>,
     pub heard: EventTime,
+    pub rhythm: Rhythm,
+}
+
+/// The longest silence of late between two deliveries of a meter, in seconds: a maximum that fades, so that it finds
+/// down to a meter's own rhythm within a week of deliveries and has forgotten a long silence a few days after it.
+///
+/// Deliveries are no part of the timeline that late readings roll back; so this stands beside `heard`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rhythm(u32);
+
+impl Default for Rhythm {
+    /// Nothing is known yet: two weeks.
+    fn default() -> Self {
+        Self(14 * DAY)
+    }
+}
+
+impl Rhythm {
+    /// The longest silence of late, in seconds.
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+
+    /// It fades by the share that this many seconds of delivery are of it.
+    const FADES_WITHIN: u32 = 36 * HOUR;
+    /// A record that the log has had for longer than this after it counts as arrived belongs to a batch brought later: its
+    /// steps of time are those of the readings, not of deliveries.
+    const CAUGHT_UP: u32 = HOUR;
+
+    /// A delivery came `gap` seconds after the one before it, and lay `behind` seconds before its record's own time. The
+    /// records of one delivery have no time between them and change nothing. Whether what is expected from here on is
+    /// nearer than what was expected before.
+    fn hear(&mut self, gap: u32, behind: u32) -> bool {
+        let before = self.0;
+        if behind <= Self::CAUGHT_UP {
+            let faded = u64::from(before) * u64::from(gap.min(Self::FADES_WITHIN)) / u64::from(Self::FADES_WITHIN);
+            self.0 -= faded as u32;
+        }
+        self.0 = self.0.max(gap);
+        self.0.saturating_add(gap) < before
+    }
 }
 
 impl Slot {
@@ -153,6 +196,7 @@ impl Slot {
             let first = NamedMeter {
                 name: household.into(),
                 heard: self.heard,
+                rhythm: self.rhythm,
             };
             // Before any reading the home has no meter of its own name.
             let is_fresh = self.home.state().frontier(0).is_none();
@@ -164,6 +208,7 @@ impl Slot {
                 meters.push(NamedMeter {
                     name: name.into(),
                     heard: EventTime::ZERO,
+                    rhythm: Rhythm::default(),
                 });
                 meters.len() - 1
             })
@@ -171,15 +216,23 @@ impl Slot {
         MeterIndex::try_from(place).ok()
     }
 
-    /// Notes that a measured reading of a meter has come.
-    pub fn hear(&mut self, meter: MeterIndex, clock: EventTime) {
-        self.heard = clock;
-        if let Some(meter) = self
-            .meters
-            .as_mut()
-            .and_then(|meters| meters.get_mut(usize::from(meter)))
-        {
-            meter.heard = clock;
+    /// Notes that a measured reading of a meter has come with a record put into the log at `logged`. Whether it may have
+    /// brought the home's next deadline nearer.
+    pub fn hear(&mut self, meter: MeterIndex, clock: EventTime, logged: Option<EventTime>) -> bool {
+        let behind = logged.map_or(0, |logged| logged.since(clock));
+        let note = |heard: &mut EventTime, rhythm: &mut Rhythm| {
+            let begun = *heard > EventTime::ZERO;
+            let nearer = begun && rhythm.hear(clock.since(*heard), behind);
+            *heard = clock;
+            nearer
+        };
+        match &mut self.meters {
+            None => note(&mut self.heard, &mut self.rhythm),
+            Some(meters) => {
+                self.heard = clock;
+                let meter = meters.get_mut(usize::from(meter));
+                meter.is_some_and(|meter| note(&mut meter.heard, &mut meter.rhythm))
+            }
         }
     }
 
@@ -194,19 +247,24 @@ impl Slot {
             .map_or(1, |meters| meters.iter().enumerate().filter(is_in_use).count())
     }
 
-    /// When the meter heard from least recently was heard, of those that are still in use.
-    pub(super) fn heard_at(&self) -> Option<EventTime> {
+    /// When the meter that is the most overdue by its own rhythm was heard, of those that are still in use, and that
+    /// rhythm.
+    pub(super) fn heard_at(&self) -> Option<(EventTime, Rhythm)> {
         let usage = &self.home.state().usage;
-        let heard = match &self.meters {
-            None => self.heard,
+        let own = (self.heard, self.rhythm);
+        let (heard, rhythm) = match &self.meters {
+            None => own,
             Some(meters) => {
                 let in_use = meters.iter().enumerate().filter(|(index, meter)| {
                     meter.heard > EventTime::ZERO && !usage.replaced(MeterIndex::try_from(*index).unwrap_or(0))
                 });
-                in_use.map(|(_, meter)| meter.heard).min().unwrap_or(self.heard)
+                in_use
+                    .map(|(_, meter)| (meter.heard, meter.rhythm))
+                    .min_by_key(|(heard, rhythm)| heard.plus(rhythm.0))
+                    .unwrap_or(own)
             }
         };
-        (heard > EventTime::ZERO).then_some(heard)
+        (heard > EventTime::ZERO).then_some((heard, rhythm))
     }
 }
 

@@ -112,12 +112,17 @@ impl ReadingState {
     }
 }
 
-const EVENTS: [MeterEvent; 5] = [
+const EVENTS: [MeterEvent; 10] = [
     MeterEvent::Rollover,
     MeterEvent::SwappedMeter,
     MeterEvent::Reset,
     MeterEvent::ReverseFlow,
     MeterEvent::BadRead,
+    MeterEvent::LargeReverseFlow,
+    MeterEvent::Tamper,
+    MeterEvent::LowBattery,
+    MeterEvent::LeakFlag,
+    MeterEvent::ClockDrift,
 ];
 
 /// Figures of a batch.

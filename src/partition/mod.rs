@@ -275,7 +275,8 @@ impl Partition {
             .ok_or(Rejection::TooManyMeters {
                 limit: MAX_METERS_NAMED,
             })?;
-        let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality);
+        let compact = MeterReading::new(meter, reading.start, reading.seconds, reading.measure, reading.quality)
+            .with_flags(reading.flags);
         slot.check_jump(&compact, self.rules.home.max_jump_seconds)?;
         slot.arrived = slot.arrived.max(arrived.arrival);
 
@@ -321,7 +322,7 @@ impl Partition {
             effects.counts.gaps += 1;
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
-            slot.hear(meter, clock);
+            let is_nearer = slot.hear(meter, clock, record.timestamp);
             if meter == 0 {
                 effects
                     .counts
@@ -331,9 +332,9 @@ impl Partition {
                 if let Err(message) = self.reconcile(index, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);
                 }
-                // With one meter, a reading only puts the deadline off.
+                // With one meter of steady rhythm, a reading only puts the deadline off.
                 let slot = self.arena.slot(index);
-                if slot.noted == EventTime::ZERO || slot.meters.is_some() {
+                if is_nearer || slot.noted == EventTime::ZERO || slot.meters.is_some() {
                     self.schedule(index, clock);
                 }
             }

@@ -18,6 +18,7 @@ pub struct Surroundings<'a> {
     pub programme: &'a Programme,
     pub time_zone: &'a TimeZone,
     pub heard_at: Option<EventTime>,
+    pub upload_gap: Option<u32>,
     pub meters: usize,
     pub circumstances: Circumstances,
 }
@@ -28,6 +29,7 @@ impl<'a> Surroundings<'a> {
             usage,
             time_zone: self.time_zone,
             heard_at: self.heard_at,
+            upload_gap: self.upload_gap,
             meters: self.meters,
             circumstances: self.circumstances,
             now,
@@ -144,10 +146,12 @@ impl Names {
         let profile = slot.profile;
         let beside = slot.beside.as_deref().copied().unwrap_or_default();
         let zone = entry(&self.zones, profile.zone);
+        let heard = slot.heard_at();
         Surroundings {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
             time_zone: entry(&self.time_zones, profile.time_zone).map_or(&rules.time_zone, |(_, zone)| zone),
-            heard_at: slot.heard_at(),
+            heard_at: heard.map(|(at, _)| at),
+            upload_gap: heard.map(|(_, rhythm)| rhythm.seconds()),
             meters: slot.meters_in_use(),
             circumstances: Circumstances {
                 kind: profile.kind,

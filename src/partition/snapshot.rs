@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Partition;
-use super::arena::{HomeState, NamedMeter};
+use super::arena::{HomeState, NamedMeter, Rhythm};
 use super::checkpoint::Stamp;
 use super::profile::Beside;
 use crate::alert::Case;
@@ -22,6 +22,7 @@ struct HomeSnapshot {
     home: Ordered<HomeState>,
     meters: Option<Vec<NamedMeter>>,
     heard: EventTime,
+    rhythm: Rhythm,
     arrived: EventTime,
     jump: EventTime,
     cases: Vec<(AlertKind, Case)>,
@@ -66,6 +67,7 @@ impl Partition {
             home: slot.home.clone(),
             meters: slot.meters.as_deref().cloned(),
             heard: slot.heard,
+            rhythm: slot.rhythm,
             arrived: slot.arrived,
             jump: slot.jump,
             cases: cases.collect(),
@@ -108,7 +110,8 @@ impl Partition {
         slot.beside = home.beside.map(Box::new);
         slot.home = home.home;
         slot.meters = home.meters.map(Box::new);
-        (slot.heard, slot.arrived, slot.jump, slot.open) = (home.heard, home.arrived, home.jump, open);
+        (slot.heard, slot.rhythm, slot.arrived) = (home.heard, home.rhythm, home.arrived);
+        (slot.jump, slot.open) = (home.jump, open);
         self.log_clock = self.log_clock.max(home.heard).max(home.arrived);
         self.clock = self.clock.max(self.log_clock);
         let rules_changed = home.rules != self.rules_number(index);

@@ -9,7 +9,7 @@ use super::district::District;
 use super::inject::EMERGENCY_SECONDS;
 use super::routine::{Routine, Use};
 use crate::history::{Incident, MeterName, Row};
-use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality};
+use crate::model::{DAY, EventTime, Flags, HOUR, Litres, Measure, Quality};
 
 /// Where a register starts again from zero, in litres: four digits of cubic metres.
 const ROLLOVER: Litres = 10_000_000.0;
@@ -317,6 +317,7 @@ impl Home {
                     measure,
                     quality: Quality::Measured,
                     received_at,
+                    flags: Flags::NONE,
                 });
             }
         }

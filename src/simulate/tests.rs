@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::history::{History, Incident, MeterName, Row, arrival, read_homes, read_truth};
-use crate::model::{DAY, EventTime, HOUR, Measure, Quality};
+use crate::model::{DAY, EventTime, Flags, HOUR, Measure, Quality};
 
 fn district(seed: u64) -> District {
     District {
@@ -313,6 +313,7 @@ fn small() -> History {
         measure: Some(measure),
         quality: Quality::Measured,
         received_at: None,
+        flags: Flags::NONE,
     };
     let mut rows = Vec::new();
     // Latest first: the functions must not rely on the order.

@@ -127,7 +127,7 @@ impl Metrics {
         self.0.readings.with_label_values(&[state]).inc_by(n);
     }
 
-    /// Things of this class that meters did: `rollover`, `swapped_meter`, `reset`, `reverse_flow`, `bad_read`.
+    /// Things of this class that meters did: `rollover`, `swapped_meter`, `reset`, `reverse_flow`, and so on.
     pub fn meter_events(&self, class: &'static str, n: u64) {
         self.0.meter_events.with_label_values(&[class]).inc_by(n);
     }
