@@ -4,6 +4,7 @@
 //! it is shown and change its own state; it knows nothing of other homes, of Kafka, of clocks, or of what was already
 //! said: it says what holds now (a level), and `alert` makes episodes of it.
 
+pub mod burst;
 mod contract;
 pub mod drift;
 pub mod inactivity;
@@ -101,6 +102,7 @@ macro_rules! registry {
 registry! {
     inactivity: inactivity::Inactivity,
     leak: leak::Leak,
+    burst: burst::Burst,
     silent_meter: silent_meter::SilentMeter,
     use_while_away: use_while_away::UseWhileAway,
     no_return: no_return::NoReturn,

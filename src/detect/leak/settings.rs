@@ -127,7 +127,7 @@ impl Default for LeakSettings {
                 ),
                 rule("no-dry-hour-24h", Condition::continuous(24)),
             ],
-            skip_unknown_hours: 6,
+            skip_unknown_hours: 0,
             clear_after_dry_hours: 3,
         }
     }

@@ -150,6 +150,7 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
                 }],
                 ..LeakSettings::default()
             },
+            burst: crate::detect::burst::BurstSettings::default(),
             silent_meter: SilentMeterSettings {
                 after_hours: silent_after,
                 ..SilentMeterSettings::default()
