@@ -9,11 +9,14 @@ mod contract;
 pub mod drift;
 pub mod inactivity;
 pub mod leak;
+pub mod meter_trouble;
 pub mod night_drift;
 pub mod no_return;
+pub mod prolonged_draw;
 pub mod routine_drift;
 pub mod silent_meter;
 pub mod use_while_away;
+pub mod well_today;
 mod words;
 
 #[cfg(test)]
@@ -103,7 +106,10 @@ registry! {
     inactivity: inactivity::Inactivity,
     leak: leak::Leak,
     burst: burst::Burst,
+    prolonged_draw: prolonged_draw::ProlongedDraw,
     silent_meter: silent_meter::SilentMeter,
+    meter_trouble: meter_trouble::MeterTrouble,
+    well_today: well_today::WellToday,
     use_while_away: use_while_away::UseWhileAway,
     no_return: no_return::NoReturn,
     night_drift: night_drift::NightDrift,

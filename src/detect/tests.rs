@@ -296,6 +296,16 @@ fn talkative() -> DetectorSettings {
         ),
     ];
     settings.silent_meter.after_hours = 3;
+    settings.silent_meter.at_least_hours = 1;
+    settings.well_today.enabled = true;
+    settings.burst.rules[0].when = burst::Condition::ShareOfQ3 {
+        percent: 4.0,
+        minutes: 30,
+    };
+    settings.prolonged_draw.rules[0].when = prolonged_draw::Condition::Lasting {
+        minutes: 60,
+        at_least_litres_per_hour: 50.0,
+    };
     settings.use_while_away.clear_after_dry_hours = 6;
     settings.no_return.after_hours = 4.0;
     settings.night_drift = night_drift::NightDriftSettings {
@@ -444,6 +454,12 @@ fn the_promises_are_tried_on_findings_of_every_kind() {
     });
     home.hours([0.0, 0.0, 0.0, 9.0]);
     home.hours([0.0; 12]);
+    // A tap left on, and water that runs backwards.
+    home.circumstances.absence = None;
+    for litres in [0.0, 60.0, 60.0, 60.0, 60.0, 60.0, -40.0] {
+        home.read(HOUR / 4, litres);
+    }
+    home.hours([0.0; 30]);
     let silent: Vec<_> = KINDS
         .iter()
         .zip(&home.cases)

@@ -107,7 +107,7 @@ fn a_file_is_refused_with_the_line_and_the_reason() {
     assert_eq!(
         refusal(b"meter_id,timestamp,interval_seconds,volume_litres,colour\n"),
         ", line 1: unknown columns: \"colour\"; the columns known are household_id, meter_id, timestamp, \
-         interval_seconds, volume_litres, register_litres, quality, received_at"
+         interval_seconds, volume_litres, register_litres, quality, received_at, flags"
     );
     assert_eq!(
         refusal(b"meter_id,meter_id,timestamp,interval_seconds,volume_litres\n"),

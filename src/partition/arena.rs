@@ -158,8 +158,8 @@ impl Rhythm {
     const CAUGHT_UP: u32 = HOUR;
 
     /// A delivery came `gap` seconds after the one before it, and lay `behind` seconds before its record's own time. The
-    /// records of one delivery have no time between them and change nothing. Whether what is expected from here on is
-    /// nearer than what was expected before.
+    /// records of one delivery have no time between them and change nothing. Whether what is expected from here on may
+    /// be nearer than what was expected before.
     fn hear(&mut self, gap: u32, behind: u32) -> bool {
         let before = self.0;
         if behind <= Self::CAUGHT_UP {
@@ -167,7 +167,7 @@ impl Rhythm {
             self.0 -= faded as u32;
         }
         self.0 = self.0.max(gap);
-        self.0.saturating_add(gap) < before
+        self.0 < before
     }
 }
 
@@ -260,7 +260,8 @@ impl Slot {
                 });
                 in_use
                     .map(|(_, meter)| (meter.heard, meter.rhythm))
-                    .min_by_key(|(heard, rhythm)| heard.plus(rhythm.0))
+                    // Beyond a day a rhythm is not learnt yet, or too slow to tell meters apart.
+                    .min_by_key(|(heard, rhythm)| heard.plus(rhythm.0.min(DAY)))
                     .unwrap_or(own)
             }
         };

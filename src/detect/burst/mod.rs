@@ -128,7 +128,11 @@ impl BurstState {
         high.peak = high.peak.max(rounded);
         high.dry = if is_dry { high.dry.saturating_add(1) } else { 0 };
         let flows = high.starts.iter().any(|start| *start > EventTime::ZERO);
-        let is_over = if high.met == 0 { !flows } else { u32::from(high.dry) >= settings.clear_after_dry_hours };
+        let is_over = if high.met == 0 {
+            !flows
+        } else {
+            u32::from(high.dry) >= settings.clear_after_dry_hours
+        };
         if is_over {
             if high.met == 0 || EventTime::from_hour(hour + 1).since(high.since) < DAY {
                 self.peak = self.peak.max(high.peak);
@@ -167,7 +171,11 @@ impl Detector for Burst {
 
     fn finding(settings: &BurstSettings, state: &BurstState, _: &HomeView<'_>) -> Option<Finding> {
         let high = state.high.as_ref().filter(|_| settings.enabled)?;
-        let met = settings.rules.iter().enumerate().filter(|(index, _)| high.is_met(*index));
+        let met = settings
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| high.is_met(*index));
         // The gravest of the rules that are met gives its name; among equals the one named first.
         let (_, rule) = met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))?;
         Some(Finding {
@@ -197,18 +205,29 @@ impl Detector for Burst {
         evidence.insert("lasted_hours".into(), json!(lasted as f32 / HOUR as f32));
         if record == AlertState::Resolved {
             let text = BothLanguages {
-                en: format!("The great flow since {since} is over, after at most {}.", format_span(lasted)),
+                en: format!(
+                    "The great flow since {since} is over, after at most {}.",
+                    format_span(lasted)
+                ),
                 zh: format!("自{since}起的大流量已结束，至多{}。", span_zh(lasted)),
             };
             let reason = "great_flow_ended";
             return Explanation { reason, evidence, text };
         }
-        let first = alert.since.hour().max(home.usage.next_hour().saturating_sub(WINDOW_HOURS));
-        let hours: Vec<f32> = (first..home.usage.next_hour()).filter_map(|hour| home.usage.litres(hour)).collect();
+        let first = alert
+            .since
+            .hour()
+            .max(home.usage.next_hour().saturating_sub(WINDOW_HOURS));
+        let hours: Vec<f32> = (first..home.usage.next_hour())
+            .filter_map(|hour| home.usage.litres(hour))
+            .collect();
         evidence.insert("litres_since".into(), json!(hours.iter().sum::<f32>()));
         let (least, peak) = (figure(limit.unwrap_or(0.0)), state.peak);
         let mut text = BothLanguages {
-            en: format!("Since {since} water flows at {least} L/h or more, {}.", format_span(lasted)),
+            en: format!(
+                "Since {since} water flows at {least} L/h or more, {}.",
+                format_span(lasted)
+            ),
             zh: format!("自{since}起流量不低于{least}升/小时，已{}。", span_zh(lasted)),
         };
         if peak > 0 {

@@ -114,7 +114,12 @@ impl Condition {
                 at_least_litres_per_hour,
                 ..
             } => outside("own_peak.times", *times, 1.0, 100.0).or_else(|| {
-                outside("own_peak.at_least_litres_per_hour", *at_least_litres_per_hour, 1.0, 60_000.0)
+                outside(
+                    "own_peak.at_least_litres_per_hour",
+                    *at_least_litres_per_hour,
+                    1.0,
+                    60_000.0,
+                )
             }),
         }
         .or_else(|| outside("minutes", self.minutes() as f32, 1.0, 1_440.0))
@@ -129,7 +134,10 @@ impl BurstSettings {
             mistakes.push(Mistake::new("rules", message));
         }
         if self.enabled && self.rules.is_empty() {
-            mistakes.push(Mistake::new("rules", "there is none; enabled = false switches bursts off"));
+            mistakes.push(Mistake::new(
+                "rules",
+                "there is none; enabled = false switches bursts off",
+            ));
         }
         for (index, rule) in self.rules.iter().enumerate() {
             let key = format!("rules[{index}]");
@@ -140,7 +148,10 @@ impl BurstSettings {
                 mistakes.push(Mistake::new(&key, "the name is empty or longer than 64 bytes"));
             }
             if self.rules[..index].iter().any(|other| other.name == rule.name) {
-                mistakes.push(Mistake::new(&key, format!("the name {:?} is given to two rules", rule.name)));
+                mistakes.push(Mistake::new(
+                    &key,
+                    format!("the name {:?} is given to two rules", rule.name),
+                ));
             }
         }
         if !(1.0..=60_000.0).contains(&self.q3_litres_per_hour) {

@@ -1,7 +1,8 @@
 //! Silent meter: no measured reading has arrived for longer than the programme allows.
 //!
 //! Method: arrival, not event time, is what counts, so a daily upload of old readings is a sign of the meter's life.
-//! Limits: the allowed silence is one figure a programme; a home whose readings are all estimated or faulty is silent.
+//! The allowed silence is twice the meter's own rhythm of deliveries, as the homes topic states it or as it has shown of late, within
+//! bounds of the programme. Limits: a rhythm takes a week to be learnt; a home whose readings are all estimated or faulty is silent.
 
 mod settings;
 
@@ -24,6 +25,22 @@ use crate::model::{
 /// The detector of silent meters. It keeps nothing: when the home was last heard is kept with the home.
 pub struct SilentMeter;
 
+/// How long the meter may be silent, in seconds: twice its rhythm, as the homes topic states it or as it has shown.
+fn allowed(settings: &SilentMeterSettings, home: &HomeView<'_>) -> u32 {
+    let (least, most) = (settings.at_least_hours * HOUR, settings.after_hours * HOUR);
+    match (home.circumstances.upload_seconds, home.upload_gap) {
+        (Some(told), _) => told
+            .saturating_mul(2)
+            .max(least)
+            .min(most.max(told.saturating_add(GRACE))),
+        (None, Some(shown)) => shown.saturating_mul(2).max(least).min(most),
+        (None, None) => most,
+    }
+}
+
+/// How late a delivery may be that comes as rarely as it was told to, in seconds.
+const GRACE: u32 = 2 * HOUR;
+
 impl Detector for SilentMeter {
     const KIND: AlertKind = AlertKind::SilentMeter;
     type Settings = SilentMeterSettings;
@@ -36,13 +53,13 @@ impl Detector for SilentMeter {
     fn on_interval(_: &SilentMeterSettings, (): &mut (), _: &HomeView<'_>, _: &Interval) {}
 
     fn next_deadline(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<EventTime> {
-        let deadline = home.heard_at?.plus(settings.after_hours * HOUR);
+        let deadline = home.heard_at?.plus(allowed(settings, home));
         (settings.enabled && deadline >= home.now).then_some(deadline)
     }
 
     fn finding(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<Finding> {
         let since = home.heard_at?;
-        let detected_at = since.plus(settings.after_hours * HOUR);
+        let detected_at = since.plus(allowed(settings, home));
         (settings.enabled && home.now > detected_at).then(|| Finding {
             since,
             detected_at,
@@ -61,7 +78,10 @@ impl Detector for SilentMeter {
     ) -> Explanation {
         let zone = home.time_zone;
         let mut evidence = Map::new();
-        evidence.insert("allowed_silence_hours".into(), json!(settings.after_hours));
+        evidence.insert(
+            "allowed_silence_hours".into(),
+            json!(f64::from(allowed(settings, home)) / f64::from(HOUR)),
+        );
         evidence.insert("last_reading_arrived_at".into(), json!(alert.since));
         evidence.insert("readings_known_until".into(), json!(home.usage.frontier()));
         let since = local_time(alert.since, home.now, zone);

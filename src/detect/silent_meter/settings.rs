@@ -10,8 +10,11 @@ use crate::detect::Mistake;
 pub struct SilentMeterSettings {
     /// Whether silence is reported.
     pub enabled: bool,
-    /// Hours without the arrival of a measured reading. The default leaves a daily upload two hours of delay.
+    /// Hours without the arrival of a measured reading, at most, unless the homes topic says that the meter delivers
+    /// more rarely. The default leaves a daily upload two hours of delay.
     pub after_hours: u32,
+    /// And at least, however often the meter delivers.
+    pub at_least_hours: u32,
 }
 
 impl Default for SilentMeterSettings {
@@ -19,6 +22,7 @@ impl Default for SilentMeterSettings {
         Self {
             enabled: true,
             after_hours: 26,
+            at_least_hours: 6,
         }
     }
 }
@@ -32,6 +36,11 @@ impl SilentMeterSettings {
                 format!("{} is not between 1 and 1440 hours", self.after_hours),
             )
         };
-        if right { Vec::new() } else { vec![mistake()] }
+        let mut mistakes = if right { Vec::new() } else { vec![mistake()] };
+        if self.at_least_hours == 0 || self.at_least_hours > 24 * 60 {
+            let message = format!("{} is not between 1 and 1440 hours", self.at_least_hours);
+            mistakes.push(Mistake::new("at_least_hours", message));
+        }
+        mistakes
     }
 }

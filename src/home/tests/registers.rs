@@ -61,9 +61,11 @@ fn another_meter_or_a_new_start_is_believed_at_its_second_index() {
 
 #[test]
 fn water_that_runs_back_is_no_use_and_no_new_meter() {
-    let (events, flows) = story(&[5_000.0, 4_960.0, 4_960.0]);
-    assert_eq!(events, [ReverseFlow]);
-    assert_eq!(flows[1..3], [Flow::Unknown, Flow::Measured(0.0)]);
+    for (back, class) in [(4_960.0, MeterEvent::LargeReverseFlow), (4_995.0, ReverseFlow)] {
+        let (events, flows) = story(&[5_000.0, back, back]);
+        assert_eq!(events, [class]);
+        assert_eq!(flows[1..3], [Flow::Unknown, Flow::Measured(0.0)]);
+    }
 }
 
 #[test]

@@ -117,7 +117,13 @@ proptest! {
         let (mut recovered, _) = committed.recover(&log, damaged);
         prop_assert_eq!(states(&recovered), states(&committed.state));
         prop_assert_eq!(recovered.clock(), committed.state.clock());
-        prop_assert_eq!(future(&mut recovered, &log), future(&mut committed.state, &log));
+        let (after, before) = (future(&mut recovered, &log), future(&mut committed.state, &log));
+        for (after, before) in [(after.0, before.0), (after.1, before.1)] {
+            prop_assert_eq!(told(&after), told(&before));
+            prop_assert_eq!(&after.visit_lists, &before.visit_lists);
+            prop_assert_eq!(&after.zone_reports, &before.zone_reports);
+            prop_assert_eq!(after, before);
+        }
         prop_assert_eq!(states(&recovered), states(&committed.state));
     }
 

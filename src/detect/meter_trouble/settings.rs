@@ -1,0 +1,48 @@
+//! Settings of the detector of meters in trouble.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::Mistake;
+
+/// When a meter cannot be relied upon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MeterTroubleSettings {
+    /// Whether it is reported.
+    pub enabled: bool,
+    /// Small backward flows, bad reads or wrong times within `quiet_hours` of each other that make a trouble.
+    pub repeated: u8,
+    /// Hours without another sign of it after which a trouble is over.
+    pub quiet_hours: u32,
+    /// Days without any use, though nobody said that they are away, after which the register may be stuck; 0 for never.
+    pub stuck_days: u32,
+}
+
+impl Default for MeterTroubleSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            repeated: 3,
+            quiet_hours: 72,
+            stuck_days: 14,
+        }
+    }
+}
+
+impl MeterTroubleSettings {
+    pub(super) fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        if self.repeated == 0 {
+            mistakes.push(Mistake::new("repeated", "0 is not between 1 and 255"));
+        }
+        if !(1..=24 * 60).contains(&self.quiet_hours) {
+            let message = format!("{} is not between 1 and 1440 hours", self.quiet_hours);
+            mistakes.push(Mistake::new("quiet_hours", message));
+        }
+        if self.stuck_days > 400 {
+            let message = format!("{} is more than 400 days", self.stuck_days);
+            mistakes.push(Mistake::new("stuck_days", message));
+        }
+        mistakes
+    }
+}
