@@ -53,6 +53,7 @@ presets! {
     "sfpuc",
     "seoul",
     "neptune",
+    "phyn",
 }
 
 impl Preset {

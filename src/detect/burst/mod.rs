@@ -29,8 +29,6 @@ const LONGEST_SECONDS: u32 = 2 * HOUR;
 const SLACK: u32 = 2 * MINUTE;
 /// The peak fades by this part a day.
 const FADES_A_DAY: u16 = 200;
-/// An hour with less than this share of the flow that counts is dry, as far as a burst goes.
-const DRY_SHARE: f32 = 0.1;
 
 /// The detector of bursts.
 pub struct Burst;
@@ -123,7 +121,7 @@ impl BurstState {
         let rules = settings.rules.iter().enumerate();
         let met = rules.filter(|(index, _)| high.met == 0 || high.is_met(*index));
         let limits = met.filter_map(|(_, rule)| self.limit(settings, rule, home));
-        let is_dry = litres < DRY_SHARE * limits.fold(f32::INFINITY, f32::min);
+        let is_dry = litres <= settings.dry_percent / 100.0 * limits.fold(f32::MAX, f32::min);
         let Some(high) = &mut self.high else { return };
         high.peak = high.peak.max(rounded);
         high.dry = if is_dry { high.dry.saturating_add(1) } else { 0 };

@@ -20,8 +20,10 @@ pub struct BurstSettings {
     pub q3_litres_per_hour: f32,
     /// Hours of known use after which a home's own peak is known.
     pub learn_hours: u32,
-    /// Hours in a row with less than a tenth of the flow that counts, after which the burst is over.
+    /// Dry hours in a row after which the burst is over.
     pub clear_after_dry_hours: u32,
+    /// An hour with no more than this part of the flow that counts is dry, in percent.
+    pub dry_percent: f32,
     /// The rules; the gravest that is met gives the alert its name.
     pub rules: Vec<Rule>,
 }
@@ -82,6 +84,7 @@ impl Default for BurstSettings {
             q3_litres_per_hour: 2_500.0,
             learn_hours: 14 * 24,
             clear_after_dry_hours: 1,
+            dry_percent: 10.0,
             rules: vec![Rule {
                 name: "above-own-peak".into(),
                 severity: high(),

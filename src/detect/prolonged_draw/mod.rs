@@ -112,10 +112,14 @@ impl ProlongedDrawState {
                 continue;
             }
             if let Some(at) = self.met_at(rule, run, interval, draw.is_fine) {
+                let worst = settings.gravest(draw.met).map(|(_, worst)| worst.severity);
                 if draw.met == 0 {
                     draw.since = run.0;
                 }
-                draw.detected_at = at;
+                // One that says nothing graver is not news.
+                if Some(rule.severity) > worst {
+                    draw.detected_at = at;
+                }
                 draw.met |= 1 << index;
             }
         }
@@ -172,12 +176,7 @@ impl Detector for ProlongedDraw {
 
     fn finding(settings: &ProlongedDrawSettings, state: &ProlongedDrawState, _: &HomeView<'_>) -> Option<Finding> {
         let draw = state.draw.as_ref().filter(|_| settings.enabled)?;
-        let met = settings
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| draw.met & (1 << *index) != 0);
-        let (_, rule) = met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))?;
+        let (_, rule) = settings.gravest(draw.met)?;
         Some(Finding {
             since: draw.since,
             detected_at: draw.detected_at,

@@ -155,6 +155,16 @@ impl Condition {
 }
 
 impl ProlongedDrawSettings {
+    /// The gravest of the rules that are met, with its place; among equals the one named first.
+    pub(super) fn gravest(&self, met: u8) -> Option<(usize, &Rule)> {
+        let met = self
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| met & (1 << *index) != 0);
+        met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))
+    }
+
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.rules.len() > MAX_RULES {

@@ -25,7 +25,7 @@ use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation,
 /// The detector of the first sign of life of the morning.
 pub struct WellToday;
 
-/// The first sign of life of the last morning that had one; zero before the first.
+/// The end of the stretch with the first sign of life of the last morning that had one; zero before the first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WellTodayState {
     first: EventTime,
@@ -45,16 +45,20 @@ fn morning(day: Date, settings: &WellTodaySettings, zone: &TimeZone) -> Option<E
 }
 
 impl WellTodayState {
-    fn hear(&mut self, moment: EventTime, settings: &WellTodaySettings, zone: &TimeZone) {
-        if moment <= self.first {
-            return;
-        }
-        let Some(today) = day(moment, settings, zone) else {
+    /// Something was heard within a stretch.
+    fn hear(&mut self, start: EventTime, end: EventTime, settings: &WellTodaySettings, zone: &TimeZone) {
+        // One that reaches into the morning may have been heard before it.
+        let Some(today) = day(start, settings, zone).filter(|_| end > self.first) else {
             return;
         };
-        if self.first == EventTime::ZERO || zone.to_datetime(self.first.to_jiff()).date() != today {
-            self.first = moment;
+        if self.first == EventTime::ZERO || self.date(zone) != today {
+            self.first = end;
         }
+    }
+
+    /// The local day of the first sign, whose stretch may end with it.
+    fn date(&self, zone: &TimeZone) -> Date {
+        zone.to_datetime(self.first.minus(1).to_jiff()).date()
     }
 }
 
@@ -72,12 +76,11 @@ impl Detector for WellToday {
             return;
         }
         if let Some(sign) = home.circumstances.sign.filter(|_| settings.other_signs) {
-            state.hear(sign.at, settings, home.time_zone);
+            state.hear(sign.at, sign.at.plus(1), settings, home.time_zone);
         }
         let is_use = matches!(interval.flow, Flow::Measured(_)) && home.usage.last_sign() > Some(interval.start);
         if is_use {
-            // An interval that reaches into the morning may have had its use before it.
-            state.hear(interval.start.plus(1), settings, home.time_zone);
+            state.hear(interval.start, interval.end, settings, home.time_zone);
         }
     }
 
@@ -85,8 +88,7 @@ impl Detector for WellToday {
         if !settings.enabled || state.first == EventTime::ZERO || state.first > home.now.max(home.usage.frontier()) {
             return None;
         }
-        let today = day(state.first, settings, home.time_zone)?;
-        let since = morning(today, settings, home.time_zone)?;
+        let since = morning(state.date(home.time_zone), settings, home.time_zone)?;
         Some(Finding {
             since,
             detected_at: state.first.max(since),
@@ -105,15 +107,15 @@ impl Detector for WellToday {
     ) -> Explanation {
         let at = local_time(state.first, state.first, home.time_zone);
         let mut evidence = Map::new();
-        evidence.insert("first_sign_at".into(), json!(state.first));
-        let sign = home.circumstances.sign.filter(|sign| sign.at == state.first);
+        evidence.insert("first_sign_by".into(), json!(state.first));
+        let sign = home.circumstances.sign.filter(|sign| sign.at.plus(1) == state.first);
         evidence.insert("sign".into(), sign.map_or(json!("water"), |sign| json!(sign.kind)));
         Explanation {
             reason: "first_sign_of_the_day",
             evidence,
             text: BothLanguages {
-                en: format!("First sign of life today at {at}."),
-                zh: format!("今日首次活动迹象：{at}。"),
+                en: format!("First sign of life today, by {at}."),
+                zh: format!("今日{at}前已有首次活动迹象。"),
             },
         }
     }

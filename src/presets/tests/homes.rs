@@ -146,7 +146,7 @@ fn presets_do_as_their_words_say_on_random_homes() {
 }
 
 fn of_leaks(mut said: Vec<Said>) -> Vec<Said> {
-    said.retain(|said| said.kind == "leak");
+    said.retain(|said| matches!(said.kind, "leak" | "burst"));
     said
 }
 

@@ -182,6 +182,8 @@ fn rules_are_said_in_words() {
           told: grid-worker
         sakaki-kizuki
           inactivity kizuki-no-use-8h: no sign of life for 8 h
+          prolonged_draw kizuki-use-2h: lasting (at least litres per hour 0.0, minutes 120)
+          well_today -: from hour 4, other signs false
           told: family, after 30 min welfare-commissioner
         tokyo-2007
           inactivity tokyo-no-use-in-band: no sign of life in the band 06-10 of the day, told anew with each
@@ -200,6 +202,7 @@ fn rules_are_said_in_words() {
           told: telecare-centre, after 30 min emergency-social-unit
         kamstrup
           leak kamstrup-no-dry-hour-24h: flow in every hour for 24 h
+          burst kamstrup-burst: share of q3 (minutes 30, percent 20.0)
           told: 
         badger-eyeonwater
           leak eyeonwater-1gal-an-hour-24h: at least 3.785 L/h in every hour for 24 h
@@ -214,6 +217,10 @@ fn rules_are_said_in_words() {
           inactivity neptune-day-of-zero-use: less than 0.1 L on a calendar day
           leak neptune-continuous: flow in every quarter-hour for 24 h
           leak neptune-intermittent: flow in 50 to 95 of the last 96 quarter-hours
+          told: 
+        phyn
+          prolonged_draw phyn-high-flow: high flow (above litres per hour 900.0, litres 189.3000030517578, minutes 3)
+          prolonged_draw phyn-low-flow: low flow (litres 22.700000762939453, minutes 20)
           told: 
     "#]].assert_eq(&told);
     let ours = words(&crate::partition::ProgrammeSettings::default());

@@ -69,7 +69,8 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
         )
     }),
     ("sakaki-kizuki", |home| {
-        told(home, &[(2, "kizuki-no-use-8h", &|at| home.dry(8.0, at))])
+        let dry = told(home, &[(2, "kizuki-no-use-8h", &|at| home.dry(8.0, at))]);
+        and(and(dry, home.lasting(7_200, "kizuki-use-2h")), home.mornings())
     }),
     ("tokyo-2007", tokyo),
     ("k-water", |home| {
@@ -95,13 +96,19 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
         let hours = home.no_use_hours.unwrap_or(24.0);
         told(home, &[(2, "malaga-hours-of-the-person", &|at| home.dry(hours, at))])
     }),
-    ("kamstrup", |home| home.flowing(24, 0.0, 0, "kamstrup-no-dry-hour-24h")),
+    ("kamstrup", |home| {
+        and(
+            home.flowing(24, 0.0, 0, "kamstrup-no-dry-hour-24h"),
+            home.burst(500.0, 1_800, "kamstrup-burst"),
+        )
+    }),
     ("badger-eyeonwater", |home| {
         home.flowing(24, 3.785, 24, "eyeonwater-1gal-an-hour-24h")
     }),
     ("sfpuc", |home| home.flowing(48, 28.4, 0, "sfpuc-28l-an-hour-48h")),
     ("seoul", |home| home.flowing(72, 0.0, 0, "seoul-no-dry-hour-72h")),
     ("neptune", neptune),
+    ("phyn", phyn),
 ];
 
 fn and(mut said: Vec<Said>, more: Vec<Said>) -> Vec<Said> {
@@ -376,6 +383,117 @@ impl Home {
         }
         let wet = |slot: &[Option<u32>]| slot.iter().flatten().any(|tenths| *tenths > 0);
         self.tenths[reading + 1 - a_day..=reading].chunks(a_slot).all(wet)
+    }
+}
+
+impl Home {
+    fn flow(&self, reading: usize) -> f64 {
+        f64::from(self.tenths[reading].unwrap_or(0)) / 10.0 * 3_600.0 / f64::from(self.step)
+    }
+
+    /// Readings in a row with water, for so many seconds; over with the first that is dry.
+    fn lasting(&self, seconds: u32, rule: &str) -> Vec<Said> {
+        let (mut said, mut since, mut open) = (Vec::new(), None, false);
+        for reading in 0..self.tenths.len() {
+            match self.tenths[reading] {
+                None if !open => since = None,
+                None => {}
+                Some(0) => (since, open) = (None, false),
+                Some(_) => {
+                    let start = *since.get_or_insert(self.end(reading) - self.step);
+                    if !open && self.end(reading) >= start + seconds {
+                        open = true;
+                        said.push(of("prolonged_draw", rule, start + seconds));
+                    }
+                }
+            }
+        }
+        said
+    }
+
+    /// The first reading with water of each day, of those that begin at four o'clock or later.
+    fn mornings(&self) -> Vec<Said> {
+        let a_day = (86_400 / self.step) as usize;
+        let days = self.tenths.chunks(a_day).enumerate();
+        let first = |(day, readings): (usize, &[Option<u32>])| {
+            let mut after_four = readings.iter().enumerate().skip(a_day / 6);
+            let (place, _) = after_four.find(|(_, tenths)| tenths.is_some_and(|tenths| tenths > 0))?;
+            Some(of("well_today", "well-today", self.end(day * a_day + place)))
+        };
+        days.filter_map(first).collect()
+    }
+
+    /// So great a flow for so many seconds; over with a full hour without any.
+    fn burst(&self, litres_per_hour: f64, seconds: u32, rule: &str) -> Vec<Said> {
+        let (mut said, mut since, mut open) = (Vec::new(), None, false);
+        for reading in 0..self.tenths.len() {
+            if self.tenths[reading].is_some() && self.flow(reading) >= litres_per_hour {
+                let start = *since.get_or_insert(self.end(reading) - self.step);
+                if !open && self.end(reading) >= start + seconds {
+                    open = true;
+                    said.push(of("burst", rule, self.end(reading)));
+                }
+            } else {
+                since = None;
+            }
+            open &= !self.ends_dry_hour(reading);
+        }
+        said
+    }
+}
+
+/// After 21 days: three minutes or 50 gallons at a high flow, or 20 minutes and 6 gallons at any.
+fn phyn(home: &Home) -> Vec<Said> {
+    let mut said = Vec::new();
+    let mut runs: [Option<(u32, f64)>; 2] = [None, None];
+    let mut met = [false, false];
+    let mut known = 0;
+    for reading in 0..home.tenths.len() {
+        let Some(tenths) = home.tenths[reading] else {
+            if met == [false, false] {
+                runs = [None, None];
+            }
+            continue;
+        };
+        known += i64::from(
+            home.hour_ending(reading)
+                .is_some_and(|hour| home.used_hour(hour).is_some()),
+        );
+        let was_open = met[0] || met[1];
+        if tenths == 0 {
+            (runs, met) = ([None, None], [false, false]);
+            continue;
+        }
+        let begins = home.end(reading) - home.step;
+        for (place, least) in [(0, 900.0), (1, 0.0)] {
+            if home.flow(reading) < least {
+                (runs[place], met[place]) = (None, false);
+                continue;
+            }
+            let run = runs[place].get_or_insert((begins, 0.0));
+            run.1 += f64::from(tenths) / 10.0;
+            let enough = if place == 0 {
+                home.end(reading) >= run.0 + 180 || run.1 >= 189.3
+            } else {
+                home.end(reading) >= run.0 + 1_200 && run.1 >= 22.7
+            };
+            met[place] |= enough && known >= 21 * 24;
+        }
+        let at = |place: usize, seconds: u32| runs[place].map_or(0, |run| (run.0 + seconds).max(begins));
+        if !was_open && met[0] {
+            said.push(of("prolonged_draw", "phyn-high-flow", at(0, 180)));
+        } else if !was_open && met[1] {
+            said.push(of("prolonged_draw", "phyn-low-flow", at(1, 1_200)));
+        }
+    }
+    said
+}
+
+fn of(kind: &'static str, rule: &str, at: u32) -> Said {
+    Said {
+        kind,
+        rule: rule.to_owned(),
+        at,
     }
 }
 

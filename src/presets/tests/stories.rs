@@ -172,9 +172,11 @@ fn sakaki_kizuki() {
         "sakaki-kizuki",
         hours,
         expect![[r#"
+            Mon 07:00 well_today raised well-today: First sign of life today, by 07:00.
             Tue 08:00 inactivity raised kizuki-no-use-8h to contact [family]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days.
             Tue 08:00 inactivity escalated kizuki-no-use-8h to contact [welfare-commissioner]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert.
             Tue 10:00 inactivity resolved kizuki-no-use-8h to contact: Water is used again, by 10:00; it was dry since 00:00, for at most 10 h.
+            Tue 10:00 well_today raised well-today: First sign of life today, by 10:00.
         "#]],
     );
 }
