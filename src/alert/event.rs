@@ -58,6 +58,9 @@ pub const WITHDRAWAL_TYPE: &str = "tapwatch.withdrawal.v1";
 /// The type of the event that carries a list of homes to visit.
 pub const VISITS_TYPE: &str = "tapwatch.visits.v1";
 
+/// The type of the event that carries an alert of a zone.
+pub const AREA_TYPE: &str = "tapwatch.area-alert.v1";
+
 /// The attributes of an event with JSON data as Kafka headers (CloudEvents Kafka protocol binding 1.0, binary mode).
 pub fn event_headers(
     event_type: &str,
