@@ -358,5 +358,7 @@ fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
         Some(Mutation::ForgetZoneState) => return pending.unstore_if(|key| key.starts_with(ZONE_KEY)),
         _ => return,
     };
-    homes.iter().for_each(|home| pending.unstore_if(|key| key.as_bytes() == home.as_slice()));
+    homes
+        .iter()
+        .for_each(|home| pending.unstore_if(|key| key.as_bytes() == home.as_slice()));
 }

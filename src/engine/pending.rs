@@ -61,8 +61,11 @@ impl Pending {
         let messages = effects.messages.into_iter();
         let reports = effects.zone_reports.into_iter().map(ZoneRecord::Report);
         let statuses = effects.zone_statuses.into_iter().map(ZoneRecord::Status);
-        self.records
-            .extend(reports.chain(statuses).flat_map(|said| OutRecord::zone(&said, deployment, partition)));
+        self.records.extend(
+            reports
+                .chain(statuses)
+                .flat_map(|said| OutRecord::zone(&said, deployment, partition)),
+        );
         let source = &deployment.source;
         let withdrawals = effects.withdrawals.into_iter();
         self.records

@@ -112,7 +112,9 @@ impl Partition {
             InputTopic::Homes => self.take_home(record, &mut effects),
             InputTopic::Signs => self.take_sign(record, &mut effects),
             InputTopic::Responses => self.take_response(record, &mut effects),
-            InputTopic::Zones => self.zone_record(record).map(|said| self.put_zone_record(&said, &mut effects)),
+            InputTopic::Zones => self
+                .zone_record(record)
+                .map(|said| self.put_zone_record(&said, &mut effects)),
             InputTopic::Readings => Ok(()),
         };
         if let Err(refusal) = taken {

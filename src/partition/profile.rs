@@ -152,10 +152,7 @@ impl Names {
             let outage = self.zone_of(slot, rules)?.outages[cause as usize]?;
             // Nothing is excused for ever, should nobody be left who knows that it began.
             let to = outage.to.unwrap_or(outage.from.plus(rules.area.forgotten_after()));
-            Some(Outage {
-                to: Some(to),
-                ..outage
-            })
+            Some(Outage { to: Some(to), ..outage })
         };
         Surroundings {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],

@@ -110,9 +110,12 @@ impl Partition {
             partition, partitions, ..
         } = self.zones;
         match &said {
-            ZoneRecord::Report(report) if partition_of(report.zone.as_bytes(), partitions) != partition => Err(bad(
-                format!("another partition than {partition} is responsible for zone {:?}", report.zone),
-            )),
+            ZoneRecord::Report(report) if partition_of(report.zone.as_bytes(), partitions) != partition => {
+                Err(bad(format!(
+                    "another partition than {partition} is responsible for zone {:?}",
+                    report.zone
+                )))
+            }
             _ => Ok(said),
         }
     }
@@ -183,11 +186,15 @@ impl Partition {
         if !self.note(status) {
             return;
         }
-        for index in self.arena.occupied().collect::<Vec<_>>() {
-            let zone = self.arena.names().zone(self.arena.slot(index), &self.rules);
-            if zone.as_deref() != Some(&*status.zone) {
-                continue;
-            }
+        let (arena, rules) = (&self.arena, &*self.rules);
+        let is_there = |index: &u32| {
+            let zone = arena.names().zone(arena.slot(*index), rules);
+            zone.as_deref() == Some(&*status.zone)
+        };
+        let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
+        // In an order that a restart does not change.
+        homes.sort_by(|a, b| arena.id(*a).cmp(arena.id(*b)));
+        for index in homes {
             // A detector that fails here fails on the next reading too, and is reported with it.
             let _ = self.reconcile(index, None, self.clock, None, effects);
             self.unsaved.urge(index);
