@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::deployment::Deployment;
-use crate::alert::{AREA_TYPE, CloudEvent, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
+use crate::alert::{CloudEvent, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::model::{Alert, DeadLetter, Message, Output, VisitList, partition_of};
 use crate::partition::{Checkpoint, Withdrawal};
@@ -115,14 +115,15 @@ impl OutRecord {
     }
 
     /// An alert of a zone, as a CloudEvent in Kafka's binary mode.
-    pub fn area_alert(alert: &AreaAlert, source: &str, partition: i32) -> Self {
+    pub fn area_alert(alert: AreaAlert, source: &str, partition: i32) -> Self {
+        let event = alert.event(source);
         Self {
             output: Output::AreaAlerts,
             partition,
             to: None,
-            key: Some(alert.zone.as_bytes().to_vec()),
-            value: serde_json::to_vec(alert).ok(),
-            headers: event_headers(AREA_TYPE, source, &alert.event_id(), &alert.zone, alert.decided_at).into(),
+            key: Some(event.subject.as_bytes().to_vec()),
+            value: serde_json::to_vec(&event.data).ok(),
+            headers: event.headers().into(),
         }
     }
 

@@ -73,7 +73,7 @@ impl Pending {
         let lists = effects.visit_lists.iter();
         self.records
             .extend(lists.map(|list| OutRecord::visit_list(list, source, partition)));
-        let areas = effects.area_alerts.iter();
+        let areas = effects.area_alerts.into_iter();
         self.records
             .extend(areas.map(|alert| OutRecord::area_alert(alert, source, partition)));
         self.records
