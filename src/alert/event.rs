@@ -12,24 +12,24 @@ pub const CONTENT_TYPE: &str = "application/json";
 /// An alert as a CloudEvent in structured mode. In Kafka's binary mode the attributes are headers (`ce_…`) and the
 /// value is `data` alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CloudEvent {
+pub struct CloudEvent<T = Alert> {
     /// `1.0`.
     pub specversion: String,
-    /// [`EVENT_TYPE`].
+    /// [`EVENT_TYPE`], or [`AREA_TYPE`].
     #[serde(rename = "type")]
     pub event_type: String,
     /// The deployment that wrote it, such as `/tapwatch/district-7`.
     pub source: String,
     /// `<alert_id>/<revision>`: unique, and the same after a replay.
     pub id: String,
-    /// The home.
+    /// The home, or the zone.
     pub subject: String,
     /// When it was decided.
     pub time: EventTime,
     /// [`CONTENT_TYPE`].
     pub datacontenttype: String,
     /// The alert.
-    pub data: Alert,
+    pub data: T,
 }
 
 impl CloudEvent {
@@ -46,7 +46,9 @@ impl CloudEvent {
             data: alert,
         }
     }
+}
 
+impl<T> CloudEvent<T> {
     /// The attributes as Kafka headers of binary mode.
     pub fn headers(&self) -> [(&'static str, String); 7] {
         event_headers(&self.event_type, &self.source, &self.id, &self.subject, self.time)
@@ -57,6 +59,9 @@ impl CloudEvent {
 pub const WITHDRAWAL_TYPE: &str = "tapwatch.withdrawal.v1";
 /// The type of the event that carries a list of homes to visit.
 pub const VISITS_TYPE: &str = "tapwatch.visits.v1";
+
+/// The type of the event that carries an alert of a zone.
+pub const AREA_TYPE: &str = "tapwatch.area-alert.v1";
 
 /// The attributes of an event with JSON data as Kafka headers (CloudEvents Kafka protocol binding 1.0, binary mode).
 pub fn event_headers(

@@ -9,6 +9,6 @@ mod policy;
 mod tests;
 
 pub use case::{Care, Case, Contradiction, Transition};
-pub use event::{CONTENT_TYPE, CloudEvent, EVENT_TYPE, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
+pub use event::{AREA_TYPE, CONTENT_TYPE, CloudEvent, EVENT_TYPE, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
 pub use id::alert_id;
 pub use policy::{LadderStep, PolicySettings, SignSettings, VisitListSettings};

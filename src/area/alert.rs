@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::report::Cause;
 use super::watch::{Episode, Seen};
-use crate::alert::alert_id;
+use crate::alert::{AREA_TYPE, CONTENT_TYPE, CloudEvent, alert_id};
 use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Severity};
 
 /// One record of the area-alerts topic (the `data` of its CloudEvent, whose subject is the zone): whole in itself.
@@ -111,9 +111,18 @@ impl AreaAlert {
         }
     }
 
-    /// The id of its CloudEvent: unique, and the same after a replay.
-    pub fn event_id(&self) -> String {
-        format!("{}/{}", self.alert_id, self.revision)
+    /// As a CloudEvent; its id is unique, and the same after a replay.
+    pub fn event(self, source: &str) -> CloudEvent<Self> {
+        CloudEvent {
+            specversion: "1.0".into(),
+            event_type: AREA_TYPE.into(),
+            source: source.into(),
+            id: format!("{}/{}", self.alert_id, self.revision),
+            subject: self.zone.to_string(),
+            time: self.decided_at,
+            datacontenttype: CONTENT_TYPE.into(),
+            data: self,
+        }
     }
 }
 

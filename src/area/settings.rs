@@ -41,6 +41,9 @@ impl Default for AreaSettings {
     }
 }
 
+/// Seconds that a verdict may take to reach every partition: the wait for the next mark and for partitions that lag behind,
+/// and the way.
+const DELIVERY: u32 = 4 * HOUR;
 /// Verdicts in a year: one an hour.
 const VERDICTS_PER_YEAR: f64 = 8_766.0;
 
@@ -103,5 +106,11 @@ impl AreaSettings {
     /// Seconds after which homes are judged again.
     pub(super) fn longest(&self) -> u32 {
         self.longest_hours.saturating_mul(HOUR)
+    }
+
+    /// Seconds after its beginning at which an outage holds nobody back any more, even if nobody said that it is over: by
+    /// then the word that it has lasted too long must have come.
+    pub fn forgotten_after(&self) -> u32 {
+        self.longest().saturating_add(DELIVERY)
     }
 }

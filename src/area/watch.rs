@@ -10,7 +10,6 @@ use super::chance::{more_than_residual, too_few, too_many};
 use super::hour::WINDOWS;
 use super::report::{AreaStatus, Cause, HourFigures, Silence, ZoneReport};
 use super::settings::AreaSettings;
-use crate::home::{SnapshotError, open_snapshot, seal_snapshot};
 use crate::model::{DAY, EventTime, HOUR};
 
 /// How long after a mark the reports of partitions that lag behind are waited for; and how long after the first report of a
@@ -138,29 +137,21 @@ impl Watch {
         verdicts
     }
 
-    /// Takes a report from before a restart: what followed from it was said. [`Watch::restore`] comes after all of them.
+    /// Takes a report from before a restart: what followed from it was said, and is put back by [`Watch::restore`].
     pub fn remember(&mut self, report: &ZoneReport) {
-        self.take(report);
+        let zone = self.zones.entry(report.zone.clone()).or_default();
+        zone.gather(report);
+        while zone.next_ready().is_some() {}
     }
 
-    /// What was said of a zone.
+    /// What was said of a zone, to be stored with each verdict on it.
     pub fn said(&self, zone: &str) -> Said {
         self.zones.get(zone).map(|zone| zone.said).unwrap_or_default()
     }
 
-    /// The state to be stored with each verdict on a zone.
-    pub fn snapshot(&self, zone: &str) -> Vec<u8> {
-        seal_snapshot(&self.said(zone))
-    }
-
-    /// Puts back what [`Watch::snapshot`] wrote.
-    ///
-    /// # Errors
-    /// Why the bytes cannot be read; nothing changes then.
-    pub fn restore(&mut self, zone: &str, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let said = open_snapshot(bytes)?;
+    /// Puts back what [`Watch::said`] gave.
+    pub fn restore(&mut self, zone: &str, said: Said) {
         self.zones.entry(zone.into()).or_default().said = said;
-        Ok(())
     }
 }
 

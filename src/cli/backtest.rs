@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
+use serde::Serialize;
 use serde_json::json;
 
 use super::progress;
+use crate::alert::CloudEvent;
 use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
 use crate::detect::inactivity::learned::lambda_for;
 use crate::detect::inactivity::{Condition, Learned};
@@ -43,7 +45,8 @@ pub struct BacktestArgs {
     /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: Option<u32>,
-    /// Folder for alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared, alerts.NAME.jsonl of each.
+    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared,
+    /// alerts.NAME.jsonl of each.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
 }
@@ -108,7 +111,7 @@ pub fn backtest(
         let outcome = run(&history, &homes, &set.rules, source, partitions, |done| bar.inc(done));
         let summary = outcome.summary(&history, &truth);
         if sets.len() > 1 {
-            write_alerts(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome)?;
+            write_events(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome.alerts)?;
             compared.insert(set.name.clone(), RuleSetSummary::of(&summary));
         }
         if index == of_interest(&sets) {
@@ -243,9 +246,9 @@ fn write_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> anyhow::Re
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-fn write_alerts(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+fn write_events<T: Serialize>(path: &Path, events: &[CloudEvent<T>]) -> anyhow::Result<()> {
     write_file(path, |file| {
-        for event in &outcome.alerts {
+        for event in events {
             serde_json::to_writer(&mut *file, event)?;
             file.write_all(b"\n")?;
         }
@@ -254,7 +257,8 @@ fn write_alerts(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
 }
 
 fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyhow::Result<()> {
-    write_alerts(&folder.join("alerts.jsonl"), outcome)?;
+    write_events(&folder.join("alerts.jsonl"), &outcome.alerts)?;
+    write_events(&folder.join("area-alerts.jsonl"), &outcome.area_alerts)?;
     write_file(&folder.join("dead-letters.jsonl"), |file| {
         for (partition, letter) in &outcome.dead_letters {
             let text = |bytes: &Option<Vec<u8>>| {
@@ -367,7 +371,7 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
     }
     let more = summary.rule_sets.keys().map(|name| format!(", alerts.{name}.jsonl"));
     say!(
-        "{}: alerts.jsonl, dead-letters.jsonl, summary.json{}",
+        "{}: alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json{}",
         folder.display(),
         more.collect::<String>()
     );

@@ -1,6 +1,6 @@
 //! `state`: what a deployment has stored, for those who run it and for the people it is about.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
 use crate::kafka::{Feeder, KafkaSettings, check_topics, deployment};
 use crate::model::{EventTime, HomeRecord, InputTopic, check_id};
-use crate::partition::StoredHome;
+use crate::partition::{StoredHome, StoredZone, ZONE_KEY};
 use crate::settings::Validated;
 use crate::telemetry::init_logging;
 
@@ -68,7 +68,9 @@ struct Report {
     homes: u64,
     /// Homes that are stored.
     stored: usize,
-    /// Bytes of their states.
+    /// Zones of which it is stored what was said.
+    zones: usize,
+    /// Bytes of the states of homes.
     bytes: usize,
     /// Records in the topic, including those that compaction has not removed yet.
     records: u64,
@@ -211,6 +213,7 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
         }
     }
     let mut homes: HashMap<Vec<u8>, (usize, usize, i64)> = HashMap::new();
+    let mut zones: HashSet<Vec<u8>> = HashSet::new();
     let mut wrong: BTreeMap<String, u64> = BTreeMap::new();
     kafka.scan(&kafka.topics.state, partition, |_, key, value| {
         report.records += 1;
@@ -218,11 +221,21 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
             homes.remove(key.unwrap_or_default());
             return;
         };
+        let whose = |found: u32| format!("a state of deployment {found:08x}");
+        if let Some(key) = key.filter(|key| key.starts_with(ZONE_KEY.as_bytes())) {
+            match StoredZone::read(value) {
+                Err(error) => *wrong.entry(error.to_string()).or_default() += 1,
+                Ok(zone) if zone.deployment != deployment.number() => {
+                    *wrong.entry(whose(zone.deployment)).or_default() += 1;
+                }
+                Ok(_) => drop(zones.insert(key.to_vec())),
+            }
+            return;
+        }
         match StoredHome::read(value) {
             Err(error) => *wrong.entry(error.to_string()).or_default() += 1,
             Ok(home) if home.stamp.deployment != deployment.number() => {
-                let whose = format!("a state of deployment {:08x}", home.stamp.deployment);
-                *wrong.entry(whose).or_default() += 1;
+                *wrong.entry(whose(home.stamp.deployment)).or_default() += 1;
             }
             Ok(home) => {
                 let figures = (value.len(), home.open.len(), home.stamp.offset);
@@ -234,7 +247,7 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
         let text = "states are stored, and no commit of this version says up to where they hold: a restart is refused";
         report.problems.push(text.to_owned());
     }
-    report.stored = homes.len();
+    (report.stored, report.zones) = (homes.len(), zones.len());
     report.bytes = homes.values().map(|(bytes, ..)| bytes).sum();
     report.open_alerts = homes.values().map(|(_, open, _)| open).sum();
     report.oldest_state = homes

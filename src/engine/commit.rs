@@ -11,7 +11,7 @@ use super::ports::{Commits, Now, Observation, Observer, Restorer, Source};
 use super::rebuild::Rebuilt;
 use super::transaction::{CommitOffset, Transaction, Verdict};
 use crate::model::EventTime;
-use crate::partition::{Partition, ReplayPoint, Stamp};
+use crate::partition::{Partition, ReplayPoint, Stamp, ZONE_KEY};
 
 /// States of homes take no more of one transaction than this, for each partition.
 const MAX_STATE_BYTES: f64 = 1_048_576.0;
@@ -300,7 +300,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             },
         );
         check(observer, 7, work.state.urgent_homes() == 0, || {
-            format!("{} homes are not stored", work.state.urgent_homes())
+            format!("{} homes or zones are not stored", work.state.urgent_homes())
         });
         (work.committed_offset, work.committed_clock, work.replay_offset) = (next_offset, clock, replay.offset);
         let pending = std::mem::take(&mut work.pending);
@@ -355,7 +355,10 @@ fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
             });
             homes.collect()
         }
+        Some(Mutation::ForgetZoneState) => return pending.unstore_if(|key| key.starts_with(ZONE_KEY)),
         _ => return,
     };
-    homes.iter().for_each(|home| pending.unstore(home));
+    homes
+        .iter()
+        .for_each(|home| pending.unstore_if(|key| key.as_bytes() == home.as_slice()));
 }

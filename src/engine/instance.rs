@@ -443,7 +443,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 continue;
             }
             let effects = work.state.advance(now);
-            work.pending.note_time(work.state.next_offset(), now);
+            work.pending.note_time(work.state.next_offset(), now, effects.speaks());
             if !effects.speaks() {
                 // Time alone is worth a commit now and then, for the restart's sake.
                 work.pending.progressed |= now.since(work.committed_clock) >= MINUTE;

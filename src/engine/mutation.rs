@@ -58,11 +58,15 @@ pub enum Mutation {
     ResponsesOffsetTooFar,
     /// A record beside the readings that must wait is left out.
     ForgetLater,
+    /// What was said of a zone is not stored with it.
+    ForgetZoneState,
+    /// What was taken in of the zones topic is forgotten in a restart.
+    ForgetZoneReports,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -89,5 +93,7 @@ impl Mutation {
         Self::ForgetSignsOffset,
         Self::ResponsesOffsetTooFar,
         Self::ForgetLater,
+        Self::ForgetZoneState,
+        Self::ForgetZoneReports,
     ];
 }

@@ -1,10 +1,11 @@
-//! Records as they are written: alerts, dead letters, states of homes and messages, with keys, headers and bytes.
+//! Records as they are written: alerts, dead letters, states of homes, what is said of zones and messages, with keys, headers and bytes.
 
 use serde_json::json;
 
 use super::deployment::Deployment;
 use crate::alert::{CloudEvent, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
-use crate::model::{Alert, DeadLetter, Message, Output, VisitList};
+use crate::area::{AreaAlert, ZoneRecord};
+use crate::model::{Alert, DeadLetter, Message, Output, VisitList, partition_of};
 use crate::partition::{Checkpoint, Withdrawal};
 
 /// Of a dead letter that its topic does not take, so many first bytes of key and payload are written; and if it takes
@@ -87,6 +88,42 @@ impl OutRecord {
             key: Some(list.programme.as_bytes().to_vec()),
             value: serde_json::to_vec(list).ok(),
             headers: event_headers(VISITS_TYPE, source, &id, &list.programme, list.made_at).into(),
+        }
+    }
+
+    /// On the zones topic: a report goes to the partition that is responsible for its zone, a status to every one.
+    pub fn zone(said: &ZoneRecord, deployment: &Deployment, partition: i32) -> Vec<Self> {
+        let partitions = deployment.partitions;
+        let to = match said {
+            ZoneRecord::Report(report) => {
+                let responsible = partition_of(report.zone.as_bytes(), partitions.unsigned_abs());
+                let responsible = i32::try_from(responsible).unwrap_or(0);
+                responsible..responsible + 1
+            }
+            ZoneRecord::Status(_) => 0..partitions,
+        };
+        let (key, value) = (said.key().into_bytes(), said.value());
+        let record = |to| Self {
+            output: Output::Zones,
+            partition,
+            to: Some(to),
+            key: Some(key.clone()),
+            value: Some(value.clone()),
+            headers: Vec::new(),
+        };
+        to.map(record).collect()
+    }
+
+    /// An alert of a zone, as a CloudEvent in Kafka's binary mode.
+    pub fn area_alert(alert: AreaAlert, source: &str, partition: i32) -> Self {
+        let event = alert.event(source);
+        Self {
+            output: Output::AreaAlerts,
+            partition,
+            to: None,
+            key: Some(event.subject.as_bytes().to_vec()),
+            value: serde_json::to_vec(&event.data).ok(),
+            headers: event.headers().into(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::deployment::Deployment;
 use super::outgoing::OutRecord;
+use crate::area::ZoneRecord;
 use crate::model::{AlertKind, AlertState, EventTime, InputTopic};
 use crate::partition::{Checkpoint, Effects};
 
@@ -34,12 +35,14 @@ pub enum SideInput {
 /// Work of one partition that belongs in its next transaction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
-    /// Alerts, dead letters and messages, each in order.
+    /// Alerts, dead letters, what is said of zones and messages, each in order.
     records: Vec<OutRecord>,
-    /// States of homes; the latest of each.
+    /// States of homes and zones by their keys; the latest of each.
     states: BTreeMap<Box<str>, Option<Vec<u8>>>,
     raised: Vec<(AlertKind, Option<EventTime>)>,
     inputs: Vec<SideInput>,
+    /// Whether something was said when time passed last: that moment stays apart from those after it.
+    time_spoke: bool,
     /// Whether there is anything to commit, be it only an offset.
     pub progressed: bool,
 }
@@ -56,6 +59,13 @@ impl Pending {
         }
         let letters = effects.dead_letters.into_iter();
         let messages = effects.messages.into_iter();
+        let reports = effects.zone_reports.into_iter().map(ZoneRecord::Report);
+        let statuses = effects.zone_statuses.into_iter().map(ZoneRecord::Status);
+        self.records.extend(
+            reports
+                .chain(statuses)
+                .flat_map(|said| OutRecord::zone(&said, deployment, partition)),
+        );
         let source = &deployment.source;
         let withdrawals = effects.withdrawals.into_iter();
         self.records
@@ -63,6 +73,9 @@ impl Pending {
         let lists = effects.visit_lists.iter();
         self.records
             .extend(lists.map(|list| OutRecord::visit_list(list, source, partition)));
+        let areas = effects.area_alerts.into_iter();
+        self.records
+            .extend(areas.map(|alert| OutRecord::area_alert(alert, source, partition)));
         self.records
             .extend(letters.map(|letter| OutRecord::dead_letter(letter, deployment, partition)));
         self.records
@@ -76,16 +89,18 @@ impl Pending {
         self.progressed = true;
     }
 
-    /// Notes that time has passed up to `to` before the reading at `before`. In which steps it did makes no difference,
-    /// and it is worth no commit of its own.
-    pub fn note_time(&mut self, before: i64, to: EventTime) {
+    /// Notes that time has passed up to `to` before the reading at `before`, and whether anything was said of it. In which
+    /// steps it did makes no difference to homes, but zones are reported on at the last full mark of each step; and it is
+    /// worth no commit of its own.
+    pub fn note_time(&mut self, before: i64, to: EventTime, spoke: bool) {
         match self.inputs.last_mut() {
             Some(SideInput::Clock {
                 before: known,
                 to: last,
-            }) if *known == before => *last = to,
+            }) if *known == before && !self.time_spoke => *last = to,
             _ => self.inputs.push(SideInput::Clock { before, to }),
         }
+        self.time_spoke = spoke;
     }
 
     /// Adds states to be stored.
@@ -95,9 +110,9 @@ impl Pending {
         }
     }
 
-    /// Takes a state out again.
-    pub fn unstore(&mut self, household: &[u8]) {
-        self.states.retain(|known, _| known.as_bytes() != household);
+    /// Takes states out again.
+    pub fn unstore_if(&mut self, is_it: impl Fn(&str) -> bool) {
+        self.states.retain(|key, _| !is_it(key));
     }
 
     /// Puts what an aborted transaction carried before what came since.
@@ -106,7 +121,7 @@ impl Pending {
         earlier.states.append(&mut self.states);
         earlier.raised.append(&mut self.raised);
         earlier.inputs.append(&mut self.inputs);
-        earlier.progressed = true;
+        (earlier.progressed, earlier.time_spoke) = (true, true);
         *self = earlier;
     }
 

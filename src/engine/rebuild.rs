@@ -2,10 +2,16 @@
 //!
 //! Operation, for a shell: [`Rebuild::plan`] from what the group has committed; [`Rebuild::stored`] for each record of
 //! the partition's state topic up to the end that it has now; [`Rebuild::home`] for the homes topic where
-//! [`Rebuild::homes_until`] asks for it; [`Rebuild::replay`] for the readings of [`Rebuild::range`]; [`Rebuild::finish`].
+//! [`Rebuild::homes_until`] asks for it; [`Rebuild::zone`] for the zones topic up to [`Rebuild::zones_until`];
+//! [`Rebuild::replay`] for the readings of [`Rebuild::range`]; [`Rebuild::finish`].
 //!
-//! Limits: a home that is rebuilt from the readings gets its record of the homes topic again, and nothing of the other
-//! topics beside the readings: past signs and responses spoke of what was going on then.
+//! Limits: a home that is rebuilt from the readings gets its record of the homes topic and the last outages of its zone
+//! again, and nothing of the other topics beside the readings: past signs and responses spoke of what was going on then.
+//!
+//! Where nothing was committed the zones topic is followed from its beginning like the others, and what it holds of the past is
+//! said again like the alerts. A status of an outage that is over says no more than that lack of use until its end meant
+//! nothing, which is still true; one without an end whose watch has lost what it said holds for
+//! [`crate::area::AreaSettings::forgotten_after`] at most.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -185,7 +191,7 @@ impl Rebuild {
         }
         Ok(Self {
             number: deployment.number(),
-            recovery: Recovery::new(rules),
+            recovery: Recovery::new(rules).of(partition.unsigned_abs(), deployment.partitions.unsigned_abs()),
             knows_beside: committed.is_none() || metadata.is_some(),
             beside: metadata
                 .as_ref()
@@ -254,6 +260,20 @@ impl Rebuild {
             self.beside.set(InputTopic::Homes, record.offset + 1);
         }
         self.recovery.home(record);
+    }
+
+    /// The zones topic is to be read up to this offset, before the readings: up to where it is in what is committed. Where
+    /// nothing was committed it is followed from its beginning.
+    pub fn zones_until(&self) -> i64 {
+        self.beside.next(InputTopic::Zones)
+    }
+
+    /// Takes a record of the zones topic; those from [`Rebuild::zones_until`] on are left.
+    pub fn zone(&mut self, record: &RawRecord<'_>) {
+        self.begin();
+        if record.offset < self.zones_until() && self.mutation != Some(Mutation::ForgetZoneReports) {
+            self.recovery.zone(record);
+        }
     }
 
     /// The readings to replay.

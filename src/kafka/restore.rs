@@ -219,6 +219,7 @@ impl Job {
             self.read_stored(&reader, &mut rebuild, &mut figures)?;
         }
         self.read_homes(&reader, &mut rebuild)?;
+        self.read_zones(&reader, &mut rebuild)?;
         figures.stored_ms = began.elapsed().as_millis();
         let began = Instant::now();
         self.replay(&mut rebuild, &mut figures)?;
@@ -355,6 +356,23 @@ impl Job {
                 }
             }
             Reading::Wanted
+        })
+    }
+
+    /// Reads what was taken in of the zones topic.
+    fn read_zones(&self, reader: &Reader, rebuild: &mut Rebuild) -> Result<(), Stopped> {
+        let until = rebuild.zones_until();
+        let topic = &self.shared.settings.topics.zones;
+        let (begin, _) = self.watermarks(reader, topic)?;
+        if begin >= until {
+            return Ok(());
+        }
+        self.read(topic, begin, |messages| {
+            messages.iter().for_each(|message| rebuild.zone(&as_raw(message)));
+            match messages.last() {
+                Some(last) if last.offset() + 1 >= until => Reading::Over,
+                _ => Reading::Wanted,
+            }
         })
     }
 

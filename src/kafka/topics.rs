@@ -56,7 +56,17 @@ impl KafkaSettings {
             (&self.topics.homes, vec![("cleanup.policy", "compact")]),
             (&self.topics.signs, vec![]),
             (&self.topics.responses, vec![]),
-            (&self.topics.zones, vec![("cleanup.policy", "compact")]),
+            // A restart reads what was said within the last hours, and a day of it stays for that; the rest goes soon.
+            (
+                &self.topics.zones,
+                vec![
+                    ("cleanup.policy", "compact"),
+                    ("min.compaction.lag.ms", "86400000"),
+                    ("min.cleanable.dirty.ratio", "0.3"),
+                    ("segment.bytes", "67108864"),
+                    ("segment.ms", "21600000"),
+                ],
+            ),
             // A restart reads all of it: older states of a home go soon, in segments that are closed early. How many
             // replicas must have a state before it counts (min.insync.replicas) is the cluster's to say, for this topic as
             // for the others: fewer than two of three, and a broker lost can take committed states with it.

@@ -119,6 +119,16 @@ pub struct Circumstances {
 }
 
 impl Circumstances {
+    /// When the silence of a meter that was last heard at `heard` is due to be reported, as it stands at `moment`, if
+    /// `allowed` seconds of it are. Where the meters of its zone fell silent together before that, it counts from their end.
+    pub fn silence_due(&self, heard: EventTime, allowed: u32, moment: EventTime) -> EventTime {
+        let due = heard.plus(allowed);
+        match self.silence.filter(|zone| zone.from < due) {
+            Some(zone) => due.max(zone.to.unwrap_or(moment).min(moment).plus(allowed)),
+            None => due,
+        }
+    }
+
     /// Until when a lack of water says nothing of the person, as it stands at `moment`: the last sign, the end of an
     /// absence, the return of supply; `moment` itself while one of them goes on.
     pub fn excused_until(&self, moment: EventTime) -> EventTime {

@@ -1,4 +1,4 @@
-//! What comes from beside the readings: homes, other signs of life, responses to alerts.
+//! What comes from beside the readings: homes, other signs of life, responses to alerts, and what is said of zones.
 //!
 //! None of it follows from readings, so every home that it changes is among the next checkpoints; with that, a restart
 //! need not know between which readings it came.
@@ -112,7 +112,10 @@ impl Partition {
             InputTopic::Homes => self.take_home(record, &mut effects),
             InputTopic::Signs => self.take_sign(record, &mut effects),
             InputTopic::Responses => self.take_response(record, &mut effects),
-            InputTopic::Zones | InputTopic::Readings => Ok(()),
+            InputTopic::Zones => self
+                .zone_record(record)
+                .map(|said| self.put_zone_record(&said, &mut effects)),
+            InputTopic::Readings => Ok(()),
         };
         if let Err(refusal) = taken {
             effects.dead_letters.push(DeadLetter {

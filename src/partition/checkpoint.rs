@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 
 use crate::model::EventTime;
 
-/// The state of a home, to be stored under its id.
+/// The state of a home, to be stored under its id; or what was said of a zone, under [`super::ZONE_KEY`] and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The home.
+    /// The key: the home, or the zone.
     pub household: Box<str>,
     /// Its state, sealed, with the offset that it includes; `None` where nothing of it is to be kept.
     pub bytes: Option<Vec<u8>>,

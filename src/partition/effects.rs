@@ -37,7 +37,13 @@ impl Effects {
     /// Whether anything of it is to be published.
     pub fn speaks(&self) -> bool {
         let says = !(self.alerts.is_empty() && self.dead_letters.is_empty() && self.messages.is_empty());
-        says || !(self.visit_lists.is_empty() && self.withdrawals.is_empty())
+        let lists = !(self.visit_lists.is_empty() && self.withdrawals.is_empty());
+        says || lists || self.speaks_of_zones()
+    }
+
+    /// Whether anything of it is of zones.
+    fn speaks_of_zones(&self) -> bool {
+        !(self.zone_reports.is_empty() && self.zone_statuses.is_empty() && self.area_alerts.is_empty())
     }
 }
 

@@ -32,6 +32,7 @@ pub use effects::{Counts, Decided, Effects, ReadingState, Withdrawal};
 pub use recovery::{Recovery, StoredOutcome};
 pub use rules::{ConsentRule, HomeError, Programme, ProgrammeSettings, Rules};
 pub use snapshot::{Restored, StoredHome};
+pub use zones::{StoredZone, ZONE_KEY};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,11 +85,13 @@ enum Voice {
 impl Partition {
     /// An empty partition under `rules`.
     pub fn new(rules: Arc<Rules>) -> Self {
+        let mut arena = Arena::default();
+        arena.names_mut().begin(&rules);
         Self {
             rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
             zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
-            arena: Arena::default(),
+            arena,
             cases: BTreeMap::new(),
             visits_at: EventTime::ZERO,
             deadlines: Deadlines::default(),
@@ -189,7 +192,7 @@ impl Partition {
         effects
     }
 
-    /// Homes whose state must be stored with the next commit, and then those changed the longest ago, as long as
+    /// Homes and zones whose state must be stored with the next commit, and then homes changed the longest ago, as long as
     /// `budget` bytes are not spent. They count as stored; the caller sees to it that they are, with the
     /// [`Partition::replay_point`] of this moment, or drops the partition.
     pub fn checkpoints(&mut self, stamp: Stamp, budget: i64) -> Vec<Checkpoint> {
@@ -197,6 +200,7 @@ impl Partition {
         // A home that came back since is stored behind this.
         let gone = self.unsaved.take_removed().into_iter();
         let mut checkpoints: Vec<_> = gone.map(|household| Checkpoint { household, bytes: None }).collect();
+        checkpoints.extend(self.zones.take_unsaved(stamp));
         let mut save = |partition: &Self, slot| {
             let household = partition.arena.id(slot).into();
             let bytes = partition.stored(slot, stamp);
@@ -231,9 +235,9 @@ impl Partition {
         self.arena.bytes() + self.unsaved.bytes()
     }
 
-    /// How many homes must be stored with the next commit.
+    /// How many homes, and zones of which something was said, must be stored with the next commit.
     pub fn urgent_homes(&self) -> usize {
-        self.unsaved.urgent()
+        self.unsaved.urgent() + self.zones.urgent()
     }
 
     fn no_effects(&self) -> Effects {

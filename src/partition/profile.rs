@@ -141,12 +141,22 @@ fn entry<T>(table: &[T], number: u16) -> Option<&T> {
 }
 
 impl Names {
+    /// The zone of homes that name none is the first, if the rules have one.
+    pub fn begin(&mut self, rules: &Rules) {
+        self.zones = rules.zone.iter().map(|name| Zone::new(Arc::clone(name))).collect();
+    }
+
     /// What the detectors of a home need to know besides its state.
     pub fn around<'a>(&'a self, slot: &Slot, rules: &'a Rules) -> Surroundings<'a> {
         let profile = slot.profile;
         let beside = slot.beside.as_deref().copied().unwrap_or_default();
-        let zone = entry(&self.zones, profile.zone);
         let heard = slot.heard_at();
+        let outage = |cause| {
+            let outage = self.zone_of(slot, rules)?.outages[cause as usize]?;
+            // Nothing is excused for ever, should nobody be left who knows that it began.
+            let to = outage.to.unwrap_or(outage.from.plus(rules.area.forgotten_after()));
+            Some(Outage { to: Some(to), ..outage })
+        };
         Surroundings {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
             time_zone: entry(&self.time_zones, profile.time_zone).map_or(&rules.time_zone, |(_, zone)| zone),
@@ -159,17 +169,21 @@ impl Names {
                 no_use_hours: (profile.no_use_half_hours > 0).then(|| f32::from(profile.no_use_half_hours) / 2.0),
                 absence: beside.absence(slot.home.state().usage.frontier()),
                 sign: beside.sign,
-                outage: zone.and_then(|zone| zone.outages[Cause::Dry as usize]),
-                silence: zone.and_then(|zone| zone.outages[Cause::Silent as usize]),
+                outage: outage(Cause::Dry),
+                silence: outage(Cause::Silent),
             },
         }
     }
 
     /// The grid cell of a home.
     pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
-        match entry(&self.zones, slot.profile.zone) {
-            Some(zone) => Some(Arc::clone(&zone.name)),
-            None => rules.zone.clone(),
+        self.zone_of(slot, rules).map(|zone| Arc::clone(&zone.name))
+    }
+
+    fn zone_of(&self, slot: &Slot, rules: &Rules) -> Option<&Zone> {
+        match slot.profile.zone {
+            0 if rules.zone.is_some() => self.zones.first(),
+            number => entry(&self.zones, number),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A partition rebuilt: states of homes as they were stored, and the readings since.
 //!
 //! Operation: [`Recovery::stored`] for every record of the state topic, in order; [`Recovery::begin`];
-//! [`Recovery::replay`] for the readings from [`Recovery::from`] up to the committed offset; [`Recovery::finish`].
+//! [`Recovery::zone`] for what was taken in of the zones topic; [`Recovery::replay`] for the readings from [`Recovery::from`] up to the committed offset; [`Recovery::finish`].
 //! Replay changes usage, never cases: whatever was said since a home was last stored would have stored it again. A home
 //! whose stored state cannot be read is rebuilt from the first retained reading, cases and all.
 
@@ -13,6 +13,7 @@ use super::checkpoint::ReplayPoint;
 use super::effects::Effects;
 use super::rules::Rules;
 use super::words::rules_changed;
+use super::zones::{StoredZone, ZONE_KEY};
 use super::{Partition, Voice};
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
@@ -44,7 +45,7 @@ pub enum StoredOutcome {
         /// The number of that deployment.
         deployment: u32,
     },
-    /// It cannot be read; the home will be rebuilt from the readings.
+    /// It cannot be read: the home will be rebuilt from the readings, or the zone judged as if nothing had been said of it.
     Unreadable(SnapshotError),
 }
 
@@ -62,9 +63,19 @@ impl Recovery {
         }
     }
 
+    /// The same, of this partition of so many: for its zones.
+    #[must_use]
+    pub fn of(mut self, partition: u32, partitions: u32) -> Self {
+        self.state.set_place(partition, partitions);
+        self
+    }
+
     /// Takes a record of the state topic: later ones of a home are in the place of earlier ones, and one without a value
     /// says that nothing is kept of it.
     pub fn stored(&mut self, household: &str, bytes: Option<&[u8]>, deployment: u32) -> StoredOutcome {
+        if let Some(zone) = household.strip_prefix(ZONE_KEY) {
+            return bytes.map_or(StoredOutcome::Taken, |bytes| self.stored_zone(zone, bytes, deployment));
+        }
         let outcome = match bytes {
             None => {
                 if let Some(slot) = self.state.arena.find(household) {
@@ -97,6 +108,19 @@ impl Recovery {
             _ => self.unreadable.remove(household),
         };
         outcome
+    }
+
+    fn stored_zone(&mut self, zone: &str, bytes: &[u8], deployment: u32) -> StoredOutcome {
+        match StoredZone::read(bytes) {
+            Err(error) => StoredOutcome::Unreadable(error),
+            Ok(stored) if stored.deployment != deployment => StoredOutcome::Foreign {
+                deployment: stored.deployment,
+            },
+            Ok(stored) => {
+                self.state.zones.restore(zone, stored.said);
+                StoredOutcome::Taken
+            }
+        }
     }
 
     /// Everything stored has been taken. `point` is where the last commit said that replay begins, none when there is no
@@ -140,6 +164,17 @@ impl Recovery {
         if let Some(state) = state {
             // One that names what does not exist was refused, too.
             let _ = state.set_home(household, home.as_ref());
+        }
+    }
+
+    /// Takes a record of the zones topic, after [`Recovery::begin`], from before what was committed: what followed from it
+    /// was said. One that was refused changes nothing.
+    pub fn zone(&mut self, record: &RawRecord<'_>) {
+        let Ok(said) = self.state.zone_record(record) else {
+            return;
+        };
+        for state in [Some(&mut self.state), self.anew.as_mut()].into_iter().flatten() {
+            state.remember_zone_record(&said);
         }
     }
 

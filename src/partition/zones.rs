@@ -1,32 +1,92 @@
 //! What a partition says of its zones by the hour, and what it does with what it is told of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Partition;
+use super::beside::Refusal;
+use super::checkpoint::{Checkpoint, Stamp};
 use super::effects::Effects;
-use crate::area::{AreaStatus, Cause, Mark, Tally, Watch, ZoneRecord, next_mark};
-use crate::home::SnapshotError;
-use crate::model::{EventTime, HOUR, Outage};
+use crate::area::{AreaStatus, Cause, Mark, Said, Tally, Watch, ZoneRecord, next_mark};
+use crate::home::{SnapshotError, open_snapshot, seal_snapshot};
+use crate::model::{EventTime, HOUR, Outage, RawRecord, partition_of};
+
+/// With this begin the keys under which what was said of zones is stored, and the name of the zone follows. No home can bear
+/// such an id.
+pub const ZONE_KEY: &str = "\0zone/";
 
 /// The zones as a partition knows them.
 pub(super) struct Zones {
     /// The number of this partition in its topic.
     partition: u32,
+    /// The partitions of the topic.
+    partitions: u32,
     /// The zones that this partition is responsible for.
     watch: Watch,
+    /// Those of which something was said since the last commit.
+    unsaved: BTreeSet<Arc<str>>,
+}
+
+/// What was said of a zone, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredZone {
+    /// The number of the deployment.
+    pub deployment: u32,
+    /// What was said.
+    pub said: Said,
+}
+
+impl StoredZone {
+    /// Reads a record of the state topic whose key begins with [`ZONE_KEY`].
+    ///
+    /// # Errors
+    /// Every way in which the bytes are no whole state of this version, by name.
+    pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        open_snapshot(bytes)
+    }
 }
 
 impl Zones {
     pub fn new(watch: Watch) -> Self {
-        Self { partition: 0, watch }
+        Self {
+            partition: 0,
+            partitions: 1,
+            watch,
+            unsaved: BTreeSet::new(),
+        }
+    }
+
+    /// How many zones must be stored with the next commit.
+    pub fn urgent(&self) -> usize {
+        self.unsaved.len()
+    }
+
+    /// The zones that must be stored now. They count as stored.
+    pub fn take_unsaved(&mut self, stamp: Stamp) -> Vec<Checkpoint> {
+        let zones = std::mem::take(&mut self.unsaved).into_iter();
+        let checkpoint = |zone: Arc<str>| Checkpoint {
+            household: format!("{ZONE_KEY}{zone}").into(),
+            bytes: Some(seal_snapshot(&StoredZone {
+                deployment: stamp.deployment,
+                said: self.watch.said(&zone),
+            })),
+        };
+        zones.map(checkpoint).collect()
+    }
+
+    /// What was said before a restart.
+    pub fn restore(&mut self, zone: &str, said: Said) {
+        self.watch.restore(zone, said);
     }
 }
 
 impl Partition {
-    /// Says which partition of its topic this is, for the reports on its zones.
-    pub fn set_number(&mut self, partition: u32) {
-        self.zones.partition = partition;
+    /// Says which partition of its topic this is, and how many there are: for the reports on its zones, and to know the
+    /// zones that it is responsible for.
+    pub fn set_place(&mut self, partition: u32, partitions: u32) {
+        (self.zones.partition, self.zones.partitions) = (partition, partitions);
     }
 
     /// The last outage of a zone that this partition was told of.
@@ -34,28 +94,51 @@ impl Partition {
         self.arena.names().outage(zone, cause)
     }
 
+    /// Reads a record of the zones topic.
+    ///
+    /// # Errors
+    /// It has no such form, or is a report on a zone that another partition is responsible for.
+    pub(super) fn zone_record(&self, record: &RawRecord<'_>) -> Result<ZoneRecord, Refusal> {
+        let bad = |message| Refusal::BadValue { message };
+        let key = record.key.ok_or(Refusal::NoKey)?;
+        let said = ZoneRecord::read(record.value.ok_or(Refusal::NoPayload)?).map_err(bad)?;
+        let due = said.key();
+        if key != due.as_bytes() {
+            return Err(bad(format!("the key is not {due:?}")));
+        }
+        let Zones {
+            partition, partitions, ..
+        } = self.zones;
+        match &said {
+            ZoneRecord::Report(report) if partition_of(report.zone.as_bytes(), partitions) != partition => {
+                Err(bad(format!(
+                    "another partition than {partition} is responsible for zone {:?}",
+                    report.zone
+                )))
+            }
+            _ => Ok(said),
+        }
+    }
+
     /// Takes a record of the zones topic: a report on a zone that this partition is responsible for, or the status of a
     /// zone, upon which its homes are looked at and stored. A status that is known already changes nothing.
     pub fn take_zone_record(&mut self, record: &ZoneRecord) -> Effects {
-        let mut effects = Effects {
-            next_offset: self.next_offset,
-            ..Effects::default()
-        };
+        let mut effects = self.no_effects();
+        self.put_zone_record(record, &mut effects);
+        effects
+    }
+
+    pub(super) fn put_zone_record(&mut self, record: &ZoneRecord, effects: &mut Effects) {
         match record {
             ZoneRecord::Report(report) => {
                 for verdict in self.zones.watch.take(report) {
+                    self.zones.unsaved.insert(Arc::clone(&verdict.status.zone));
                     effects.zone_statuses.push(verdict.status);
                     effects.area_alerts.push(verdict.alert);
                 }
             }
-            ZoneRecord::Status(status) => self.take_status(status, &mut effects),
+            ZoneRecord::Status(status) => self.take_status(status, effects),
         }
-        effects
-    }
-
-    /// What the watch has said of a zone, to be stored in the transaction that carries an alert on it.
-    pub fn zone_state(&self, zone: &str) -> Vec<u8> {
-        self.zones.watch.snapshot(zone)
     }
 
     /// Takes a record of the zones topic from before a restart: nothing is said of it.
@@ -66,14 +149,6 @@ impl Partition {
                 self.note(status);
             }
         }
-    }
-
-    /// Puts back what [`Partition::zone_state`] gave, after all records before the restart are remembered.
-    ///
-    /// # Errors
-    /// Why the bytes cannot be read; nothing changes then.
-    pub fn restore_zone(&mut self, zone: &str, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.zones.watch.restore(zone, bytes)
     }
 
     /// Reports on the zones at the last mark after `before` that the clock has reached: what was known before it.
@@ -111,11 +186,15 @@ impl Partition {
         if !self.note(status) {
             return;
         }
-        for index in self.arena.occupied().collect::<Vec<_>>() {
-            let zone = self.arena.names().zone(self.arena.slot(index), &self.rules);
-            if zone.as_deref() != Some(&*status.zone) {
-                continue;
-            }
+        let (arena, rules) = (&self.arena, &*self.rules);
+        let is_there = |index: &u32| {
+            let zone = arena.names().zone(arena.slot(*index), rules);
+            zone.as_deref() == Some(&*status.zone)
+        };
+        let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
+        // In an order that a restart does not change.
+        homes.sort_by(|a, b| arena.id(*a).cmp(arena.id(*b)));
+        for index in homes {
             // A detector that fails here fails on the next reading too, and is reported with it.
             let _ = self.reconcile(index, None, self.clock, None, effects);
             self.unsaved.urge(index);

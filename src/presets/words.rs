@@ -217,6 +217,10 @@ fn spelled(value: &Value) -> String {
         }
         Value::Array(items) => items.iter().map(spelled).collect::<Vec<_>>().join(" and "),
         Value::String(text) => text.clone(),
+        // Numbers of single precision show as many figures as they have.
+        Value::Number(number) => number
+            .as_f64()
+            .map_or(number.to_string(), |number| (number as f32).to_string()),
         value => value.to_string(),
     }
 }

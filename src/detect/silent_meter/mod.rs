@@ -2,7 +2,8 @@
 //!
 //! Method: arrival, not event time, is what counts, so a daily upload of old readings is a sign of the meter's life.
 //! The allowed silence is twice the meter's own rhythm of deliveries, as the homes topic states it or as it has shown of late, within
-//! bounds of the programme. Limits: a rhythm takes a week to be learnt; a home whose readings are all estimated or faulty is silent.
+//! bounds of the programme. While the meters of its zone are silent together a meter is not reported; after that its silence
+//! counts anew. Limits: a rhythm takes a week to be learnt; a home whose readings are all estimated or faulty is silent.
 
 mod settings;
 
@@ -41,6 +42,12 @@ fn allowed(settings: &SilentMeterSettings, home: &HomeView<'_>) -> u32 {
 /// How late a delivery may be that comes as rarely as it was told to, in seconds.
 const GRACE: u32 = 2 * HOUR;
 
+/// When silence is due to be reported.
+fn due(settings: &SilentMeterSettings, home: &HomeView<'_>) -> Option<EventTime> {
+    let allowed = allowed(settings, home);
+    Some(home.circumstances.silence_due(home.heard_at?, allowed, home.now))
+}
+
 impl Detector for SilentMeter {
     const KIND: AlertKind = AlertKind::SilentMeter;
     type Settings = SilentMeterSettings;
@@ -53,13 +60,13 @@ impl Detector for SilentMeter {
     fn on_interval(_: &SilentMeterSettings, (): &mut (), _: &HomeView<'_>, _: &Interval) {}
 
     fn next_deadline(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<EventTime> {
-        let deadline = home.heard_at?.plus(allowed(settings, home));
+        let deadline = due(settings, home)?;
         (settings.enabled && deadline >= home.now).then_some(deadline)
     }
 
     fn finding(settings: &SilentMeterSettings, (): &(), home: &HomeView<'_>) -> Option<Finding> {
         let since = home.heard_at?;
-        let detected_at = since.plus(allowed(settings, home));
+        let detected_at = due(settings, home)?;
         (settings.enabled && home.now > detected_at).then(|| Finding {
             since,
             detected_at,
@@ -85,6 +92,21 @@ impl Detector for SilentMeter {
         evidence.insert("last_reading_arrived_at".into(), json!(alert.since));
         evidence.insert("readings_known_until".into(), json!(home.usage.frontier()));
         let since = local_time(alert.since, home.now, zone);
+        if record == AlertState::Resolved && home.heard_at.is_none_or(|heard| heard <= alert.since) {
+            evidence.insert(
+                "zone_silent_from".into(),
+                json!(home.circumstances.silence.map(|zone| zone.from)),
+            );
+            return Explanation {
+                reason: "zone_silent",
+                evidence,
+                text: BothLanguages {
+                    en: "The meters of the zone have fallen silent together; single ones are not reported meanwhile."
+                        .into(),
+                    zh: "该区域的水表同时失联，期间不再逐户报告。".into(),
+                },
+            };
+        }
         if record == AlertState::Resolved {
             let silent = home.heard_at.unwrap_or(home.now).since(alert.since);
             evidence.insert("silent_hours".into(), json!(f64::from(silent) / f64::from(HOUR)));

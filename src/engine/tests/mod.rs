@@ -4,3 +4,4 @@ mod engine;
 mod metadata;
 mod rebuild;
 mod transaction;
+mod zones;

@@ -182,7 +182,7 @@ fn rules_are_said_in_words() {
           told: grid-worker
         sakaki-kizuki
           inactivity kizuki-no-use-8h: no sign of life for 8 h
-          prolonged_draw kizuki-use-2h: lasting (at least litres per hour 0.0, minutes 120)
+          prolonged_draw kizuki-use-2h: lasting (at least litres per hour 0, minutes 120)
           well_today -: from hour 4, other signs false
           told: family, after 30 min welfare-commissioner
         tokyo-2007
@@ -202,7 +202,7 @@ fn rules_are_said_in_words() {
           told: telecare-centre, after 30 min emergency-social-unit
         kamstrup
           leak kamstrup-no-dry-hour-24h: flow in every hour for 24 h
-          burst kamstrup-burst: share of q3 (minutes 30, percent 20.0)
+          burst kamstrup-burst: share of q3 (minutes 30, percent 20)
           told: 
         badger-eyeonwater
           leak eyeonwater-1gal-an-hour-24h: at least 3.785 L/h in every hour for 24 h
@@ -219,9 +219,9 @@ fn rules_are_said_in_words() {
           leak neptune-intermittent: flow in 50 to 95 of the last 96 quarter-hours
           told: 
         phyn
-          prolonged_draw phyn-high-flow: high flow (above litres per hour 900.0, litres 189.3000030517578, minutes 3)
-          prolonged_draw phyn-low-flow: low flow (litres 22.700000762939453, minutes 20)
-          told: 
+          prolonged_draw phyn-high-flow: high flow (above litres per hour 900, litres 189.3, minutes 3)
+          prolonged_draw phyn-low-flow: low flow (litres 22.7, minutes 20)
+          told: household
     "#]].assert_eq(&told);
     let ours = words(&crate::partition::ProgrammeSettings::default());
     let learned: Vec<&str> = ours.iter().filter_map(|rule| rule.in_shadow_until.as_deref()).collect();

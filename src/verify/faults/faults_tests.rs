@@ -13,11 +13,13 @@ fn what_subscribers_see_is_what_the_core_says_whatever_fails() {
     }
     let Figures {
         alerts,
+        area_alerts,
         dead_letters,
         verdicts,
         rebuilds,
         crashes,
     } = figures;
+    assert!(area_alerts > 300, "{figures:?}");
     assert!(alerts > 3_000 && dead_letters > 300, "{figures:?}");
     assert!(verdicts.iter().all(|count| *count > 100), "{figures:?}");
     assert!(rebuilds > 3_000 && crashes > 1_000, "{figures:?}");

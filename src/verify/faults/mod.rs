@@ -124,13 +124,14 @@ pub fn run(options: &Options, print: &mut dyn FnMut(&str)) -> Outcome {
     }
     let Figures {
         alerts,
+        area_alerts,
         dead_letters,
         verdicts: [committed, aborted, doubtful],
         rebuilds,
         crashes,
     } = figures;
     print(&format!(
-        "{} seeds, {failed} failed: {alerts} alerts and {dead_letters} dead letters, each once; {committed} transactions \
+        "{} seeds, {failed} failed: {alerts} alerts, {area_alerts} of zones and {dead_letters} dead letters, each once; {committed} transactions \
          committed, {aborted} aborted, {doubtful} in doubt; {rebuilds} partitions rebuilt, {crashes} processes gone",
         options.seeds
     ));

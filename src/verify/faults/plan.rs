@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cluster::{Content, Protocol};
 use super::dice::Dice;
 use super::ports::{Fault, Kind};
+use crate::area::AreaSettings;
 use crate::detect::DetectorSettings;
 use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
 use crate::detect::leak::{self, LeakSettings};
@@ -23,11 +24,14 @@ pub const MAX_RECORD_BYTES: usize = 68_000;
 /// In a response: the latest alert of its home that anybody has seen by then.
 pub const ALERT_SEEN: &str = "(the alert seen)";
 /// How often something comes from beside the readings, in a hundred hours of a home.
-const BESIDE: [(InputTopic, u64); 3] = [
+const BESIDE: [(InputTopic, u64); 4] = [
     (InputTopic::Homes, 9),
     (InputTopic::Signs, 9),
     (InputTopic::Responses, 7),
+    (InputTopic::Zones, 2),
 ];
+/// Names of zones.
+const ZONES: [&str; 3] = ["street-7", "street-8", "hill"];
 
 /// Hours that follow when everything was rebuilt.
 const CODA_HOURS: u32 = 10;
@@ -160,7 +164,20 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
     }
 }
 
-fn rules() -> Arc<Rules> {
+/// A few homes that are not heard for some hours are an outage here: no simulation has the days that dry ones take, nor the
+/// homes.
+fn area() -> AreaSettings {
+    AreaSettings {
+        min_homes: 1,
+        false_alerts_per_zone_year: 50.0,
+        upload_seconds: HOUR,
+        usual_silent_share: 0.002,
+        longest_hours: 9,
+        ..AreaSettings::default()
+    }
+}
+
+fn rules(zone: Option<&str>) -> Arc<Rules> {
     let learned = Programme {
         name: "learned".into(),
         policy: crate::alert::PolicySettings::default(),
@@ -173,6 +190,8 @@ fn rules() -> Arc<Rules> {
             learned,
         ],
         panic_at_litres: Some(POISON_LITRES),
+        area: area(),
+        zone: zone.map(Into::into),
         ..Rules::default()
     })
 }
@@ -242,6 +261,16 @@ impl Plan {
                     until: 0,
                     held: Vec::new(),
                 });
+            }
+        }
+        for home in &homes {
+            if dice.percent(60) {
+                let action = Action::Record {
+                    topic: InputTopic::Homes,
+                    partition: home.partition,
+                    content: settled(&home.name, dice),
+                };
+                self.push(dice, action);
             }
         }
         let hours = dice.between(18, 40) as u32;
@@ -433,7 +462,7 @@ fn setup(partitions: i32, dice: &mut Dice) -> Setup {
             partitions,
             source: "/tapwatch/simulated".into(),
         },
-        rules: rules(),
+        rules: rules(dice.percent(40).then_some("district")),
         engine,
         protocol: *dice.one_of(&[Protocol::Eager, Protocol::Cooperative, Protocol::Consumer]),
         slots: dice.between(1, 4) as usize,
@@ -538,6 +567,36 @@ fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
     }
 }
 
+/// A home with a zone.
+fn settled(home: &str, dice: &mut Dice) -> Content {
+    let zone = dice.one_of(&ZONES);
+    let value = format!(r#"{{"household_id":"{home}","programme":"watched","zone":"{zone}"}}"#);
+    content(home, Some(value), None)
+}
+
+/// What nobody here has said of a zone: of a partition that there is not, of a zone that is another's, or of no form.
+fn said_of_a_zone(at: EventTime, dice: &mut Dice) -> Content {
+    let zone = dice.one_of(&ZONES);
+    let (key, value) = match dice.below(4) {
+        0 => (
+            format!("{zone}/silent"),
+            format!(r#"{{"status":{{"zone":"{zone}","cause":"dry","from":"{at}"}}}}"#),
+        ),
+        1 => (
+            format!("{zone}/dry"),
+            format!(r#"{{"status":{{"zone":"{zone}","cause":"dry","from":"{at}","to":"{at}"}}}}"#),
+        ),
+        _ => {
+            let silence = format!(r#"{{"active":1,"overdue":0,"last_heard":"{at}"}}"#);
+            (
+                format!("{zone}/9"),
+                format!(r#"{{"report":{{"zone":"{zone}","partition":9,"at":"{at}","hours":[],"silence":{silence}}}}}"#),
+            )
+        }
+    };
+    content(&key, Some(value), Some(at))
+}
+
 /// A record of a topic beside the readings: right, wrong or absurd.
 fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content {
     let record = |fields: String| Some(format!(r#"{{"household_id":"{home}"{fields}}}"#));
@@ -546,7 +605,7 @@ fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content 
     let absurd = match dice.below(8) {
         0 => Some(Content {
             key: None,
-            ..content(home, record(String::new()), None)
+            ..content(home, record(String::new()), Some(at))
         }),
         1 => Some(content("another", record(String::new()), Some(at))),
         2 => Some(content(home, Some("nothing that could be read".into()), Some(at))),
@@ -557,6 +616,7 @@ fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content 
         return absurd;
     }
     let value = match topic {
+        InputTopic::Zones => return said_of_a_zone(at, dice),
         InputTopic::Signs => {
             let signs = [
                 "electricity",
@@ -588,10 +648,14 @@ fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content 
             ))
         }
         _ => match dice.below(17) {
-            0..=2 => record(r#","programme":"watched""#.into()),
+            0 => record(r#","programme":"watched""#.into()),
+            1 | 2 => return settled(home, dice),
             3..=5 => record(r#","programme":"patient""#.into()),
             6 => record(r#","programme":"learned","time_zone":"Asia/Shanghai""#.into()),
-            7 => record(r#","zone":"street-7","time_zone":"Europe/Berlin""#.into()),
+            7 => record(format!(
+                r#","zone":"{}","time_zone":"Europe/Berlin""#,
+                dice.one_of(&ZONES)
+            )),
             8 => record(r#","programme":"nonsense""#.into()),
             9 | 10 => record(r#","erase":true"#.into()),
             11 => record(format!(r#","absence":{{"from":"{at}","to":"{until}"}}"#)),

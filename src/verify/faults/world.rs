@@ -18,6 +18,8 @@ use crate::model::{EventTime, HOUR, InputTopic, Output};
 pub struct Figures {
     /// Alerts published.
     pub alerts: u64,
+    /// Alerts of zones published.
+    pub area_alerts: u64,
     /// Dead letters published.
     pub dead_letters: u64,
     /// Transactions committed, aborted, in doubt.
@@ -32,6 +34,7 @@ impl Figures {
     /// Adds those of another.
     pub fn add(&mut self, other: &Self) {
         self.alerts += other.alerts;
+        self.area_alerts += other.area_alerts;
         self.dead_letters += other.dead_letters;
         self.verdicts
             .iter_mut()

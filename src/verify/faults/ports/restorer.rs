@@ -13,6 +13,7 @@ use crate::verify::faults::cluster::{Committed, Topic};
 enum Stage {
     Planning,
     States { rebuild: Box<Rebuild>, next: i64, end: i64 },
+    Zones { rebuild: Box<Rebuild>, next: i64 },
     Readings { rebuild: Box<Rebuild>, next: i64 },
     Over(Option<RestoreEvent>),
 }
@@ -102,10 +103,22 @@ impl SimulatedRestorer {
                             let what = "a rebuild wants the homes topic, and every home's state is there";
                             self.broken.borrow_mut().push(what.to_owned());
                         }
-                        let next = rebuild.range().start;
-                        Stage::Readings { rebuild, next }
+                        Stage::Zones { rebuild, next: 0 }
                     }
                 }
+            }
+            Stage::Zones { mut rebuild, next } if next < rebuild.zones_until() => {
+                let mut cluster = self.shared.cluster.borrow_mut();
+                let zones = cluster.log(Topic::Input(InputTopic::Zones), partition);
+                let (batch, next) = zones.read(next, most);
+                for entry in &batch {
+                    rebuild.zone(&raw_record(entry.offset, &entry.content));
+                }
+                Stage::Zones { rebuild, next }
+            }
+            Stage::Zones { mut rebuild, .. } => {
+                let next = rebuild.range().start;
+                Stage::Readings { rebuild, next }
             }
             Stage::Readings { mut rebuild, next } => {
                 let until = rebuild.range().end;

@@ -154,7 +154,8 @@ impl World<'_> {
             .map_err(|what| format!("going on after everything was rebuilt: {what}"))?;
         let mut figures = self.seen.borrow().figures;
         let count = |output| truths.iter().map(|truth| truth.count(output)).sum();
-        (figures.alerts, figures.dead_letters) = (count(Output::Alerts), count(Output::DeadLetters));
+        (figures.alerts, figures.area_alerts) = (count(Output::Alerts), count(Output::AreaAlerts));
+        figures.dead_letters = count(Output::DeadLetters);
         Ok(figures)
     }
 
