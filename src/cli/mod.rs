@@ -15,6 +15,7 @@ mod send;
 mod service;
 mod state;
 mod verify;
+mod visits;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   tapwatch replay --readings readings.csv.gz --homes homes.csv
+  tapwatch replay --readings readings.csv.gz --consent welfare         put consent on record for its homes
   tapwatch replay --readings readings.csv --speed 3600                 an hour of the stream in every second")]
     Replay(feed::ReplayArgs),
     /// Put records of homes, other signs of life, or what became of alerts into their topics.
@@ -100,7 +102,7 @@ The form of a record is in docs/schemas: home, sign, response.
 
 Examples:
   tapwatch send --topic signs signs.jsonl
-  echo '{\"household_id\":\"h-17\",\"absence\":{\"from\":\"2026-07-01T00:00:00Z\"}}' | tapwatch send --topic homes -")]
+  tapwatch send --topic homes homes.jsonl          each record is whole: what it leaves out is not so any more")]
     Send(send::SendArgs),
     /// Run the rules over files of readings, without a broker: alerts.jsonl, dead-letters.jsonl and summary.json.
     #[command(after_help = "\
@@ -152,6 +154,12 @@ Examples:
   tapwatch state export --home 7f3a --out 7f3a.json
   tapwatch state erase --home 7f3a")]
     State(state::StateArgs),
+    /// The latest list of homes to visit, as CSV: silent homes and open alerts, the most pressing first.
+    #[command(after_help = "\
+Examples:
+  tapwatch visits
+  tapwatch visits --programme night --out today.csv")]
+    Visits(visits::VisitsArgs),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -191,6 +199,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),
         Command::State(args) => state::state(args, &validated),
+        Command::Visits(args) => visits::visits(args, &validated),
         Command::Config(ConfigCommand::Check) => {
             say!("the settings are right");
             Ok(())

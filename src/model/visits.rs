@@ -1,5 +1,6 @@
 //! The daily list of homes to visit.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,15 @@ pub struct Visit {
     pub dry_since: Option<EventTime>,
     /// Up to when the home is known.
     pub measured_until: EventTime,
+}
+
+impl Visit {
+    /// Orders visits: the gravest first, and among equals what began the longest ago.
+    pub fn pressing(&self) -> impl Ord + use<> {
+        let began = self.open.iter().map(|open| open.since).min().or(self.dry_since);
+        let home = self.household_id.clone();
+        (Reverse(self.severity), began.unwrap_or(EventTime::MAX), home)
+    }
 }
 
 /// An open alert on a visit list.

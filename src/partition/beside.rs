@@ -156,6 +156,9 @@ impl Partition {
         let known = self.arena.find(household);
         if !profile.may_be_watched(self.rules.consent) {
             let was_watched = known.is_some_and(|slot| self.is_watched(slot));
+            if was_watched && record.is_some_and(|record| record.consent.is_none()) {
+                return Err(HomeError::ConsentLeftOut);
+            }
             if let Some(slot) = known.filter(|_| was_watched) {
                 self.end_all(slot, words::consent_withdrawn, effects);
                 effects.withdrawals.push(Withdrawal {

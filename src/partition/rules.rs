@@ -130,6 +130,12 @@ pub enum HomeError {
         /// Those that are accepted.
         known: String,
     },
+    /// A home that had given its consent, and a record that says nothing of it.
+    #[error(
+        "the record leaves out the home's consent; whoever withdraws it says so (consent.withdrawn_at, or a tombstone), and the \
+         home is erased then"
+    )]
+    ConsentLeftOut,
     /// A rhythm of uploads that cannot be kept.
     #[error("upload_seconds = {0} is not between a minute and 45 days")]
     UploadSeconds(u32),

@@ -1,7 +1,5 @@
 //! The daily list of homes to visit: made by the stream's own time, from what is known then.
 
-use std::cmp::Reverse;
-
 use jiff::civil::Time;
 
 use super::Partition;
@@ -9,7 +7,7 @@ use super::effects::Effects;
 use super::rules::Programme;
 use super::speak::open_kinds;
 use crate::alert::alert_id;
-use crate::model::{EventTime, HOUR, HouseholdId, OpenEntry, Response, Severity, Visit, VisitList};
+use crate::model::{EventTime, HOUR, HouseholdId, OpenEntry, Response, Visit, VisitList};
 
 impl Partition {
     /// The first moment from `from` on at which a list is due; never where no programme has one.
@@ -54,11 +52,7 @@ impl Partition {
             is_there = true;
             homes.extend(self.visit(slot, settings.dry_hours));
         }
-        homes.sort_by(|a: &Visit, b: &Visit| {
-            pressing(a)
-                .cmp(&pressing(b))
-                .then_with(|| a.household_id.cmp(&b.household_id))
-        });
+        homes.sort_by_cached_key(Visit::pressing);
         let left_off = homes.len().saturating_sub(settings.at_most as usize);
         homes.truncate(settings.at_most as usize);
         let local = self.rules.time_zone.to_datetime(at.to_jiff());
@@ -99,10 +93,4 @@ impl Partition {
             measured_until: frontier,
         })
     }
-}
-
-/// The gravest first, and among equals what began the longest ago.
-fn pressing(visit: &Visit) -> (Reverse<Option<Severity>>, EventTime) {
-    let began = visit.open.iter().map(|open| open.since).min().or(visit.dry_since);
-    (Reverse(visit.severity), began.unwrap_or(EventTime::MAX))
 }

@@ -315,6 +315,21 @@ fn without_consent_nothing_is_judged_or_kept() {
         &[vec![beside(InputTopic::Homes, "h1", 0.0, GIVEN)], used("h1"), dry],
     );
     assert_eq!(lines(&effects), ["7 raised no_sign_of_life (-, then -)"]);
+    // A record that forgets it takes nothing away.
+    let (partition, effects) = story(
+        consenting(),
+        &[
+            vec![
+                beside(InputTopic::Homes, "h1", 0.0, GIVEN),
+                beside(InputTopic::Homes, "h1", 0.0, ""),
+            ],
+            used("h1"),
+        ],
+    );
+    assert_eq!(
+        (effects.dead_letters[0].reason, partition.arena().len()),
+        ("bad_home", 1)
+    );
     let strange = beside(InputTopic::Homes, "h1", 0.0, &GIVEN.replace("welfare", "advertising"));
     let (_, effects) = story(consenting(), &[vec![strange]]);
     assert_eq!(effects.dead_letters[0].reason, "bad_home");
