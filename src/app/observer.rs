@@ -110,6 +110,11 @@ impl Telemetry {
         for decided in &effects.alerts {
             self.alert(&decided.alert);
         }
+        for alert in &effects.area_alerts {
+            let (kind, state) = (alert.kind.name(), AlertState::name(alert.state));
+            metrics.alerts(kind, state, 1);
+            tracing::info!(zone = %alert.zone, cause = alert.cause.name(), text = alert.text.en, "alert of a zone {state}");
+        }
         self.survey(partition, state, !effects.alerts.is_empty());
     }
 

@@ -134,6 +134,7 @@ impl Recovery {
         if !self.unreadable.is_empty() {
             let mut anew = Partition::new(Arc::clone(&self.state.rules));
             anew.begin_at(first);
+            anew.zones.mute(true);
             self.anew = Some(anew);
         }
         self.from = if self.anew.is_some() {
@@ -150,6 +151,7 @@ impl Recovery {
             point.log_clock
         };
         state.deadlines.clear();
+        state.zones.mute(true);
         state.next_offset = point.offset.max(first);
     }
 
@@ -253,6 +255,7 @@ impl Recovery {
             }
         }
         let mut state = self.state;
+        state.zones.mute(false);
         state.begin_at(until);
         if self.from_scratch {
             state.advance(clock);

@@ -27,6 +27,8 @@ pub(super) struct Zones {
     watch: Watch,
     /// Those of which something was said since the last commit.
     unsaved: BTreeSet<Arc<str>>,
+    /// Nobody is to hear reports: they were written before a restart.
+    is_mute: bool,
 }
 
 /// What was said of a zone, as it is stored.
@@ -55,7 +57,13 @@ impl Zones {
             partitions: 1,
             watch,
             unsaved: BTreeSet::new(),
+            is_mute: false,
         }
+    }
+
+    /// Saves the work of reports that nobody is to hear, or no longer.
+    pub fn mute(&mut self, is_mute: bool) {
+        self.is_mute = is_mute;
     }
 
     /// How many zones must be stored with the next commit.
@@ -155,7 +163,7 @@ impl Partition {
     pub(super) fn report_zones(&mut self, before: EventTime, effects: &mut Effects) {
         let settings = &self.rules.area;
         let at = next_mark(self.clock, settings).minus(HOUR);
-        if !settings.enabled || before == EventTime::ZERO || at <= before {
+        if !settings.enabled || self.zones.is_mute || before == EventTime::ZERO || at <= before {
             return;
         }
         let (names, rules) = (self.arena.names(), &*self.rules);

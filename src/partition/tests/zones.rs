@@ -371,7 +371,7 @@ fn meters_that_fall_silent_with_their_zone_are_reported_when_they_stay_silent_af
         said.collect::<Vec<_>>()
     };
     let raised = (AlertState::Raised, "no_readings".to_owned());
-    assert_eq!(states(28), [raised.clone()]);
+    assert_eq!(states(28), std::slice::from_ref(&raised));
     assert_eq!(states(2), [raised, (AlertState::Resolved, "zone_silent".to_owned())]);
 }
 
