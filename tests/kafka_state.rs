@@ -359,7 +359,7 @@ fn what_is_stored_is_shown_and_exported() {
     let file = fs::read_to_string(&out).expect("it is written");
     assert_eq!(file, deployment.run(&["state", "export", "--home", &home]));
     let exported: Value = serde_json::from_str(&file).expect("JSON");
-    assert_eq!(exported["home"]["household"], Value::String(home.clone()));
+    assert_eq!(exported["home"]["record"]["household_id"], Value::String(home.clone()));
     let cases = exported["home"]["cases"].as_array().expect("its alerts");
     assert!(
         cases

@@ -62,6 +62,9 @@ fn deployed(name: &str) -> KafkaSettings {
     }
     broker.create_topic(&topics.alerts, PARTITIONS, &[]);
     broker.create_topic(&topics.dead_letter, PARTITIONS, &[("max.message.bytes", &small)]);
+    for topic in [&topics.visits, &topics.area_alerts] {
+        broker.create_topic(topic, PARTITIONS, &[]);
+    }
     broker.create_topic(&topics.state, PARTITIONS, &[("cleanup.policy", "compact")]);
     settings
 }

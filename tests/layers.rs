@@ -2,7 +2,7 @@
 //!
 //! Read from the source itself: every path in a `use` line or in the code that begins at the crate's root, climbs there
 //! by `super`, or names one of the crates and parts of `std` below. Comments and texts do not count, and neither do
-//! files of tests (`tests.rs`, `*_tests.rs`), which are no part of the program.
+//! files of tests (`tests.rs`, `*_tests.rs`, folders `tests`), which are no part of the program.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -353,9 +353,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the sources can be listed") {
         let path = entry.expect("the sources can be listed").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
+        if path.is_dir() && name != "tests" {
             sources(&path, found);
-        } else if name.ends_with(".rs") && name != "tests.rs" && !name.ends_with("_tests.rs") {
+        } else if path.is_file() && name.ends_with(".rs") && name != "tests.rs" && !name.ends_with("_tests.rs") {
             found.push(path);
         }
     }

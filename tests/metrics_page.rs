@@ -18,6 +18,15 @@ fn filled() -> Metrics {
     metrics.misplaced_homes(1);
     metrics.input_lost_records("alerts", 17);
     metrics.alerts("inactivity", "raised", 2);
+    metrics.welfare_alert("default", "ask");
+    metrics.alert_ended_by_use("default", "ask");
+    metrics.watched("default", 3_600);
+    metrics.set_budget("default", "visit", 0.5);
+    metrics.shadow_findings(3);
+    metrics.signs(2);
+    metrics.responses("safe", 1);
+    metrics.withdrawals(1);
+    metrics.visit_lists(4);
     metrics.event_to_alert("inactivity", Duration::from_secs(11 * 3600));
     metrics.arrival_to_alert("inactivity", Duration::from_millis(12));
     metrics.batch(500, Duration::from_millis(7));

@@ -95,7 +95,7 @@ fn merged(lists: Vec<VisitList>) -> Vec<VisitList> {
         }
     }
     for list in &mut merged {
-        list.homes.sort_by(|a, b| a.pressing().cmp(&b.pressing()));
+        list.homes.sort_by_cached_key(Visit::pressing);
     }
     merged.sort_by(|a, b| a.programme.cmp(&b.programme));
     merged

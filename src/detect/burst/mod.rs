@@ -109,7 +109,7 @@ impl BurstState {
 
     /// Takes a full hour: into the peak, and towards the end of what is high.
     fn take_hour(&mut self, settings: &BurstSettings, home: &HomeView<'_>, hour: u32) {
-        if (hour + 1) % 24 == 0 {
+        if (hour + 1).is_multiple_of(24) {
             self.peak -= self.peak.div_ceil(FADES_A_DAY);
         }
         let Some(litres) = home.usage.litres(hour) else { return };

@@ -412,7 +412,7 @@ fn judge_quarters(settings: &LeakSettings, state: &mut LeakState, home: &HomeVie
 /// Whether each of the slots of so many quarter-hours, among the last `of` of them, had flow.
 fn no_dry_slot(home: &HomeView<'_>, quarters: u32, of: u32) -> bool {
     let next = home.usage.next_quarter();
-    if next % quarters != 0 || next < of {
+    if !next.is_multiple_of(quarters) || next < of {
         return false; // In the middle of a half-hour.
     }
     (next - of..next).step_by(quarters as usize).all(|slot| {

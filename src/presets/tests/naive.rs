@@ -127,7 +127,10 @@ enum Word {
 }
 
 /// One alert at most: opened by the first rule that is met, graver with each graver one, over when none is met.
-fn told(home: &Home, rules: &[(u8, &str, &dyn Fn(usize) -> Word)]) -> Vec<Said> {
+/// How grave, its name, and what it says after each reading.
+type Rule<'a> = (u8, &'a str, &'a dyn Fn(usize) -> Word);
+
+fn told(home: &Home, rules: &[Rule<'_>]) -> Vec<Said> {
     let mut said = Vec::new();
     let mut met: BTreeSet<usize> = BTreeSet::new();
     let mut worst = 0;
@@ -184,7 +187,9 @@ impl Home {
 
     /// The hour that ends with a reading; `None` within an hour.
     fn hour_ending(&self, reading: usize) -> Option<i64> {
-        ((reading + 1) % self.a_step() == 0).then(|| (reading / self.a_step()) as i64)
+        (reading + 1)
+            .is_multiple_of(self.a_step())
+            .then(|| (reading / self.a_step()) as i64)
     }
 
     fn sum(&self, first: i64, last: i64) -> Option<u32> {
@@ -378,7 +383,8 @@ impl Home {
 
     fn no_dry_slot(&self, slot: u32, reading: usize) -> bool {
         let (a_slot, a_day) = ((slot / self.step) as usize, (86_400 / self.step) as usize);
-        if a_slot == 0 || (reading + 1) % a_slot != 0 || reading + 1 < a_day || self.tenths[reading].is_none() {
+        if a_slot == 0 || !(reading + 1).is_multiple_of(a_slot) || reading + 1 < a_day || self.tenths[reading].is_none()
+        {
             return false;
         }
         let wet = |slot: &[Option<u32>]| slot.iter().flatten().any(|tenths| *tenths > 0);
