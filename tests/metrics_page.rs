@@ -101,7 +101,10 @@ fn labels_name_no_home() {
         "lost_to",
         "outcome",
         "partition",
+        "programme",
         "reason",
+        "response",
+        "stage",
         "state",
         "version",
     ];
@@ -133,8 +136,14 @@ fn names_types_and_help() {
         # TYPE tapwatch_dead_letters_total counter
         # HELP tapwatch_event_to_alert_seconds From the event time at which the rule was met to the stream's time at which it could be known (unit: seconds).
         # TYPE tapwatch_event_to_alert_seconds histogram
+        # HELP tapwatch_false_alert_budget False alerts accepted, by programme and stage (unit: alerts a home-month).
+        # TYPE tapwatch_false_alert_budget gauge
         # HELP tapwatch_homes Homes known (unit: homes).
         # TYPE tapwatch_homes gauge
+        # HELP tapwatch_inactivity_alerts_total Inactivity raised, or brought to this stage, by programme (unit: alerts).
+        # TYPE tapwatch_inactivity_alerts_total counter
+        # HELP tapwatch_inactivity_ended_by_use_total Inactivity that use ended within a day of its beginning, by programme and stage: false alerts, as far as water tells (unit: alerts).
+        # TYPE tapwatch_inactivity_ended_by_use_total counter
         # HELP tapwatch_input_lost_records_total Input that retention deleted before it was judged, or before a stored state held it (unit: records).
         # TYPE tapwatch_input_lost_records_total counter
         # HELP tapwatch_invariant_breaches_total Mistakes that the engine found in itself, by the number of the invariant (unit: breaches).
@@ -159,6 +168,12 @@ fn names_types_and_help() {
         # TYPE tapwatch_replay_progress_ratio gauge
         # HELP tapwatch_replayed_records_total Input read again to restore state (unit: records).
         # TYPE tapwatch_replayed_records_total counter
+        # HELP tapwatch_responses_total Responses to alerts taken in, by what they say (unit: responses).
+        # TYPE tapwatch_responses_total counter
+        # HELP tapwatch_shadow_findings_total Findings of rules that had not learnt their home, and were not sent (unit: findings).
+        # TYPE tapwatch_shadow_findings_total counter
+        # HELP tapwatch_signs_total Other signs of life taken in (unit: signs).
+        # TYPE tapwatch_signs_total counter
         # HELP tapwatch_silent_homes Homes whose meter delivers nothing (unit: homes).
         # TYPE tapwatch_silent_homes gauge
         # HELP tapwatch_state_bytes_total Written for a restart: states of homes, and offsets (unit: bytes).
@@ -169,6 +184,12 @@ fn names_types_and_help() {
         # TYPE tapwatch_unreadable_states_total counter
         # HELP tapwatch_unsaved_homes Homes that a restart would bring up to date by replay (unit: homes).
         # TYPE tapwatch_unsaved_homes gauge
+        # HELP tapwatch_visit_lists_total Lists of homes to visit (unit: lists).
+        # TYPE tapwatch_visit_lists_total counter
+        # HELP tapwatch_watched_seconds_total Measured time of homes, by programme; 2629800 are a home-month (unit: seconds).
+        # TYPE tapwatch_watched_seconds_total counter
+        # HELP tapwatch_withdrawals_total Homes that withdrew their consent and were erased (unit: homes).
+        # TYPE tapwatch_withdrawals_total counter
     "#]].assert_eq(&described);
 }
 
