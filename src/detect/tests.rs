@@ -258,11 +258,7 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
-    let leak_rule = |name: &str, when| leak::Rule {
-        name: name.into(),
-        severity: None,
-        when,
-    };
+    let leak_rule = leak::Rule::new;
     settings.leak.rules = vec![
         leak_rule(
             "steady",
