@@ -95,9 +95,11 @@ impl Watched {
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
         let circumstances = self.circumstances;
         let mut events = Vec::new();
-        self.usage.apply(
+        let zone = &self.zone;
+        self.usage.apply_local(
             &reading,
             &HomeSettings::default(),
+            |moment| zone.to_offset(moment.to_jiff()).seconds(),
             |event| events.push(event),
             |usage, interval| {
                 let view = HomeView {

@@ -82,7 +82,7 @@ fn home(table: &Table) -> Result<HomeRecord, HistoryError> {
             .transpose()?,
         consent: consent.transpose()?,
         absence,
-        erase: false,
+        ..HomeRecord::default()
     })
 }
 

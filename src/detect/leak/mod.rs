@@ -8,6 +8,8 @@
 //! and is not found; water really used in every hour of a day looks the same; a leak that paused before it was found makes
 //! the home's next one wait for more evidence, at most until the rule of 24 hours.
 
+#[cfg(test)]
+mod appliance_tests;
 mod explain;
 mod settings;
 mod state;
@@ -22,7 +24,7 @@ pub use state::LeakState;
 use state::OF_SLOTS;
 
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::{Interval, QUARTER, Quarter, WINDOW_HOURS};
+use crate::home::{Flow, Interval, QUARTER, Quarter, WINDOW_HOURS};
 use crate::model::{AlertKind, EventTime, Explanation, Finding, Severity};
 
 /// From here on a leak is to be looked at within the day, in litres an hour (120 L a day).
@@ -60,10 +62,12 @@ impl Detector for Leak {
         for hour in hours.start.max(hours.end.saturating_sub(WINDOW_HOURS))..hours.end {
             take_hour(settings, state, home, hour);
             if (hour + 1) % 24 == 0 {
-                take_day(settings, state, home, hour + 1);
+                let is_measured = matches!(interval.flow, Flow::Measured(_));
+                take_day(settings, state, home, hour + 1, is_measured);
             }
         }
-        if interval.start.seconds() / QUARTER < home.usage.next_quarter() {
+        let completes = interval.start.seconds() / QUARTER < home.usage.next_quarter();
+        if completes && matches!(interval.flow, Flow::Measured(_)) {
             judge_quarters(settings, state, home);
         }
         state.tidy();
@@ -111,6 +115,9 @@ fn severity(rule: &Rule, litres_per_hour: f32) -> Severity {
 
 /// Rules that are judged at full hours.
 fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, hour: u32) {
+    if home.usage.appliance_ran(hour) {
+        return; // Neither wet nor dry.
+    }
     let runs = settings.runs();
     let Some(litres) = home.usage.litres(hour) else {
         let unknown = state.skip();
@@ -229,18 +236,19 @@ fn judge_steady(
 }
 
 /// What the home has shown fades, and the floor of the day that ended goes into the trend.
-fn take_day(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, before: u32) {
+fn take_day(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, before: u32, is_measured: bool) {
     state.fade();
     if !settings.has_growing() {
         return;
     }
     let (mut known, mut least) = (0, f32::INFINITY);
-    for litres in (before.saturating_sub(24)..before).filter_map(|hour| home.usage.litres(hour)) {
+    let of_leaks = (before.saturating_sub(24)..before).filter(|hour| !home.usage.appliance_ran(*hour));
+    for litres in of_leaks.filter_map(|hour| home.usage.litres(hour)) {
         (known, least) = (known + 1, least.min(litres));
     }
     let floor = (known >= 18).then_some(least);
     state.take_floor(floor);
-    let Some(floor) = floor else {
+    let Some(floor) = floor.filter(|_| is_measured) else {
         return; // A gap moves nothing.
     };
     for (index, rule) in settings.rules.iter().enumerate() {
@@ -259,10 +267,11 @@ fn take_day(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>,
             } else {
                 state.grew(was, floor);
             }
-        } else if let Some(growth) = state.growth(days).filter(|growth| growth.low >= by) {
+        } else if state.growth(days).is_some_and(|growth| growth.low >= by) {
             let first = EventTime::from_hour(before.saturating_sub(24 * days));
+            let was = state.least_floor(days);
             state.meet(index, first, EventTime::from_hour(before));
-            state.grew((floor - growth.litres_per_hour).max(0.0), floor);
+            state.grew(was, floor);
         }
     }
 }
@@ -300,8 +309,11 @@ fn judge_quarters(settings: &LeakSettings, state: &mut LeakState, home: &HomeVie
 /// How many of the last quarter-hours had flow, and of how many that is not known; `None` where these are too many.
 fn quarters(home: &HomeView<'_>, of: u32) -> Option<(u32, u32)> {
     let next = home.usage.next_quarter();
+    let first = next
+        .checked_sub(of)
+        .filter(|first| first / 4 >= home.usage.routine().first_hour())?;
     let (mut used, mut unknown) = (0, 0);
-    for slot in next.checked_sub(of)?..next {
+    for slot in first..next {
         match home.usage.quarter(slot) {
             Quarter::Used => used += 1,
             Quarter::Dry => {}

@@ -225,6 +225,16 @@ impl LeakState {
         trend::growth(&kept[trend::MOST_DAYS.saturating_sub(days as usize)..])
     }
 
+    /// The least floor of so many days.
+    pub fn least_floor(&self, days: u32) -> f32 {
+        let kept = self
+            .ongoing
+            .iter()
+            .flat_map(|ongoing| ongoing.days.iter().rev().take(days as usize));
+        let least = kept.filter_map(|day| trend::decoded(*day)).reduce(f32::min);
+        least.unwrap_or(0.0)
+    }
+
     /// The floor grew to this size from what it was `before`.
     pub fn grew(&mut self, before: f32, litres_per_hour: f32) {
         let ongoing = self.ongoing();

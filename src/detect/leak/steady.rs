@@ -52,6 +52,9 @@ pub fn run(home: &HomeView<'_>, before: u32, of: RunOf) -> Hours {
     let mut hours = Hours::new();
     let mut unknown = 0;
     for hour in (before.saturating_sub(WINDOW_HOURS)..before).rev() {
+        if home.usage.appliance_ran(hour) {
+            continue;
+        }
         match home.usage.litres(hour) {
             None if unknown == of.skips => break,
             None => unknown += 1,

@@ -328,15 +328,16 @@ fn a_count_that_hovers_about_its_bound_is_one_leak() {
         of: 96,
     };
     let mut home = fresh(vec![("intermittent", rule)]);
-    // 48 of 96, then 50 and 49 in turn.
-    let mut used: std::collections::VecDeque<bool> = (0..96).map(|slot| slot % 2 == 0).collect();
-    for step in 0..960 {
+    // 50 of 96, then 49 and 50 in turn.
+    let mut used: std::collections::VecDeque<bool> = (0..96).map(|slot| slot * 50 % 96 < 50).collect();
+    used.iter().for_each(|used| home.read(900, f64::from(u8::from(*used))));
+    for _ in 0..960 {
         let count = used.iter().filter(|used| **used).count();
         let leaves = used.pop_front().expect("96 of them");
-        let flows = if step % 8 < 4 {
-            count <= 50
-        } else {
-            count < 49 || leaves && count == 49
+        let flows = match (count, leaves) {
+            (50, true) => false,
+            (49, false) => true,
+            _ => leaves,
         };
         used.push_back(flows);
         home.read(900, f64::from(u8::from(flows)));
