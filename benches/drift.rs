@@ -127,7 +127,7 @@ fn watch(home: &Weeks, p_below: f64) -> Reports {
                     usage,
                     time_zone: &TimeZone::UTC,
                     heard_at: None,
-                    upload_gap: None,
+                    rhythm: Rhythm::default(),
                     meters: 1,
                     circumstances: Circumstances::default(),
                     now: usage.frontier(),

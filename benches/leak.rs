@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use tapwatch::detect::leak::{Condition, Leak, LeakSettings, LeakState, Rule};
 use tapwatch::detect::{Detector, HomeView};
 use tapwatch::history::History;
-use tapwatch::home::{HomeSettings, Learnt, MeterReading, Usage};
+use tapwatch::home::{HomeSettings, Learnt, MeterReading, Rhythm, Usage};
 use tapwatch::model::{Circumstances, DAY, EventTime, HOUR, Measure, Quality};
 
 /// Days after which a home counts.
@@ -211,7 +211,7 @@ impl Bench {
                         usage,
                         time_zone: &self.zone,
                         heard_at: None,
-                        upload_gap: None,
+                        rhythm: Rhythm::default(),
                         meters: 1,
                         circumstances: Circumstances::default(),
                         now: usage.frontier(),
