@@ -163,7 +163,7 @@ fn a_person_of_regular_habits_is_no_machine() {
 fn more_than_an_appliance_may_draw_is_a_person_and_what_is_not_declared_any_more_is_too() {
     let mut home = home();
     home.usage.declare_appliances(&[declared("23:30", "00:30", 50.0)]);
-    days(&mut home, 0..3, false, |day, quarter| person(day, quarter));
+    days(&mut home, 0..3, false, person);
     let before = home.usage.last_sign();
     // Its window crosses midnight: 50 L are its own, whichever way they fall.
     days(
