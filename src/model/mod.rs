@@ -14,7 +14,7 @@ mod record;
 mod time;
 mod visits;
 
-pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
+pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage, Stages};
 pub use appliance::{Appliance, ClockTime, MAX_APPLIANCES, NotAClockTime};
 pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
