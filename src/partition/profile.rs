@@ -38,7 +38,7 @@ impl<'a> Surroundings<'a> {
 }
 
 /// What the homes topic says of a home, with numbers for names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     programme: u16,
     /// 0 for none, else the place in the table plus one; so are the next two.
