@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::cases::MESSAGES;
+use super::cases::{MESSAGES, Over};
 use super::contain::contain;
 use super::profile::{Beside, Names, Profile, Surroundings};
 use super::rest::{Rest, on_heap};
@@ -127,6 +127,8 @@ pub struct Slot {
     pub open: u16,
     /// What the last message of each of [`MESSAGES`] was about; zero before the first.
     pub(super) said: [EventTime; MESSAGES.len()],
+    /// Alerts that are over, the last of each kind, by kind.
+    pub(super) over: SmallVec<[Over; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

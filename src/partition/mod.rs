@@ -57,7 +57,7 @@ pub struct Partition {
     /// The number of each programme's rules.
     rule_numbers: Box<[u32]>,
     arena: Arena,
-    /// What was said, by slot and kind; only homes that ever had an alert are here, and no messages.
+    /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
     /// When the next list of homes to visit is due; zero when that has not been worked out.
     visits_at: EventTime,

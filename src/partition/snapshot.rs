@@ -99,7 +99,8 @@ impl Partition {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
-        self.arena.slot_mut(index).said = Default::default();
+        let slot = self.arena.slot_mut(index);
+        (slot.said, slot.over) = Default::default();
         let mut open = 0;
         for (kind, case) in home.cases {
             let bit = KINDS.iter().position(|known| *known == kind);
