@@ -37,7 +37,7 @@ fn consenting(home: &str) -> HomeRecord {
 /// detectors are on, every home has told of its morning, and its last day is not stored yet.
 #[test]
 fn a_home_takes_at_most_400_bytes() {
-    const HOMES: usize = 500;
+    const HOMES: usize = 200;
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut partition = Partition::new(everything());
     let names: Vec<_> = (0..HOMES).map(|home| format!("home-{home:07}")).collect();
