@@ -324,7 +324,7 @@ impl Partition {
                 }
             },
         );
-        effects.counts.in_shadow += in_shadow;
+        effects.counts.shadow(slot.profile.programme(), in_shadow);
         effects.counts.reading(match (placement, reading.measure) {
             (Placement::Overlapping, _) => return Err(Rejection::Overlapping),
             (Placement::Duplicate, _) => ReadingState::Duplicate,
