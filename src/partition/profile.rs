@@ -41,7 +41,7 @@ impl<'a> Surroundings<'a> {
 }
 
 /// What the homes topic says of a home, with numbers for names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     programme: u16,
     /// 0 for none, else the place in the table plus one; so are the next two.
@@ -107,6 +107,8 @@ pub struct Names {
     time_zones: Vec<(Arc<str>, TimeZone)>,
     zones: Vec<Zone>,
     purposes: Vec<Arc<str>>,
+    /// Of rules that alerts were raised by.
+    rules: Vec<Arc<str>>,
 }
 
 struct Zone {
@@ -179,6 +181,16 @@ impl Names {
                 silence: outage(Cause::Silent),
             },
         }
+    }
+
+    /// The number of a rule's name; `None` when there are too many.
+    pub fn rule_number(&mut self, name: &Arc<str>) -> Option<u16> {
+        number(&mut self.rules, |known| **known == **name, || Ok(Arc::clone(name))).ok()
+    }
+
+    /// The name of the rule with this number.
+    pub fn rule(&self, number: u16) -> Arc<str> {
+        entry(&self.rules, number).cloned().unwrap_or_default()
     }
 
     /// The grid cell of a home.
