@@ -171,7 +171,7 @@ impl Partition {
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {
             let slot = self.arena.slot(index);
-            let Some(zone) = names.zone(slot, rules) else {
+            let Some(zone) = names.zone(slot, rules).filter(|_| self.is_watched(index)) else {
                 continue;
             };
             let around = names.around(slot, rules);
@@ -197,7 +197,7 @@ impl Partition {
         let (arena, rules) = (&self.arena, &*self.rules);
         let is_there = |index: &u32| {
             let zone = arena.names().zone(arena.slot(*index), rules);
-            zone.as_deref() == Some(&*status.zone)
+            zone.as_deref() == Some(&*status.zone) && self.is_watched(*index)
         };
         let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
         // In an order that a restart does not change.
