@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
-use crate::home::{Flow, HomeSettings, MeterReading, Usage};
+use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
 use crate::model::{Absence, Band, Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
@@ -20,6 +20,7 @@ pub struct Watched {
     /// The next interval starts here.
     pub next: EventTime,
     pub heard_at: Option<EventTime>,
+    pub rhythm: Rhythm,
     pub circumstances: Circumstances,
     /// What was said: a line a record.
     pub told: String,
@@ -38,6 +39,7 @@ impl Watched {
             cases: vec![None; KINDS.len()],
             next: start.parse().expect("a time"),
             heard_at: None,
+            rhythm: Rhythm::default(),
             circumstances: Circumstances::default(),
             told: String::new(),
             with_words: false,
@@ -93,18 +95,20 @@ impl Watched {
         let reading = MeterReading::new(0, self.next, seconds, Some(measure), Quality::Measured);
         self.next = self.next.plus(seconds);
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
-        let circumstances = self.circumstances;
+        let (circumstances, rhythm) = (self.circumstances, self.rhythm);
         let mut events = Vec::new();
-        self.usage.apply(
+        let zone = &self.zone;
+        self.usage.apply_local(
             &reading,
             &HomeSettings::default(),
+            |moment| zone.to_offset(moment.to_jiff()).seconds(),
             |event| events.push(event),
             |usage, interval| {
                 let view = HomeView {
                     usage,
                     time_zone: &self.zone,
                     heard_at,
-                    upload_gap: None,
+                    rhythm,
                     meters: 1,
                     circumstances,
                     now,
@@ -126,7 +130,7 @@ impl Watched {
             usage: &self.usage,
             time_zone: &self.zone,
             heard_at: self.heard_at,
-            upload_gap: None,
+            rhythm: self.rhythm,
             meters: 1,
             circumstances: self.circumstances,
             now,
@@ -258,11 +262,7 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
-    let leak_rule = |name: &str, when| leak::Rule {
-        name: name.into(),
-        severity: None,
-        when,
-    };
+    let leak_rule = leak::Rule::new;
     settings.leak.rules = vec![
         leak_rule(
             "steady",

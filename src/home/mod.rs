@@ -7,12 +7,16 @@
 //! fills within the allowed lateness.
 //! Operation: [`Ordered::offer`] places a reading; [`Usage::apply`] turns it into home [`Interval`]s for the detectors.
 
+mod appliances;
 mod floor;
 mod interval;
+mod learnt;
 mod meters;
 mod order;
+mod packed;
 mod quarters;
 mod register;
+mod rhythm;
 mod routine;
 mod snapshot;
 mod usage;
@@ -23,10 +27,13 @@ mod tests;
 
 pub use floor::Floor;
 pub use interval::{CompactMeasure, Flow, Interval, MeterReading};
+pub use learnt::Learnt;
 pub use meters::{MAX_METERS, MeterIndex};
 pub use order::{Ordered, Placement, TimelineState};
+pub use packed::{PackedError, pack, unpack};
 pub use quarters::{QUARTER, QUARTERS, Quarter};
 pub use register::MeterEvent;
+pub use rhythm::Rhythm;
 pub use routine::{ROUTINE_HOURS, Routine, Spell, SpellEnd};
 pub use snapshot::{SnapshotError, open_snapshot, seal_snapshot};
 pub use usage::{HomeSettings, Usage};

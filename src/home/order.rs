@@ -46,13 +46,13 @@ pub enum Placement {
 }
 
 /// A state with its disorder.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ordered<S> {
     state: S,
     pending: Option<Box<Pending<S>>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending<S> {
     /// The state before the first hole.
     settled: S,
@@ -66,13 +66,18 @@ impl<S: TimelineState> Ordered<S> {
         &self.state
     }
 
+    /// The state alone.
+    pub fn into_state(self) -> S {
+        self.state
+    }
+
     /// The state, for what is not rolled back by late readings.
     pub fn state_mut(&mut self) -> &mut S {
         &mut self.state
     }
 
     /// Changes what does not follow from readings, also in the copy that late readings start from.
-    pub fn change(&mut self, change: impl Fn(&mut S)) {
+    pub fn change(&mut self, mut change: impl FnMut(&mut S)) {
         change(&mut self.state);
         if let Some(pending) = &mut self.pending {
             change(&mut pending.settled);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absence, EventTime, HouseholdKind, SignKind};
+use super::{Absence, Appliance, EventTime, HouseholdKind, SignKind};
 
 /// A topic that is read. All have the same partitions, and a home is in the same one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,12 +95,18 @@ pub struct HomeRecord {
     /// Hours without use that this person's own rule allows, for rules that ask for it.
     #[serde(default)]
     pub no_use_hours: Option<f32>,
+    /// The permanent flow rate Q3 of the meter (ISO 4064), in cubic metres an hour.
+    #[serde(default)]
+    pub q3_m3h: Option<f32>,
     /// The consent on record.
     #[serde(default)]
     pub consent: Option<Consent>,
     /// An absence that was declared.
     #[serde(default)]
     pub absence: Option<Absence>,
+    /// Its appliances that draw water by themselves, at most four.
+    #[serde(default)]
+    pub appliances: Vec<Appliance>,
     /// Whether all that is kept of it is to be erased, before the rest of this record holds.
     #[serde(default)]
     pub erase: bool,

@@ -57,6 +57,8 @@ impl Partition {
             self.erase(index, effects);
         }
         let changes_rules = self.change_profile(index, profile, effects);
+        let home = &mut self.arena.slot_mut(index).home;
+        home.change(|state| state.usage.declare_appliances(&record.appliances));
         self.change_beside(index, |beside| beside.declared = record.absence);
         let because = changes_rules.then_some(rules_changed as fn() -> _);
         // A detector that fails here fails on the next reading too, and is reported with it.
@@ -139,10 +141,10 @@ impl Partition {
     /// heard of is taken up.
     pub(super) fn watched(&mut self, household: &str, moment: EventTime) -> Option<u32> {
         match (self.arena.find(household), self.rules.consent) {
-            (Some(index), _) => {
-                let profile = self.arena.slot(index).profile;
-                let is_covered = self.is_watched(index) && moment >= profile.watched_from();
-                is_covered.then_some(index)
+            (Some(index), rule) => {
+                // It is at hand from here on.
+                let profile = self.arena.slot_mut(index).profile;
+                (profile.may_be_watched(rule) && moment >= profile.watched_from()).then_some(index)
             }
             (None, ConsentRule::Required) => None,
             (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household).0),

@@ -3,12 +3,13 @@
 //! Constraints: no clock, no I/O, no threads; the answer depends on the records (bytes, key, timestamp, offset) and on
 //! the rules alone, so `run`, `backtest`, the silent replay after a restart, the tests and the benches drive this same
 //! function, and cutting a log into other batches changes nothing.
-//! Form: homes lie in a flat [`Arena`], one compact slot a home, with an index beside it.
+//! Form: homes lie in a flat [`Arena`], packed, with an index beside it; the one at hand is open.
 //! Operation: [`Partition::apply`] takes a batch, [`Partition::advance`] a moment that passed without readings,
 //! [`Partition::take_beside`] a record of a topic that is followed beside the readings.
 
 mod arena;
 mod beside;
+mod cases;
 mod checkpoint;
 mod consent;
 mod contain;
@@ -16,6 +17,7 @@ mod deadlines;
 mod effects;
 mod profile;
 mod recovery;
+mod rest;
 mod rules;
 mod snapshot;
 mod speak;
@@ -48,7 +50,7 @@ use self::zones::Zones;
 use crate::alert::Case;
 use crate::area::Watch;
 use crate::detect::DetectorNumbers;
-use crate::home::{MeterReading, Placement, TimelineState};
+use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{AlertKind, DAY, EventTime, InputTopic, Measure, Quality, RawRecord};
 
@@ -58,7 +60,7 @@ pub struct Partition {
     /// The number of each programme's rules.
     rule_numbers: Box<[DetectorNumbers]>,
     arena: Arena,
-    /// What was said, by slot and kind; only homes that ever had an alert are here.
+    /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
     /// When the next list of homes to visit is due; zero when that has not been worked out.
     visits_at: EventTime,
@@ -150,7 +152,10 @@ impl Partition {
 
     /// The time zone of the home in slot `index`.
     pub fn time_zone(&self, index: u32) -> &TimeZone {
-        self.arena.names().around(self.arena.slot(index), &self.rules).time_zone
+        self.arena
+            .names()
+            .around(&self.arena.slot(index), &self.rules)
+            .time_zone
     }
 
     /// Open alerts of one kind.
@@ -181,6 +186,7 @@ impl Partition {
                 // What is wrong with it is nobody's business whose consent is not there.
                 Err(_) if !self.is_of_somebody_watched(record.key) => effects.counts.not_watched += 1,
                 Err(rejection) => {
+                    self.hear_rejection(&record, &rejection, Voice::Aloud, &mut effects);
                     let (reason, detail) = (rejection.name(), rejection.to_string());
                     let letter = self.dead_letter(InputTopic::Readings, &record, reason, detail);
                     effects.dead_letters.push(letter);
@@ -237,9 +243,10 @@ impl Partition {
         self.unsaved.len()
     }
 
-    /// Memory taken by all homes, in bytes, without unused capacity.
+    /// Memory taken by all homes, in bytes, with what an allocator adds, but without unused capacity.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.unsaved.bytes()
+        let cases = cases::heap_bytes(&self.cases);
+        self.arena.bytes() + self.unsaved.bytes() + self.deadlines.bytes() + cases
     }
 
     /// How many homes, and zones of which something was said, must be stored with the next commit.
@@ -293,7 +300,10 @@ impl Partition {
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);
-            return Ok(());
+            // What its value is worth says nothing of what the meter says of itself.
+            let events = reading.flags.iter().map(MeterEvent::from);
+            let at = compact.end().min(self.log_clock);
+            return self.hear_meter(index, events, at, record.timestamp, voice, effects);
         }
         let (clock, rules) = (self.log_clock, &*self.rules);
         let (slot, names) = self.arena.slot_and_names(index);
@@ -319,7 +329,7 @@ impl Partition {
                 }
             },
         );
-        effects.counts.in_shadow += in_shadow;
+        effects.counts.shadow(slot.profile.programme(), in_shadow);
         effects.counts.reading(match (placement, reading.measure) {
             (Placement::Overlapping, _) => return Err(Rejection::Overlapping),
             (Placement::Duplicate, _) => ReadingState::Duplicate,
@@ -344,13 +354,63 @@ impl Partition {
                     panicked.get_or_insert(message);
                 }
                 // With one meter of steady rhythm, a reading only puts the deadline off.
-                let slot = self.arena.slot(index);
+                let slot = self.arena.slot_mut(index);
                 if is_nearer || slot.noted == EventTime::ZERO || slot.meters.is_some() {
                     self.schedule(index, clock);
                 }
             }
         }
         panicked.map_or(Ok(()), |message| Err(Rejection::DetectorPanicked { message }))
+    }
+}
+
+impl Partition {
+    /// Takes in what a meter did at `at` that no place of the timeline has: late readings do not move it.
+    fn hear_meter(
+        &mut self,
+        index: u32,
+        events: impl IntoIterator<Item = MeterEvent>,
+        at: EventTime,
+        timestamp: Option<EventTime>,
+        voice: Voice,
+        effects: &mut Effects,
+    ) -> Result<(), Rejection> {
+        let (rules, clock) = (&*self.rules, self.log_clock);
+        let (slot, names) = self.arena.slot_and_names(index);
+        let around = names.around(slot, rules);
+        let mut outcome = Ok(());
+        let mut heard = false;
+        for event in events {
+            heard = true;
+            effects.counts.meter_event(event);
+            slot.home.change(|state| {
+                if let Err(message) = state.hear(event, &around, at) {
+                    outcome = Err(message);
+                }
+            });
+        }
+        if heard && voice == Voice::Aloud {
+            outcome = outcome.and(self.reconcile(index, timestamp, clock, None, effects));
+        }
+        outcome.map_err(|message| Rejection::DetectorPanicked { message })
+    }
+
+    /// Some of what cannot be taken for a reading says something of the meter all the same.
+    fn hear_rejection(&mut self, record: &RawRecord<'_>, rejection: &Rejection, voice: Voice, effects: &mut Effects) {
+        let event = match rejection {
+            Rejection::AbsurdVolume { .. } | Rejection::AbsurdRegister { .. } => MeterEvent::ImpossibleFlow,
+            Rejection::InTheFuture { .. } | Rejection::ClockJump { .. } => MeterEvent::ClockDrift,
+            _ => return,
+        };
+        // Only a key that is the home of the payload comes so far.
+        let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
+        let index = home.and_then(|home| self.arena.find(home));
+        let Some(index) = index.filter(|index| self.is_watched(*index)) else {
+            return;
+        };
+        self.unsaved.note(index, record.offset);
+        // A detector that fails here fails on the next reading too, and is reported with it.
+        let _ = self.hear_meter(index, [event], self.log_clock, record.timestamp, voice, effects);
     }
 }
 

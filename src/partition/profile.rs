@@ -10,8 +10,11 @@ use super::rules::{ConsentRule, HomeError, Programme, Rules};
 use super::table::Table;
 use crate::area::Cause;
 use crate::detect::HomeView;
-use crate::home::Usage;
-use crate::model::{Absence, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MINUTE, Outage, Sign};
+use crate::home::{Rhythm, Usage};
+use crate::model::{
+    Absence, Appliance, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MAX_APPLIANCES, MINUTE, Outage,
+    Sign,
+};
 
 /// What a home's detectors need to know besides its state.
 #[derive(Clone, Copy)]
@@ -19,7 +22,7 @@ pub struct Surroundings<'a> {
     pub programme: &'a Programme,
     pub time_zone: &'a TimeZone,
     pub heard_at: Option<EventTime>,
-    pub upload_gap: Option<u32>,
+    pub rhythm: Rhythm,
     pub meters: usize,
     pub circumstances: Circumstances,
 }
@@ -30,7 +33,7 @@ impl<'a> Surroundings<'a> {
             usage,
             time_zone: self.time_zone,
             heard_at: self.heard_at,
-            upload_gap: self.upload_gap,
+            rhythm: self.rhythm,
             meters: self.meters,
             circumstances: self.circumstances,
             now,
@@ -39,14 +42,16 @@ impl<'a> Surroundings<'a> {
 }
 
 /// What the homes topic says of a home, with numbers for names; 0 for none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The place among those of the rules plus one.
     programme: u16,
     time_zone: u16,
     zone: u16,
-    /// 0 where nobody said.
+    /// 0 where nobody said; so the next one.
     upload_minutes: u16,
+    /// Q3 in tenths of a cubic metre an hour.
+    q3_tenths: u16,
     /// What lies before is nobody's business.
     consent_given_at: EventTime,
     purpose: u8,
@@ -57,7 +62,7 @@ pub struct Profile {
 }
 
 /// What is on record of a home's consent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum OnRecord {
     #[default]
     Nothing,
@@ -131,6 +136,8 @@ pub struct Names {
     /// With the last outage of each cause.
     zones: Table<[Option<Outage>; Cause::ALL.len()]>,
     purposes: Table<()>,
+    /// Of rules that alerts were raised by; those of the settings, and they stay.
+    rules: Table<()>,
 }
 
 impl Default for Names {
@@ -140,6 +147,7 @@ impl Default for Names {
             zones: Table::of(u16::MAX),
             // A byte in every home.
             purposes: Table::of(u8::MAX.into()),
+            rules: Table::of(u16::MAX),
         }
     }
 }
@@ -174,18 +182,33 @@ impl Names {
                 .get(profile.time_zone)
                 .map_or(&rules.time_zone, |(_, zone)| zone),
             heard_at: heard.map(|(at, _)| at),
-            upload_gap: heard.map(|(_, rhythm)| rhythm.seconds()),
+            rhythm: heard.map(|(_, rhythm)| rhythm).unwrap_or_default(),
             meters: slot.meters_in_use(),
             circumstances: Circumstances {
                 kind: profile.kind,
                 upload_seconds: (profile.upload_minutes > 0).then(|| u32::from(profile.upload_minutes) * MINUTE),
                 no_use_hours: (profile.no_use_half_hours > 0).then(|| f32::from(profile.no_use_half_hours) / 2.0),
+                q3_litres_per_hour: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) * 100.0),
                 absence: beside.absence(slot.home.state().usage.frontier()),
                 sign: beside.sign,
                 outage: outage(Cause::Dry),
                 silence: outage(Cause::Silent),
             },
         }
+    }
+
+    /// The number of a rule's name; `None` when there are too many.
+    pub fn rule_number(&mut self, name: &Arc<str>) -> Option<u16> {
+        let known = self.rules.number(name);
+        known.or_else(|| self.rules.take(name, || Ok(())).ok())
+    }
+
+    /// The name of the rule with this number.
+    pub fn rule(&self, number: u16) -> Arc<str> {
+        self.rules
+            .get(number)
+            .map(|(name, ())| Arc::clone(name))
+            .unwrap_or_default()
     }
 
     /// The grid cell of a home.
@@ -276,8 +299,10 @@ impl Names {
             kind: (profile.kind != HouseholdKind::Unknown).then_some(profile.kind),
             upload_seconds: around.circumstances.upload_seconds,
             no_use_hours: around.circumstances.no_use_hours,
+            q3_m3h: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) / 10.0),
             consent: purpose.map(|(purpose, ())| Consent::given(purpose, profile.consent_given_at)),
             absence: slot.beside.as_deref().and_then(|beside| beside.declared),
+            appliances: slot.home.state().usage.declared_appliances().collect(),
             erase: false,
         }
     }
@@ -341,6 +366,18 @@ fn said(record: &HomeRecord, rules: &Rules) -> Result<Profile, HomeError> {
             return Err(HomeError::NoUseHours(hours));
         }
         profile.no_use_half_hours = half_hours as u8;
+    }
+    if record.appliances.len() > MAX_APPLIANCES {
+        return Err(HomeError::Appliance("more than four are declared"));
+    }
+    if let Some(mistake) = record.appliances.iter().find_map(Appliance::mistake) {
+        return Err(HomeError::Appliance(mistake));
+    }
+    if let Some(q3) = record.q3_m3h {
+        if !(0.1..=6_000.0).contains(&q3) {
+            return Err(HomeError::Q3(q3));
+        }
+        profile.q3_tenths = (q3 * 10.0).round() as u16;
     }
     if let Some(absence) = &record.absence
         && absence.to.is_some_and(|to| to <= absence.from)

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Partition;
-use super::arena::{HomeState, NamedMeter, Rhythm};
+use super::arena::{HomeState, NamedMeter};
 use super::checkpoint::Stamp;
 use super::effects::Parting;
 use super::profile::{Beside, Profile};
 use super::rules::HomeError;
 use crate::alert::Case;
 use crate::detect::{DetectorNumbers, KINDS};
-use crate::home::{Ordered, SnapshotError, open_snapshot, seal_snapshot};
+use crate::home::{Ordered, Rhythm, SnapshotError, open_snapshot, seal_snapshot};
 use crate::model::{AlertKind, Consent, EventTime, HomeRecord};
 
 /// Everything that is kept of one home.
@@ -70,12 +70,12 @@ impl Partition {
         let slot = self.arena.slot(index);
         let (names, rules) = (self.arena.names(), &*self.rules);
         let (record, around) = (
-            names.record(self.arena.id(index), slot, rules),
-            names.around(slot, rules),
+            names.record(self.arena.id(index), &slot, rules),
+            names.around(&slot, rules),
         );
         let cases = KINDS
             .iter()
-            .filter_map(|kind| Some((*kind, self.cases.get(&(index, *kind))?.clone())));
+            .filter_map(|kind| Some((*kind, self.case(index, *kind)?.into_owned())));
         let home = HomeSnapshot {
             record,
             beside: slot.beside.as_deref().copied(),
@@ -115,11 +115,13 @@ impl Partition {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
+        let slot = self.arena.slot_mut(index);
+        (slot.said, slot.over) = Default::default();
         let mut open = 0;
         for (kind, case) in home.cases {
             let bit = KINDS.iter().position(|known| *known == kind);
             open |= bit.filter(|_| case.open).map_or(0, |bit| 1 << bit);
-            self.cases.insert((index, kind), case);
+            self.keep_case(index, kind, case);
         }
         self.arena.set_profile(index, profile);
         let place = profile.programme();

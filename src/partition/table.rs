@@ -90,9 +90,14 @@ impl<T> Table<T> {
         entry.value.as_mut()
     }
 
+    /// The number of a name that is there.
+    pub fn number(&self, name: &str) -> Option<u16> {
+        self.numbers.get(name).copied()
+    }
+
     /// What belongs to a name.
     pub fn find(&self, name: &str) -> Option<&T> {
-        self.get(*self.numbers.get(name)?).map(|(_, value)| value)
+        self.get(self.number(name)?).map(|(_, value)| value)
     }
 
     /// The names, in order.

@@ -171,14 +171,19 @@ impl Partition {
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {
             let slot = self.arena.slot(index);
-            let Some(zone) = names.zone(slot, rules).filter(|_| self.is_watched(index)) else {
+            let is_watched = slot.profile.may_be_watched(rules.consent);
+            let Some(zone) = names.zone(&slot, rules).filter(|_| is_watched) else {
                 continue;
             };
-            let around = names.around(slot, rules);
+            let around = names.around(&slot, rules);
             let mark = marks
                 .entry(slot.profile.time_zone())
                 .or_insert_with(|| Mark::new(at, around.time_zone));
-            let rhythm = around.circumstances.upload_seconds.unwrap_or(settings.upload_seconds);
+            // As the detector of silent meters counts it, so that the zone is judged before its homes.
+            let rhythm = match around.circumstances.upload_seconds {
+                Some(told) => around.rhythm.usual(told).clamp(told, told.saturating_mul(2)),
+                None => around.rhythm.usual(settings.upload_seconds),
+            };
             let routine = slot.home.state().usage.routine();
             let tally = tallies.entry(zone).or_default();
             tally.add(mark, routine, around.heard_at, rhythm);
@@ -196,8 +201,9 @@ impl Partition {
         }
         let (arena, rules) = (&self.arena, &*self.rules);
         let is_there = |index: &u32| {
-            let zone = arena.names().zone(arena.slot(*index), rules);
-            zone.as_deref() == Some(&*status.zone) && self.is_watched(*index)
+            let slot = arena.slot(*index);
+            let zone = arena.names().zone(&slot, rules);
+            zone.as_deref() == Some(&*status.zone) && slot.profile.may_be_watched(rules.consent)
         };
         let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
         // In an order that a restart does not change.
@@ -206,7 +212,8 @@ impl Partition {
             // A detector that fails here fails on the next reading too, and is reported with it.
             let _ = self.reconcile(index, None, self.clock, None, effects);
             self.unsaved.urge(index);
-            self.schedule(index, self.arena.slot(index).heard);
+            let heard = self.arena.slot(index).heard;
+            self.schedule(index, heard);
         }
     }
 

@@ -5,9 +5,11 @@ mod consent;
 mod homes;
 mod log;
 mod memory;
+mod meters;
 mod recovery;
 mod silence;
 mod snapshots;
+mod stages;
 mod zones;
 
 use super::*;
