@@ -272,7 +272,7 @@ impl Recovery {
                 self.restored.remove(&restored.slot);
                 self.state.unsaved.urge(restored.slot);
             }
-            let is_back = |household: &Box<str>| anew.arena.find(household).is_some();
+            let is_back = |household: &str| anew.arena.find(household).is_some();
             lost = std::mem::take(&mut self.unreadable)
                 .into_iter()
                 .filter(|household| !is_back(household))
