@@ -76,9 +76,14 @@ fn raised(home: &Watched) -> usize {
 #[test]
 fn one_hose_before_the_home_is_known_teaches_little_and_fades() {
     let mut home = home(own());
-    let day = |home: &mut Watched, draw: usize| {
+    // At another hour each day: what draws as much at the same hour is a machine.
+    let mut number = 0;
+    let mut day = |home: &mut Watched, draw: usize| {
+        number += 1;
+        let before = number * 7 % 13 * 60;
+        minutes(home, 0.0, before);
         minutes(home, 6.0, draw);
-        minutes(home, 0.0, 24 * 60 - draw);
+        minutes(home, 0.0, 24 * 60 - before - draw);
     };
     home.settings.prolonged_draw.learn_days = 3;
     day(&mut home, 15);
