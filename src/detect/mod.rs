@@ -51,6 +51,18 @@ macro_rules! registry {
         pub const KINDS: &[AlertKind] = &[$(<$detector as Detector>::KIND),+];
 
         impl DetectorSettings {
+            /// Takes the value that follows in `map` as the settings of the detector called `name`; false where none is.
+            ///
+            /// # Errors
+            /// Where the value is not of their form.
+            pub fn take<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+                match name {
+                    $(stringify!($name) => self.$name = map.next_value()?,)+
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
             /// Every mistake in the settings, with its key.
             pub fn mistakes(&self) -> Vec<Mistake> {
                 let mut all = Vec::new();

@@ -29,5 +29,5 @@ pub use quarters::{QUARTER, QUARTERS, Quarter};
 pub use register::MeterEvent;
 pub use routine::{ROUTINE_HOURS, Routine, Spell, SpellEnd};
 pub use snapshot::{SnapshotError, open_snapshot, seal_snapshot};
-pub use usage::{HomeSettings, Usage};
+pub use usage::{Counts, HomeSettings, Usage};
 pub use window::WINDOW_HOURS;

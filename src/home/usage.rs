@@ -33,6 +33,24 @@ impl Default for HomeSettings {
     }
 }
 
+/// Which water counts as use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// What flows above the leak floor.
+    #[default]
+    AboveLeak,
+    /// All that the meter shows, a leak's water too.
+    AllWater,
+}
+
+impl Counts {
+    /// Whether it is what holds where nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
 const HOUR_SLACK: u32 = 2 * MINUTE;
 
@@ -50,6 +68,8 @@ pub struct Usage {
     frontier: EventTime,
     known_since: EventTime,
     last_sign: EventTime,
+    /// The end of the last flow of any kind, a leak's too.
+    last_flow: EventTime,
     /// Litres placed in the hour in progress.
     open_litres: f32,
     /// Seconds of the hour in progress that are measured.
@@ -69,9 +89,22 @@ impl Usage {
         (self.last_sign > EventTime::ZERO).then_some(self.last_sign)
     }
 
+    /// The end of the last use by what counts; `None` before the first.
+    pub fn last_use(&self, counts: Counts) -> Option<EventTime> {
+        match counts {
+            Counts::AboveLeak => self.last_sign(),
+            Counts::AllWater => (self.last_flow > EventTime::ZERO).then_some(self.last_flow),
+        }
+    }
+
     /// The start of the dry spell that goes on at the frontier, as far back as it is measured; `None` when there is use.
     pub fn dry_since(&self) -> Option<EventTime> {
-        let since = self.last_sign.max(self.known_since);
+        self.dry_since_by(Counts::AboveLeak)
+    }
+
+    /// The same, by what counts as use.
+    pub fn dry_since_by(&self, counts: Counts) -> Option<EventTime> {
+        let since = self.last_use(counts).unwrap_or_default().max(self.known_since);
         (since < self.frontier).then_some(since)
     }
 
@@ -90,9 +123,12 @@ impl Usage {
         self.window.litres(hour, self.next_hour())
     }
 
-    /// Litres above the leak floor in the `hours` hours before hour `before`; `None` where one is not wholly measured.
-    pub fn litres_above_floor(&self, hours: u32, before: u32) -> Option<f32> {
-        let floor = self.floor.litres_per_hour();
+    /// Litres that count in the `hours` hours before hour `before`; `None` where one is not wholly measured.
+    pub fn litres_before(&self, hours: u32, before: u32, counts: Counts) -> Option<f32> {
+        let floor = match counts {
+            Counts::AboveLeak => self.floor.litres_per_hour(),
+            Counts::AllWater => 0.0,
+        };
         (before.checked_sub(hours)?..before)
             .map(|hour| self.litres(hour).map(|litres| (litres - floor).max(0.0)))
             .sum()
@@ -197,12 +233,14 @@ impl Usage {
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,
             Flow::UsedSomewhere(litres) => {
+                self.see_flow(litres, interval);
                 if self.floor.is_use(litres, interval.seconds()) {
                     self.last_sign = interval.end;
                 }
                 self.known_since = interval.end;
             }
             Flow::Measured(litres) => {
+                self.see_flow(litres, interval);
                 self.floor.observe(litres);
                 let used = self.floor.is_use(litres, interval.seconds());
                 let placeable = !used || interval.is_placeable();
@@ -215,6 +253,12 @@ impl Usage {
             }
         }
         self.pass(interval, None);
+    }
+
+    fn see_flow(&mut self, litres: f32, interval: &Interval) {
+        if litres > 0.0 {
+            self.last_flow = interval.end;
+        }
     }
 
     /// Moves the frontier over an interval, with its litres and whether they are a sign of life where it is measured.

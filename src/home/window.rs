@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 /// Hours kept. A day, and a third of one more to look back when the leak floor rises.
 pub const WINDOW_HOURS: u32 = 32;
 const UNKNOWN: u16 = u16::MAX;
-const UNITS_PER_LITRE: f32 = 10.0;
 
-/// Litres of the last [`WINDOW_HOURS`] whole UTC hours, in tenths of a litre, each measured or unknown.
+/// Litres of the last [`WINDOW_HOURS`] whole UTC hours, each measured or unknown: to the hundredth below 327.68 L, so that
+/// a sum over a day may be held against a rule of litres, and to the tenth from there to 3,604.3 L, the most that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    tenths: [[u16; 16]; 2],
+    codes: [[u16; 16]; 2],
 }
 
 impl Default for Window {
     fn default() -> Self {
         Self {
-            tenths: [[UNKNOWN; 16]; 2],
+            codes: [[UNKNOWN; 16]; 2],
         }
     }
 }
@@ -30,11 +30,7 @@ impl Window {
     /// Stores hour `hour`; `None` for an hour that is not wholly measured. Hours come in order, none left out.
     pub(super) fn push(&mut self, hour: u32, litres: Option<f32>) {
         let (row, column) = Self::place(hour);
-        // Use below a twentieth of a litre must not look like none.
-        self.tenths[row][column] = litres.map_or(UNKNOWN, |litres| {
-            let tenths = (litres * UNITS_PER_LITRE).round().clamp(0.0, f32::from(UNKNOWN - 1)) as u16;
-            if litres > 0.0 { tenths.max(1) } else { 0 }
-        });
+        self.codes[row][column] = litres.map_or(UNKNOWN, code);
     }
 
     /// Litres of hour `hour`, which must be one of the last [`WINDOW_HOURS`] before `next`; `None` when unknown.
@@ -43,7 +39,59 @@ impl Window {
             return None;
         }
         let (row, column) = Self::place(hour);
-        let tenths = self.tenths[row][column];
-        (tenths != UNKNOWN).then(|| f32::from(tenths) / UNITS_PER_LITRE)
+        let code = self.codes[row][column];
+        (code != UNKNOWN).then(|| litres_of(code))
+    }
+}
+
+/// From this code on tenths follow where the hundredths end.
+const TENTHS: u16 = 1 << 15;
+/// The tenths that its first code stands for.
+const FIRST_TENTHS: u16 = TENTHS.div_ceil(10);
+
+fn code(litres: f32) -> u16 {
+    let litres = f64::from(litres);
+    let hundredths = (litres * 100.0).round();
+    if hundredths < f64::from(TENTHS) {
+        // The least use must not look like none.
+        return if litres > 0.0 { hundredths.max(1.0) as u16 } else { 0 };
+    }
+    let tenths = (litres * 10.0).round() - f64::from(FIRST_TENTHS);
+    TENTHS + tenths.clamp(0.0, f64::from(UNKNOWN - 1 - TENTHS)) as u16
+}
+
+fn litres_of(code: u16) -> f32 {
+    if code < TENTHS {
+        f32::from(code) / 100.0
+    } else {
+        (f32::from(code - TENTHS) + f32::from(FIRST_TENTHS)) / 10.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_hours_are_kept_to_the_hundredth_and_great_ones_to_the_tenth() {
+        let mut window = Window::default();
+        let kept = |litres: f32| litres_of(code(litres));
+        for (litres, expected) in [
+            (0.0, 0.0),
+            (0.001, 0.01),
+            (0.26, 0.26),
+            (9.99, 9.99),
+            (327.67, 327.67),
+            (327.68, 327.7),
+            (2_000.04, 2_000.0),
+            (3_000.1, 3_000.1),
+            (9_999.0, 3_604.3),
+        ] {
+            assert_eq!(kept(litres), expected, "{litres}");
+        }
+        window.push(5, None);
+        assert_eq!(window.litres(5, 6), None);
+        let codes: Vec<f32> = (0..UNKNOWN).map(litres_of).collect();
+        assert!(codes.is_sorted(), "a greater use has a greater code");
     }
 }

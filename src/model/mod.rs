@@ -14,7 +14,7 @@ mod time;
 mod visits;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage};
-pub use band::Band;
+pub use band::{Band, Weekday};
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use message::{Message, Output};

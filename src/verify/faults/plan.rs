@@ -131,12 +131,13 @@ pub struct Plan {
 }
 
 fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
-    let rules = hours.iter().enumerate().map(|(place, hours)| Rule {
-        name: format!("no-use-{hours}h").into(),
-        severity: if place == 0 { Severity::High } else { Severity::Critical },
-        stage: crate::model::Stage::Visit,
-        until_learned: false,
-        when: Condition::NoUse { hours: *hours },
+    let rules = hours.iter().enumerate().map(|(place, hours)| {
+        let severity = if place == 0 { Severity::High } else { Severity::Critical };
+        Rule::new(
+            &format!("no-use-{hours}h"),
+            severity,
+            Condition::NoUse { hours: *hours },
+        )
     });
     Programme {
         name: name.into(),
