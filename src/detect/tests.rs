@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::inactivity::{Condition, InactivitySettings, Learned, Rule};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
-use crate::home::{Flow, HomeSettings, MeterReading, Usage};
+use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
 use crate::model::Weekday;
 use crate::model::{Absence, Band, Circumstances, HOUR, Measure, Quality, Severity};
 
@@ -21,6 +21,7 @@ pub struct Watched {
     /// The next interval starts here.
     pub next: EventTime,
     pub heard_at: Option<EventTime>,
+    pub rhythm: Rhythm,
     pub circumstances: Circumstances,
     /// What was said: a line a record.
     pub told: String,
@@ -39,6 +40,7 @@ impl Watched {
             cases: vec![None; KINDS.len()],
             next: start.parse().expect("a time"),
             heard_at: None,
+            rhythm: Rhythm::default(),
             circumstances: Circumstances::default(),
             told: String::new(),
             with_words: false,
@@ -94,7 +96,7 @@ impl Watched {
         let reading = MeterReading::new(0, self.next, seconds, Some(measure), Quality::Measured);
         self.next = self.next.plus(seconds);
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
-        let circumstances = self.circumstances;
+        let (circumstances, rhythm) = (self.circumstances, self.rhythm);
         let mut events = Vec::new();
         self.usage.apply(
             &reading,
@@ -105,7 +107,7 @@ impl Watched {
                     usage,
                     time_zone: &self.zone,
                     heard_at,
-                    upload_gap: None,
+                    rhythm,
                     meters: 1,
                     circumstances,
                     now,
@@ -127,7 +129,7 @@ impl Watched {
             usage: &self.usage,
             time_zone: &self.zone,
             heard_at: self.heard_at,
-            upload_gap: None,
+            rhythm: self.rhythm,
             meters: 1,
             circumstances: self.circumstances,
             now,

@@ -217,11 +217,15 @@ fn others(programme: &ProgrammeSettings, rules: &mut Vec<RuleInWords>) {
             silent.at_least_hours, silent.after_hours
         ),
     );
-    add(
-        detectors.meter_trouble.enabled,
-        "meter_trouble",
-        "backward flow, readings that cannot be, a wrong clock, or a flag of the meter (tamper, battery)".into(),
-    );
+    let trouble = &detectors.meter_trouble;
+    let named: Vec<&str> = trouble.report.iter().map(|trouble| trouble.words().0).collect();
+    let all = "backward flow, readings that cannot be, a wrong clock, or a flag of the meter (tamper, battery, leak)";
+    let words = if named.is_empty() {
+        all.to_owned()
+    } else {
+        named.join("; ").to_lowercase()
+    };
+    add(trouble.enabled, "meter_trouble", words);
     let away = &detectors.use_while_away;
     add(
         away.enabled,

@@ -604,3 +604,35 @@ fn half_an_hour_off_the_full_hour() {
     assert_eq!(told("shanghai-jingan"), [2 * 48 + 1]);
     assert_eq!(told("tokyo-2007"), [48 + 21]);
 }
+
+#[test]
+fn neptune_backflow() {
+    let mut partition = Partition::new(rules_of("neptune"));
+    partition.set_home("h", Some(&HomeRecord::default())).expect("a home");
+    let start: EventTime = "2024-03-03T16:00:00Z".parse().expect("a time");
+    let mut told = String::new();
+    for (hour, litres) in (1_u32..).zip([1_000.0, 1_010.0, 1_003.0, 1_020.0]) {
+        let ends = start.plus(hour * 3_600);
+        let value = format!(
+            r#"{{"household_id":"h","timestamp":"{}","interval_seconds":3600,"register_litres":{litres}}}"#,
+            ends.minus(3_600)
+        );
+        let effects = partition.apply([RawRecord {
+            offset: i64::from(hour),
+            timestamp: Some(ends),
+            key: Some(b"h"),
+            value: Some(value.as_bytes()),
+        }]);
+        for decided in effects.alerts {
+            let alert = decided.alert;
+            told += &format!(
+                "{hour} {} {} {}: {}\n",
+                alert.kind.name(),
+                alert.state.name(),
+                alert.rule,
+                alert.text.en
+            );
+        }
+    }
+    expect![[""]].assert_eq(&told);
+}
