@@ -223,6 +223,7 @@ fn rules_are_said_in_words() {
           inactivity neptune-day-of-zero-use: less than 0.1 L on a calendar day; a leak's water counts as use
           leak neptune-continuous: flow in 96 of the last 96 quarter-hours
           leak neptune-intermittent: flow in 50 to 95 of the last 96 quarter-hours
+          meter_trouble -: water ran backwards through the meter
           told: 
         phyn
           prolonged_draw phyn-high-flow: one use at 900 L/h or more that lasts 3 min or takes 189.3 L

@@ -411,10 +411,10 @@ fn a_use_that_lasts() {
         hours,
         HomeRecord::default(),
         expect![[r#"
-        Mon 04:01 well_today raised well-today [family]: First sign of life today, by 04:01.
-        Mon 06:00 prolonged_draw raised kizuki-use-2h to contact [family]: One use of water goes on since 04:00, 2 h; 60 L so far. The longest of this home was 1 h 59 min.
-        Mon 06:11 prolonged_draw resolved kizuki-use-2h to contact: The water has stopped; it had run since 04:00, for at most 2 h 11 min.
-    "#]],
+            Mon 04:01 well_today raised well-today [family]: First sign of life today, by 04:01.
+            Mon 06:00 prolonged_draw raised kizuki-use-2h to contact [family]: One use of water goes on since 04:00, 2 h; 60 L so far.
+            Mon 06:11 prolonged_draw resolved kizuki-use-2h to contact: The water has stopped; it had run since 04:00, for at most 2 h 11 min.
+        "#]],
     );
     let hours = day(20.0, &[6, 7, 8, 12, 18, 23]);
     story(
@@ -440,11 +440,11 @@ fn phyn() {
         days,
         HomeRecord::default(),
         expect![[r#"
-        Mon 00:03 prolonged_draw raised phyn-high-flow to contact [household]: One use of water goes on since 00:00, 3 min; 60 L so far. The longest of this home was 30 min.
-        Mon 00:05 prolonged_draw resolved phyn-high-flow to contact: The water has stopped; it had run since 00:00, for at most 5 min.
-        Mon 10:24 prolonged_draw raised phyn-low-flow to contact [household]: One use of water goes on since 10:04, 20 min; 24 L so far. The longest of this home was 30 min.
-        Mon 10:26 prolonged_draw resolved phyn-low-flow to contact: The water has stopped; it had run since 10:04, for at most 22 min.
-    "#]],
+            Mon 00:03 prolonged_draw raised phyn-high-flow to contact [household]: One use of water goes on since 00:00, 3 min; 60 L so far.
+            Mon 00:05 prolonged_draw resolved phyn-high-flow to contact: The water has stopped; it had run since 00:00, for at most 5 min.
+            Mon 10:24 prolonged_draw raised phyn-low-flow to contact [household]: One use of water goes on since 10:04, 20 min; 24 L so far.
+            Mon 10:26 prolonged_draw resolved phyn-low-flow to contact: The water has stopped; it had run since 10:04, for at most 22 min.
+        "#]],
     );
 }
 
@@ -634,5 +634,8 @@ fn neptune_backflow() {
             );
         }
     }
-    expect![[""]].assert_eq(&told);
+    expect![[r#"
+        3 meter_trouble raised reverse-flow: Water ran backwards through the meter (1 times, last at 03:00).
+    "#]]
+    .assert_eq(&told);
 }
