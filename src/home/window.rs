@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 
 /// Hours kept. A day, and a third of one more to look back when the leak floor rises.
 pub const WINDOW_HOURS: u32 = 32;
-const UNKNOWN: u16 = u16::MAX;
+const UNKNOWN: u16 = 1;
+/// An hour with flow has this added to its code.
+const FLOW: u16 = 1;
 
 /// Litres of the last [`WINDOW_HOURS`] whole UTC hours, each measured or unknown: to the hundredth below 327.68 L, so that
 /// a sum over a day may be held against a rule of litres, and to the tenth from there to 3,604.3 L, the most that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
+    /// 0 for a dry hour, which is the commonest and takes no byte at rest, 1 for an unknown one, else one more than the code
+    /// of what flowed.
     codes: [[u16; 16]; 2],
 }
 
@@ -30,7 +34,11 @@ impl Window {
     /// Stores hour `hour`; `None` for an hour that is not wholly measured. Hours come in order, none left out.
     pub(super) fn push(&mut self, hour: u32, litres: Option<f32>) {
         let (row, column) = Self::place(hour);
-        self.codes[row][column] = litres.map_or(UNKNOWN, code);
+        self.codes[row][column] = match litres {
+            None => UNKNOWN,
+            Some(litres) if litres > 0.0 => FLOW + code(litres),
+            Some(_) => 0,
+        };
     }
 
     /// Litres of hour `hour`, which must be one of the last [`WINDOW_HOURS`] before `next`; `None` when unknown.
@@ -39,8 +47,10 @@ impl Window {
             return None;
         }
         let (row, column) = Self::place(hour);
-        let code = self.codes[row][column];
-        (code != UNKNOWN).then(|| litres_of(code))
+        match self.codes[row][column] {
+            UNKNOWN => None,
+            code => Some(litres_of(code.saturating_sub(FLOW))),
+        }
     }
 }
 
@@ -49,15 +59,15 @@ const TENTHS: u16 = 1 << 15;
 /// The tenths that its first code stands for.
 const FIRST_TENTHS: u16 = TENTHS.div_ceil(10);
 
+/// The code of a flow, 1 or more: the least use must not look like none.
 fn code(litres: f32) -> u16 {
     let litres = f64::from(litres);
-    let hundredths = (litres * 100.0).round();
+    let hundredths = (litres * 100.0).round().max(1.0);
     if hundredths < f64::from(TENTHS) {
-        // The least use must not look like none.
-        return if litres > 0.0 { hundredths.max(1.0) as u16 } else { 0 };
+        return hundredths as u16;
     }
     let tenths = (litres * 10.0).round() - f64::from(FIRST_TENTHS);
-    TENTHS + tenths.clamp(0.0, f64::from(UNKNOWN - 1 - TENTHS)) as u16
+    TENTHS + tenths.clamp(0.0, f64::from(u16::MAX - FLOW - TENTHS)) as u16
 }
 
 fn litres_of(code: u16) -> f32 {
@@ -75,7 +85,10 @@ mod tests {
     #[test]
     fn small_hours_are_kept_to_the_hundredth_and_great_ones_to_the_tenth() {
         let mut window = Window::default();
-        let kept = |litres: f32| litres_of(code(litres));
+        let mut kept = |litres: f32| {
+            window.push(5, Some(litres));
+            window.litres(5, 6)
+        };
         for (litres, expected) in [
             (0.0, 0.0),
             (0.001, 0.01),
@@ -87,11 +100,11 @@ mod tests {
             (3_000.1, 3_000.1),
             (9_999.0, 3_604.3),
         ] {
-            assert_eq!(kept(litres), expected, "{litres}");
+            assert_eq!(kept(litres), Some(expected), "{litres}");
         }
         window.push(5, None);
         assert_eq!(window.litres(5, 6), None);
-        let codes: Vec<f32> = (0..UNKNOWN).map(litres_of).collect();
+        let codes: Vec<f32> = (0..u16::MAX).map(litres_of).collect();
         assert!(codes.is_sorted(), "a greater use has a greater code");
     }
 }

@@ -172,7 +172,7 @@ impl Detector for MeterTrouble {
             detected_at: noted.met_at.max(since),
             severity: trouble.severity(),
             rule: Arc::from(trouble.rule()),
-            stage: None,
+            stages: None,
         });
         let stuck = stuck_since(settings, home).map(|since| Finding {
             since,
@@ -183,7 +183,7 @@ impl Detector for MeterTrouble {
                 Severity::Low
             },
             rule: Arc::from(STUCK),
-            stage: None,
+            stages: None,
         });
         // One alert: the worst gives its name, and it began with the first.
         match (shown, stuck) {

@@ -108,7 +108,7 @@ impl Detector for WellToday {
             detected_at: first.max(morning),
             severity: Severity::Low,
             rule: Arc::clone(&RULE),
-            stage: None,
+            stages: None,
         })
     }
 

@@ -8,6 +8,7 @@ mod meters;
 mod recovery;
 mod silence;
 mod snapshots;
+mod stages;
 mod zones;
 
 use super::*;

@@ -381,7 +381,8 @@ impl Home {
             if sum > tenths && !open {
                 said.push(leak(rule, (hour as u32 + 1) * 3_600));
             }
-            open = sum > tenths;
+            // Over only well below, so that a home that hovers about it has one alert.
+            open = sum > tenths || open && sum * 10 >= tenths * 8;
         }
         said
     }
@@ -574,10 +575,18 @@ fn neptune(home: &Home) -> Vec<Said> {
     for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
         let was_open = continuous || intermittent;
         let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
-        if let Some(day) = day.filter(|day| day.iter().all(Option::is_some)) {
+        if let Some(day) = day {
+            // A few may be unknown, where that makes no difference; over only well below.
             let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
-            continuous = used == 96;
-            intermittent = (50..=95).contains(&used);
+            let unknown = day.iter().filter(|tenths| tenths.is_none()).count();
+            if unknown <= 8 {
+                let flag = |was: bool, least: usize, most: usize| {
+                    let is_met = used >= least && used + unknown <= most;
+                    is_met || was && (used + unknown) * 10 >= least * 8
+                };
+                continuous = flag(continuous, 96, 96);
+                intermittent = flag(intermittent, 50, 95);
+            }
         }
         if !was_open && (continuous || intermittent) {
             let rule = if continuous {
