@@ -9,6 +9,8 @@
 //! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
 //! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
 //! | flap | a second `raised` in one dry spell |
+//! | stage reached | the first record of an inactivity alert that asks for the stage, or for a later one; delay and false alerts of a stage are those of all alerts with that record in the place of `raised` |
+//! | answered | with an assumed share of people who answer when an ask is false, and of contacts who clear, a false alert weighs what is expected of it: each stage that it passed before leaves what it did not clear |
 //! | leak found | `raised` within a leak; false: outside leaks and outside runs of 24 h in which every hour has flow |
 //!
 //! Alerts before the home's 30th day and in dry spells touched by an emergency are neither false nor of absence.
@@ -22,7 +24,7 @@ use serde::Serialize;
 
 use super::timeline::{Stretch, Timeline};
 use crate::history::{History, Incident, Row};
-use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR};
+use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
 
 /// Days of a home that are not judged.
 const WARM_UP: u32 = 30 * DAY;
@@ -42,6 +44,8 @@ pub struct JudgedAlert {
     pub kind: AlertKind,
     /// Where it is in its life.
     pub state: AlertState,
+    /// What it asks for; none where its kind has no stages.
+    pub stage: Option<Stage>,
     /// Which alert it is a record of.
     pub alert_id: Arc<str>,
     /// The event time at which the rule was met.
@@ -94,6 +98,9 @@ pub struct Score {
     pub absence_alerts: usize,
     /// The same by home-month.
     pub absence_per_home_month: Figure,
+    /// What each stage is worth, for inactivity with stages.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<Stage, StageScore>,
     /// Inactivity alerts of which the readings do not tell what they were.
     pub unclear_alerts: usize,
     /// Inactivity alerts in a spell without one measured reading before them; must be 0.
@@ -112,8 +119,58 @@ pub struct Score {
     pub false_leaks_per_home_month: Figure,
 }
 
+/// What one stage of inactivity is worth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StageScore {
+    /// Emergencies in which the stage was reached.
+    pub detected: usize,
+    /// From the start of the emergency to the event time of that; misses count.
+    pub delay: Delay,
+    /// From the start of the emergency to when it could be known; misses count.
+    pub arrival_delay: Delay,
+    /// False alerts that reached the stage, if nobody answers the stages before.
+    pub false_alerts: usize,
+    /// The same by home-month.
+    pub false_per_home_month: Figure,
+    /// Alerts of people who were away that reached the stage; nobody is taken to answer for them.
+    pub absence_alerts: usize,
+    /// The same by home-month.
+    pub absence_per_home_month: Figure,
+    /// False alerts by home-month that are expected to be left with the assumed answers; absent without an assumption.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub false_per_home_month_with_answers: Option<Figure>,
+}
+
+/// Shares of false alerts that are assumed to be answered, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Answers {
+    /// Of people who answer when they are asked and nothing is the matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<f64>,
+    /// Of contacts who clear it, of those that come to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<f64>,
+}
+
+impl Answers {
+    /// Whether nothing is assumed.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The share of false alerts that go on after a stage.
+    fn unanswered(&self, stage: Stage) -> f64 {
+        let answered = match stage {
+            Stage::Ask => self.ask,
+            Stage::Contact => self.contact,
+            Stage::Visit => None,
+        };
+        1.0 - answered.unwrap_or(0.0)
+    }
+}
+
 /// Judges alerts against what truly happened. `seed` draws the fleets of the intervals.
-pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], seed: u64) -> Score {
+pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
     let mut homes = BTreeMap::<&str, Home>::new();
     for row in &history.rows {
         homes.entry(&history.name(row).household).or_default().rows.push(row);
@@ -124,8 +181,10 @@ pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], seed
     for alert in alerts {
         homes.entry(&alert.household).or_default().alerts.push(alert);
     }
-    let tallies: Vec<Tally> = homes.values().map(Home::tally).collect();
-    score(&tallies, seed)
+    let tallies: Vec<Tally> = homes.values().map(|home| home.tally(answers)).collect();
+    let staged = alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity);
+    let stages = staged.filter_map(|alert| alert.stage).collect();
+    score(&tallies, stages, answers, seed)
 }
 
 /// All that is to be known of one home.
@@ -148,9 +207,30 @@ struct Tally {
     unclear_alerts: usize,
     alerts_without_readings: usize,
     flaps: usize,
+    stages: BTreeMap<Stage, StageTally>,
     leaks: usize,
     leak_delays: Vec<f64>,
     false_leaks: usize,
+}
+
+/// One home's share in the score of a stage.
+#[derive(Clone, Debug, Default)]
+struct StageTally {
+    detected: usize,
+    delays: Vec<f64>,
+    arrival_delays: Vec<f64>,
+    false_alerts: usize,
+    absence_alerts: usize,
+    /// False alerts that are expected to be left with the assumed answers.
+    left: f64,
+}
+
+/// What an alert turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    False,
+    Absence,
+    Unclear,
 }
 
 impl Home<'_> {
@@ -167,7 +247,21 @@ impl Home<'_> {
         self.alerts.iter().copied().filter(is_it)
     }
 
-    fn tally(&self) -> Tally {
+    /// The record by which each alert of inactivity came to `stage`; with none, by which it was raised.
+    fn reached(&self, stage: Option<Stage>) -> Vec<&JudgedAlert> {
+        let Some(stage) = stage else {
+            return self.raised(AlertKind::Inactivity).collect();
+        };
+        let mut seen = BTreeSet::new();
+        let tells = |alert: &&JudgedAlert| {
+            let is_said = !matches!(alert.state, AlertState::Acknowledged | AlertState::Resolved);
+            alert.kind == AlertKind::Inactivity && is_said && alert.stage >= Some(stage)
+        };
+        let all = self.alerts.iter().copied().filter(tells);
+        all.filter(|alert| seen.insert(&*alert.alert_id)).collect()
+    }
+
+    fn tally(&self, answers: Answers) -> Tally {
         let (emergencies, leaks) = (self.of_kind("emergency"), self.of_kind("leak"));
         let timeline = Timeline::new(&self.rows, &leaks);
         let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
@@ -176,16 +270,41 @@ impl Home<'_> {
             leaks: leaks.len(),
             ..Tally::default()
         };
-        for emergency in &emergencies {
-            let detection = self.detection(emergency);
-            tally.detected += usize::from(detection.is_some());
+        let delays = |stage: Option<Stage>| -> (Vec<f64>, Vec<f64>, usize) {
+            let found: Vec<_> = emergencies
+                .iter()
+                .map(|e| (e.start, self.detection(e, stage)))
+                .collect();
             let hours = |at: fn(&JudgedAlert) -> EventTime| {
-                detection.map_or(MISS_HOURS, |alert| hours_between(emergency.start, at(alert)))
+                let delay = |(start, found): &(EventTime, Option<&JudgedAlert>)| {
+                    found.map_or(MISS_HOURS, |alert| hours_between(*start, at(alert)))
+                };
+                found.iter().map(delay).collect()
             };
-            tally.delays.push(hours(|alert| alert.detected_at));
-            tally.arrival_delays.push(hours(|alert| alert.decided_at));
-        }
+            let detected = found.iter().filter(|(_, found)| found.is_some()).count();
+            (
+                hours(|alert| alert.detected_at),
+                hours(|alert| alert.decided_at),
+                detected,
+            )
+        };
+        (tally.delays, tally.arrival_delays, tally.detected) = delays(None);
         self.tally_inactivity(&timeline, judged_from, &emergencies, &mut tally);
+        for stage in Stage::ALL {
+            let mut of_stage = StageTally::default();
+            (of_stage.delays, of_stage.arrival_delays, of_stage.detected) = delays(Some(stage));
+            for alert in self.reached(Some(stage)) {
+                match self.turn(alert, &timeline, judged_from, &emergencies) {
+                    Some(Turn::False) => {
+                        of_stage.false_alerts += 1;
+                        of_stage.left += self.left(alert, stage, answers);
+                    }
+                    Some(Turn::Absence) => of_stage.absence_alerts += 1,
+                    Some(Turn::Unclear) | None => {}
+                }
+            }
+            tally.stages.insert(stage, of_stage);
+        }
         for leak in &leaks {
             let within = self.raised(AlertKind::Leak).map(|alert| alert.detected_at);
             let found = within.filter(|at| stretch(leak).was_seen_at(*at)).min();
@@ -200,19 +319,23 @@ impl Home<'_> {
     }
 
     /// The record by which somebody learnt of an emergency.
-    fn detection(&self, emergency: &Incident) -> Option<&JudgedAlert> {
+    fn detection(&self, emergency: &Incident, stage: Option<Stage>) -> Option<&JudgedAlert> {
         let raised_before: BTreeSet<&str> = self
             .raised(AlertKind::Inactivity)
             .filter(|alert| alert.detected_at <= emergency.start)
             .map(|alert| &*alert.alert_id)
             .collect();
+        let first = self.reached(stage);
         let tells = |alert: &&&JudgedAlert| {
             let is_news = match alert.state {
                 AlertState::Raised => true,
-                AlertState::Updated | AlertState::Escalated => raised_before.contains(&*alert.alert_id),
+                AlertState::Updated | AlertState::Escalated => {
+                    raised_before.contains(&*alert.alert_id) || first.iter().any(|first| std::ptr::eq(*first, **alert))
+                }
                 AlertState::Acknowledged | AlertState::Resolved => false,
             };
-            alert.kind == AlertKind::Inactivity && is_news && stretch(emergency).was_seen_at(alert.detected_at)
+            let is_it = alert.kind == AlertKind::Inactivity && alert.stage >= stage;
+            is_it && is_news && stretch(emergency).was_seen_at(alert.detected_at)
         };
         self.alerts
             .iter()
@@ -236,17 +359,45 @@ impl Home<'_> {
                 tally.flaps += usize::from(!spells_told.insert(spell.start));
                 tally.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
             }
-            let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
-            let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
-            if at < judged_from || emergencies.iter().any(touches) {
-                continue;
-            }
-            match end {
-                Some(end) if end.since(start) < DAY => tally.false_alerts += 1,
-                _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => tally.absence_alerts += 1,
-                _ => tally.unclear_alerts += 1,
+            match self.turn(alert, timeline, judged_from, emergencies) {
+                Some(Turn::False) => tally.false_alerts += 1,
+                Some(Turn::Absence) => tally.absence_alerts += 1,
+                Some(Turn::Unclear) => tally.unclear_alerts += 1,
+                None => {}
             }
         }
+    }
+
+    /// What an alert turned out to be, by the moment of one of its records; `None` where that is not judged.
+    fn turn(
+        &self,
+        alert: &JudgedAlert,
+        timeline: &Timeline,
+        judged_from: EventTime,
+        emergencies: &[&Incident],
+    ) -> Option<Turn> {
+        let at = alert.detected_at;
+        let spell = timeline.spell(at);
+        let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
+        let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
+        if at < judged_from || emergencies.iter().any(touches) {
+            return None;
+        }
+        Some(match end {
+            Some(end) if end.since(start) < DAY => Turn::False,
+            _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => Turn::Absence,
+            _ => Turn::Unclear,
+        })
+    }
+
+    /// How much of a false alert is expected to come to `stage`, if the stages that it passed before are answered so often.
+    fn left(&self, alert: &JudgedAlert, stage: Stage, answers: Answers) -> f64 {
+        let records = self.alerts.iter().filter(|record| record.alert_id == alert.alert_id);
+        let passed: BTreeSet<Stage> = records
+            .filter_map(|record| record.stage)
+            .filter(|passed| *passed < stage)
+            .collect();
+        passed.into_iter().map(|stage| answers.unanswered(stage)).product()
     }
 }
 
@@ -267,7 +418,7 @@ fn judged_seconds(timeline: &Timeline, from: EventTime, emergencies: &[&Incident
     f64::from(timeline.measured(from, EventTime::MAX).saturating_sub(in_emergencies))
 }
 
-fn score(tallies: &[Tally], seed: u64) -> Score {
+fn score(tallies: &[Tally], stages: BTreeSet<Stage>, answers: Answers, seed: u64) -> Score {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let fleets: Vec<Vec<&Tally>> = (0..RESAMPLES)
         .map(|_| {
@@ -302,30 +453,50 @@ fn score(tallies: &[Tally], seed: u64) -> Score {
             )
         })
     };
-    let delay = |of: fn(&Tally) -> &Vec<f64>| Delay {
+    let delay = |of: &dyn Fn(&Tally) -> &[f64]| Delay {
         mean_hours: figure(&|homes| {
             let hours = || homes.iter().flat_map(|home| of(home));
             ratio(hours().sum(), hours().count() as f64)
         }),
         median_hours: median(all.iter().flat_map(|home| of(home)).copied().collect()),
     };
+    let stage_score = |stage: Stage| {
+        let rate = |of: &dyn Fn(&StageTally) -> f64| {
+            figure(&|homes| {
+                let sum = homes.iter().map(|home| of(&home.stages[&stage])).sum();
+                ratio(sum, homes.iter().map(|home| home.months).sum())
+            })
+        };
+        let count = |of: fn(&StageTally) -> usize| all.iter().map(|home| of(&home.stages[&stage])).sum::<usize>();
+        StageScore {
+            detected: count(|tally| tally.detected),
+            delay: delay(&|home| &home.stages[&stage].delays),
+            arrival_delay: delay(&|home| &home.stages[&stage].arrival_delays),
+            false_alerts: count(|tally| tally.false_alerts),
+            false_per_home_month: rate(&|tally| tally.false_alerts as f64),
+            absence_alerts: count(|tally| tally.absence_alerts),
+            absence_per_home_month: rate(&|tally| tally.absence_alerts as f64),
+            false_per_home_month_with_answers: (!answers.are_none()).then(|| rate(&|tally| tally.left)),
+        }
+    };
     Score {
         homes: tallies.len(),
         home_months: tallies.iter().map(|tally| tally.months).sum(),
         emergencies: count(|tally| tally.delays.len()),
         detected: count(|tally| tally.detected),
-        delay: delay(|tally| &tally.delays),
-        arrival_delay: delay(|tally| &tally.arrival_delays),
+        delay: delay(&|tally| &tally.delays),
+        arrival_delay: delay(&|tally| &tally.arrival_delays),
         false_alerts: count(|tally| tally.false_alerts),
         false_per_home_month: per_month(|tally| tally.false_alerts),
         absence_alerts: count(|tally| tally.absence_alerts),
         absence_per_home_month: per_month(|tally| tally.absence_alerts),
+        stages: stages.into_iter().map(|stage| (stage, stage_score(stage))).collect(),
         unclear_alerts: count(|tally| tally.unclear_alerts),
         alerts_without_readings: count(|tally| tally.alerts_without_readings),
         flaps: count(|tally| tally.flaps),
         leaks: count(|tally| tally.leaks),
         leaks_found: count(|tally| tally.leak_delays.len()),
-        leak_delay: delay(|tally| &tally.leak_delays),
+        leak_delay: delay(&|tally| &tally.leak_delays),
         false_leaks: count(|tally| tally.false_leaks),
         false_leaks_per_home_month: per_month(|tally| tally.false_leaks),
     }

@@ -14,9 +14,11 @@ use serde_json::json;
 
 use super::progress;
 use crate::alert::CloudEvent;
+use crate::backtest::judge::{Answers, Score};
 use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
-use crate::detect::inactivity::{Condition, Learned, lambda_for};
+use crate::detect::inactivity::{Condition, Learned};
 use crate::history::{History, Incident, read_homes, read_truth};
+use crate::model::Stage;
 use crate::partition::{ConsentRule, ProgrammeSettings, Rules};
 use crate::presets::{Preset, likely};
 use crate::settings::{Settings, SettingsFile, Validated};
@@ -32,12 +34,24 @@ pub struct BacktestArgs {
     /// File of incidents that truly happened: delays and false alerts are judged against it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     truth: Option<PathBuf>,
-    /// λ of every learned rule: hours of delay accepted for one false alert avoided.
+    /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
+    /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
     lambda: Option<f64>,
-    /// False inactivity alerts accepted a home-month; sets λ by what was measured on open data.
+    /// False inactivity alerts accepted a home-month at a stage; sets λ by what was measured on open data, beside the
+    /// fixed rules.
     #[arg(long, value_name = "N", conflicts_with = "lambda")]
     budget: Option<f64>,
+    /// The stage that --lambda or --budget speaks of: ask, contact or visit; the last with a learned rule without it.
+    #[arg(long, value_name = "STAGE", value_parser = stage_named)]
+    stage: Option<Stage>,
+    /// Assumed share of people who answer when they are asked and nothing is the matter (0 to 1): says what the later
+    /// stages then cost.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    answer_share: Option<f64>,
+    /// Assumed share of false alerts that a contact clears, of those that come to the contact (0 to 1).
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    contact_share: Option<f64>,
     /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     preset: Vec<String>,
@@ -84,13 +98,14 @@ pub fn backtest(
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
-    let budget = match args.budget {
-        Some(budget) => Some(lambda_for(budget).with_context(|| format!("--budget {budget}: give a number above 0"))?),
-        None => None,
+    let rules = match (args.lambda, args.budget) {
+        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
+        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
+        (None, None) => Arc::clone(&validated.rules),
     };
-    let rules = match args.lambda.or(budget) {
-        Some(lambda) => with_lambda(&validated.rules, lambda)?,
-        None => Arc::clone(&validated.rules),
+    let answers = Answers {
+        ask: args.answer_share,
+        contact: args.contact_share,
     };
     let sets = rule_sets(rules, &args.preset, own.as_ref())?;
     let partitions = args
@@ -108,7 +123,7 @@ pub fn backtest(
     for (index, set) in sets.iter().enumerate() {
         let source = &validated.settings.source;
         let outcome = run(&history, &homes, &set.rules, source, partitions, |done| bar.inc(done));
-        let summary = outcome.summary(&history, &truth);
+        let summary = outcome.summary(&history, &truth, answers);
         if sets.len() > 1 {
             write_events(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome.alerts)?;
             compared.insert(set.name.clone(), RuleSetSummary::of(&summary));
@@ -209,23 +224,74 @@ fn not_judged(truth: &[Incident]) -> BTreeSet<&str> {
     kinds.filter(|kind| !matches!(*kind, "emergency" | "leak")).collect()
 }
 
-/// The rules with λ in the place of every learned rule's own.
-fn with_lambda(rules: &Arc<Rules>, lambda: f64) -> anyhow::Result<Arc<Rules>> {
-    if !(1.0..=1e6).contains(&lambda) {
-        bail!("--lambda {lambda}: give hours from 1 to 1000000");
+/// How much false alerts are to weigh at a stage.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    /// λ in hours.
+    Lambda(f64),
+    /// False alerts a home-month.
+    Budget(f64),
+}
+
+fn stage_named(name: &str) -> Result<Stage, String> {
+    let found = Stage::ALL.into_iter().find(|stage| stage.name() == name);
+    found.ok_or_else(|| "ask, contact and visit are the stages".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is between 0 and 1".to_owned())
+}
+
+/// The rules with what is wished of the learned rule of `stage`, or of the last learned one. λ of the other stages keeps its
+/// proportion, so that stages stay as far apart as they were.
+fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) -> anyhow::Result<Arc<Rules>> {
+    let named = match wish {
+        Wish::Lambda(lambda) => format!("--lambda {lambda}"),
+        Wish::Budget(budget) => format!("--budget {budget}"),
+    };
+    match wish {
+        Wish::Lambda(lambda) if !(1.0..=1e6).contains(&lambda) => bail!("{named}: give hours from 1 to 1000000"),
+        Wish::Budget(budget) if !(budget > 0.0 && budget.is_finite()) => bail!("{named}: give a number above 0"),
+        _ => {}
     }
     let mut rules = Rules::clone(rules);
     let mut found = false;
     for programme in &mut rules.programmes {
-        for rule in &mut programme.detectors.inactivity.rules {
-            if let Condition::Learned(own) = &mut rule.when {
-                *own = Learned::with_lambda(lambda);
-                found = true;
-            }
+        let inactivity = &mut programme.detectors.inactivity;
+        let learned: Vec<(usize, f64)> = inactivity
+            .learned()
+            .map(|(place, _)| (place, inactivity.lambda(place)))
+            .collect();
+        let of_stage = |(place, _): &&(usize, f64)| stage.is_none_or(|stage| inactivity.rules[*place].stage == stage);
+        let Some((place, before)) = learned
+            .iter()
+            .filter(of_stage)
+            .max_by_key(|(place, _)| inactivity.rules[*place].stage)
+        else {
+            continue;
+        };
+        let stage = inactivity.rules[*place].stage;
+        let lambda = match wish {
+            Wish::Lambda(lambda) => lambda,
+            Wish::Budget(budget) => inactivity.lambda_within(stage, budget).with_context(|| {
+                let (name, rate) = inactivity
+                    .fixed_rate(stage)
+                    .map_or(("", 0.0), |(rule, rate)| (&*rule.name, rate));
+                format!("{named}: {name} alone is measured at {rate:.2} false alerts a home-month")
+            })?,
+        };
+        for (place, own) in &learned {
+            let scaled = (own * lambda / before).clamp(1.0, 1e6);
+            inactivity.rules[*place].when = Condition::Learned(Learned::with_lambda(scaled));
         }
+        found = true;
     }
     if !found {
-        bail!("--lambda {lambda}: no programme has a learned rule");
+        let of = stage
+            .map(|stage| format!(" of stage {}", stage.name()))
+            .unwrap_or_default();
+        bail!("{named}: no programme has a learned rule{of}");
     }
     Ok(Arc::new(rules))
 }
@@ -321,6 +387,38 @@ fn compare(sets: &[RuleSet], summary: &Summary) -> anyhow::Result<()> {
             raised.join(", ")
         );
     }
+    for set in sets {
+        if let Some(of) = summary.rule_sets.get(&set.name).filter(|of| of.score.stages.len() > 1) {
+            say!("  stages of {}", set.name);
+            stages(&of.score)?;
+        }
+    }
+    Ok(())
+}
+
+/// What each stage is worth, a line a stage.
+fn stages(score: &Score) -> anyhow::Result<()> {
+    for (stage, of) in &score.stages {
+        let mut line = format!(
+            "    {:<8} {} false a home-month, {} of absence",
+            stage.name(),
+            figure(of.false_per_home_month.value),
+            figure(of.absence_per_home_month.value)
+        );
+        if let Some(left) = of.false_per_home_month_with_answers {
+            line += &format!("; {} false with the assumed answers", figure(left.value));
+        }
+        if score.emergencies > 0 {
+            line += &format!(
+                "; reached in {} of {} emergencies, mean delay {} h (by arrival {} h)",
+                of.detected,
+                score.emergencies,
+                figure(of.delay.mean_hours.value),
+                figure(of.arrival_delay.mean_hours.value)
+            );
+        }
+        say!("{line}");
+    }
     Ok(())
 }
 
@@ -359,6 +457,10 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
             figure(score.delay.mean_hours.value),
             figure(score.arrival_delay.mean_hours.value)
         );
+    }
+    if score.stages.len() > 1 || !summary.answers.are_none() {
+        say!("  stages of inactivity");
+        stages(score)?;
     }
     if score.leaks > 0 {
         say!(
@@ -471,5 +573,41 @@ mod tests {
                 "taicang-under-10l-in-24h"
             );
         }
+    }
+
+    #[test]
+    fn a_wish_speaks_of_one_stage_and_the_others_keep_their_distance() {
+        let file = own("[programmes.default.inactivity]
+             rules = [
+               { name = 'ask', stage = 'ask', when = { learned = { lambda = 100 } } },
+               { name = 'contact', stage = 'contact', when = { learned = { lambda = 200 } } },
+               { name = 'visit', stage = 'visit', when = { learned = { lambda = 400 } } },
+               { name = '18h', stage = 'visit', when = { no_use = { hours = 18 } } },
+             ]");
+        let lambdas = |stage, wish| {
+            let rules = with_wish(&file.0.rules, stage, wish).map_err(|error| error.to_string())?;
+            let inactivity = &rules.programmes[0].detectors.inactivity;
+            Ok([0, 1, 2].map(|place| inactivity.lambda(place).round()))
+        };
+        assert_eq!(lambdas(None, Wish::Lambda(800.0)), Ok([200.0, 400.0, 800.0]));
+        assert_eq!(
+            lambdas(Some(Stage::Ask), Wish::Lambda(200.0)),
+            Ok([200.0, 400.0, 800.0])
+        );
+        // 0.18 of it go to the rule of 18 hours, and 0.92 were measured at 400.
+        assert_eq!(lambdas(None, Wish::Budget(1.10)), Ok([100.0, 200.0, 400.0]));
+        assert_eq!(
+            lambdas(None, Wish::Budget(0.1)),
+            Err::<[f64; 3], _>("--budget 0.1: 18h alone is measured at 0.18 false alerts a home-month".to_owned())
+        );
+        for wish in [Wish::Lambda(0.0), Wish::Lambda(f64::NAN), Wish::Budget(-1.0)] {
+            assert!(lambdas(None, wish).is_err(), "{wish:?}");
+        }
+        let default = Arc::new(Rules::default());
+        let none = with_wish(&default, Some(Stage::Ask), Wish::Lambda(9.0)).map_err(|error| error.to_string());
+        assert_eq!(
+            none.err(),
+            Some("--lambda 9: no programme has a learned rule of stage ask".into())
+        );
     }
 }
