@@ -4,6 +4,7 @@ mod care;
 mod homes;
 mod log;
 mod memory;
+mod meters;
 mod recovery;
 mod silence;
 mod snapshots;
