@@ -107,7 +107,8 @@ pub fn state(args: StateArgs, validated: &Validated) -> anyhow::Result<()> {
     }
 }
 
-fn nothing(kafka: &KafkaSettings, home: &str) -> String {
+/// That a home is not found.
+pub(super) fn nothing(kafka: &KafkaSettings, home: &str) -> String {
     format!(
         "nothing is stored of {home:?} in {}; what came since its partition's last commit is not either",
         kafka.topics.state
@@ -263,7 +264,11 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
 }
 
 /// The latest stored state of a home, with its offset in the state topic.
-fn find(kafka: &KafkaSettings, deployment: &Deployment, home: &str) -> anyhow::Result<Option<(i64, StoredHome)>> {
+pub(super) fn find(
+    kafka: &KafkaSettings,
+    deployment: &Deployment,
+    home: &str,
+) -> anyhow::Result<Option<(i64, StoredHome)>> {
     check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
     let partition = partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?);
     let mut found: Option<(i64, Vec<u8>)> = None;
