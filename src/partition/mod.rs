@@ -3,21 +3,25 @@
 //! Constraints: no clock, no I/O, no threads; the answer depends on the records (bytes, key, timestamp, offset) and on
 //! the rules alone, so `run`, `backtest`, the silent replay after a restart, the tests and the benches drive this same
 //! function, and cutting a log into other batches changes nothing.
-//! Form: homes lie in a flat [`Arena`], one compact slot a home, with an index beside it.
+//! Form: homes lie in a flat [`Arena`], packed, with an index beside it; the one at hand is open.
 //! Operation: [`Partition::apply`] takes a batch, [`Partition::advance`] a moment that passed without readings,
 //! [`Partition::take_beside`] a record of a topic that is followed beside the readings.
 
 mod arena;
 mod beside;
+mod cases;
 mod checkpoint;
+mod consent;
 mod contain;
 mod deadlines;
 mod effects;
 mod profile;
 mod recovery;
+mod rest;
 mod rules;
 mod snapshot;
 mod speak;
+mod table;
 mod visits;
 mod words;
 mod zones;
@@ -28,8 +32,8 @@ mod tests;
 pub use arena::Arena;
 pub use beside::{Refusal, home_record};
 pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
-pub use effects::{Counts, Decided, Effects, ReadingState, Withdrawal};
-pub use recovery::{Recovery, StoredOutcome};
+pub use effects::{Counts, Decided, Effects, Parting, ReadingState, Withdrawal};
+pub use recovery::{Recovered, Recovery, StoredOutcome};
 pub use rules::{ConsentRule, HomeError, Programme, ProgrammeSettings, Rules};
 pub use snapshot::{Restored, StoredHome};
 pub use zones::{StoredZone, ZONE_KEY};
@@ -45,17 +49,18 @@ use self::deadlines::Deadlines;
 use self::zones::Zones;
 use crate::alert::Case;
 use crate::area::Watch;
+use crate::detect::DetectorNumbers;
 use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
+use crate::model::{AlertKind, DAY, EventTime, InputTopic, Measure, Quality, RawRecord};
 
 /// The state of one partition.
 pub struct Partition {
     rules: Arc<Rules>,
     /// The number of each programme's rules.
-    rule_numbers: Box<[u32]>,
+    rule_numbers: Box<[DetectorNumbers]>,
     arena: Arena,
-    /// What was said, by slot and kind; only homes that ever had an alert are here.
+    /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
     /// When the next list of homes to visit is due; zero when that has not been worked out.
     visits_at: EventTime,
@@ -88,7 +93,7 @@ impl Partition {
         let mut arena = Arena::default();
         arena.names_mut().begin(&rules);
         Self {
-            rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
+            rule_numbers: rules.programmes.iter().map(Programme::numbers).collect(),
             zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
             arena,
@@ -147,7 +152,10 @@ impl Partition {
 
     /// The time zone of the home in slot `index`.
     pub fn time_zone(&self, index: u32) -> &TimeZone {
-        self.arena.names().around(self.arena.slot(index), &self.rules).time_zone
+        self.arena
+            .names()
+            .around(&self.arena.slot(index), &self.rules)
+            .time_zone
     }
 
     /// Open alerts of one kind.
@@ -176,10 +184,12 @@ impl Partition {
             match taken {
                 Ok(()) => {}
                 // What is wrong with it is nobody's business whose consent is not there.
-                Err(_) if !self.may_be_kept(record.key) => effects.counts.not_watched += 1,
+                Err(_) if !self.is_of_somebody_watched(record.key) => effects.counts.not_watched += 1,
                 Err(rejection) => {
                     self.hear_rejection(&record, &rejection, Voice::Aloud, &mut effects);
-                    effects.dead_letters.push(dead_letter(&record, &rejection));
+                    let (reason, detail) = (rejection.name(), rejection.to_string());
+                    let letter = self.dead_letter(InputTopic::Readings, &record, reason, detail);
+                    effects.dead_letters.push(letter);
                 }
             }
         }
@@ -233,9 +243,10 @@ impl Partition {
         self.unsaved.len()
     }
 
-    /// Memory taken by all homes, in bytes, without unused capacity.
+    /// Memory taken by all homes, in bytes, with what an allocator adds, but without unused capacity.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.unsaved.bytes()
+        let cases = cases::heap_bytes(&self.cases);
+        self.arena.bytes() + self.unsaved.bytes() + self.deadlines.bytes() + cases
     }
 
     /// How many homes, and zones of which something was said, must be stored with the next commit.
@@ -267,7 +278,7 @@ impl Partition {
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
         let before = self.arena.len();
-        let Some(index) = self.watched(&reading.household) else {
+        let Some(index) = self.watched(&reading.household, reading.start) else {
             effects.counts.not_watched += 1;
             return Ok(());
         };
@@ -343,7 +354,7 @@ impl Partition {
                     panicked.get_or_insert(message);
                 }
                 // With one meter of steady rhythm, a reading only puts the deadline off.
-                let slot = self.arena.slot(index);
+                let slot = self.arena.slot_mut(index);
                 if is_nearer || slot.noted == EventTime::ZERO || slot.meters.is_some() {
                     self.schedule(index, clock);
                 }
@@ -401,17 +412,6 @@ impl Partition {
         // A detector that fails here fails on the next reading too, and is reported with it.
         let _ = self.hear_meter(index, [event], self.log_clock, record.timestamp, voice, effects);
     }
-
-    /// Whether a record that cannot be used may be kept as a dead letter: not if its home is not watched.
-    fn may_be_kept(&self, key: Option<&[u8]>) -> bool {
-        let home = key.and_then(|key| std::str::from_utf8(key).ok());
-        let slot = home.and_then(|home| self.arena.find(home));
-        match (slot, self.rules.consent) {
-            (Some(slot), _) => self.is_watched(slot),
-            (None, ConsentRule::Required) => home.is_none(),
-            (None, ConsentRule::Assumed) => true,
-        }
-    }
 }
 
 fn unmeasured(quality: Quality) -> Option<ReadingState> {
@@ -420,18 +420,6 @@ fn unmeasured(quality: Quality) -> Option<ReadingState> {
         Quality::Estimated => Some(ReadingState::Estimated),
         Quality::Faulty => Some(ReadingState::Faulty),
         Quality::Missing => Some(ReadingState::Missing),
-    }
-}
-
-fn dead_letter(record: &RawRecord<'_>, rejection: &Rejection) -> DeadLetter {
-    DeadLetter {
-        topic: InputTopic::Readings,
-        reason: rejection.name(),
-        detail: rejection.to_string(),
-        offset: record.offset,
-        timestamp: record.timestamp,
-        key: record.key.map(<[u8]>::to_vec),
-        value: record.value.map(<[u8]>::to_vec),
     }
 }
 

@@ -171,10 +171,11 @@ impl Partition {
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {
             let slot = self.arena.slot(index);
-            let Some(zone) = names.zone(slot, rules) else {
+            let is_watched = slot.profile.may_be_watched(rules.consent);
+            let Some(zone) = names.zone(&slot, rules).filter(|_| is_watched) else {
                 continue;
             };
-            let around = names.around(slot, rules);
+            let around = names.around(&slot, rules);
             let mark = marks
                 .entry(slot.profile.time_zone())
                 .or_insert_with(|| Mark::new(at, around.time_zone));
@@ -200,8 +201,9 @@ impl Partition {
         }
         let (arena, rules) = (&self.arena, &*self.rules);
         let is_there = |index: &u32| {
-            let zone = arena.names().zone(arena.slot(*index), rules);
-            zone.as_deref() == Some(&*status.zone)
+            let slot = arena.slot(*index);
+            let zone = arena.names().zone(&slot, rules);
+            zone.as_deref() == Some(&*status.zone) && slot.profile.may_be_watched(rules.consent)
         };
         let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
         // In an order that a restart does not change.
@@ -210,7 +212,8 @@ impl Partition {
             // A detector that fails here fails on the next reading too, and is reported with it.
             let _ = self.reconcile(index, None, self.clock, None, effects);
             self.unsaved.urge(index);
-            self.schedule(index, self.arena.slot(index).heard);
+            let heard = self.arena.slot(index).heard;
+            self.schedule(index, heard);
         }
     }
 
