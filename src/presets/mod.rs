@@ -6,11 +6,13 @@
 //! Their rules of inactivity count all water (`counts`), as the programmes do: with a leak running they see nobody, and a
 //! comparison with ours shows it.
 
+mod of_home;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use of_home::{RuleOfHome, rules_of_home};
 pub use words::{RuleInWords, told_in_words, words};
 
 use serde_json::{Map, Value};
@@ -98,6 +100,10 @@ pub fn blank(spoken_of: impl Fn(&str) -> bool) -> Map<String, Value> {
         }
         if let Some(rules) = table.get_mut("rules") {
             *rules = Value::Array(Vec::new());
+        }
+        // Severity is what the rules say.
+        if let Some(enabled) = table.get_mut("harm").and_then(|harm| harm.get_mut("enabled")) {
+            *enabled = Value::Bool(false);
         }
     }
     tables

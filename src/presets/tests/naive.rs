@@ -568,13 +568,15 @@ fn of(kind: &'static str, rule: &str, at: u32) -> Said {
 /// Flow in all of the last 96 quarter-hours, or in 50 to 95 of them; and calendar days without any.
 fn neptune(home: &Home) -> Vec<Said> {
     let mut said = told(home, &[(1, "neptune-day-of-zero-use", &|at| home.under_a_day(1, at))]);
-    if home.step != 900 {
+    if home.step > 900 {
         return said;
     }
+    let quarters = home.tenths.chunks((900 / home.step) as usize);
+    let quarters: Vec<Option<u32>> = quarters.map(|quarter| quarter.iter().copied().sum()).collect();
     let (mut continuous, mut intermittent) = (false, false);
-    for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
+    for quarter in (0..quarters.len()).filter(|quarter| quarters[*quarter].is_some()) {
         let was_open = continuous || intermittent;
-        let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
+        let day = (quarter + 1).checked_sub(96).map(|first| &quarters[first..=quarter]);
         if let Some(day) = day {
             // A few may be unknown, where that makes no difference; over only well below.
             let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
@@ -594,7 +596,7 @@ fn neptune(home: &Home) -> Vec<Said> {
             } else {
                 "neptune-intermittent"
             };
-            said.push(leak(rule, home.end(reading)));
+            said.push(leak(rule, (quarter as u32 + 1) * 900));
         }
     }
     said
