@@ -21,25 +21,16 @@ mod settings_tests;
 mod tests;
 
 pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for};
-<<<<<<< HEAD
-pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule};
-=======
 pub use harm::HarmSettings;
-pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
->>>>>>> main
+pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule};
 
 use serde::{Deserialize, Serialize};
 
 use self::bands::{day_before, day_start};
 use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
-<<<<<<< HEAD
 use crate::home::{Counts, Flow, Interval};
-use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Weekday};
-=======
-use crate::home::Interval;
-use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity};
->>>>>>> main
+use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity, Weekday};
 
 /// The detector of inactivity.
 pub struct Inactivity;
