@@ -391,9 +391,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
 
     fn go_live(&mut self, partition: i32, mut rebuilt: Rebuilt) {
         let arena = rebuilt.state.arena();
-        let homes: Vec<u64> = (0..arena.len() as u32)
-            .map(|slot| Arena::hash(arena.id(slot)))
-            .collect();
+        let homes: Vec<u64> = arena.occupied().map(|slot| Arena::hash(arena.id(slot))).collect();
         note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
