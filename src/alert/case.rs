@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicySettings;
-use crate::model::{AlertKind, AlertState, EventTime, Finding, HOUR, NextCall, Response, Severity, Stage};
+use crate::model::{AlertKind, AlertState, EventTime, Finding, HOUR, NextCall, Response, Severity, Stage, Stages};
 
 /// Two messages of one kind lie at least so many seconds apart: readings that come late may move the moment of the
 /// last one, and it is not said again for that.
@@ -166,7 +166,7 @@ impl Care<'_> {
             detected_at: finding.detected_at,
             severity: finding.severity,
             rule: finding.rule.clone(),
-            stage: finding.stage,
+            stage: finding.stages.and_then(Stages::last),
             revision: before.map_or(0, |case| case.revision) + 1,
             response: None,
             step: 0,
@@ -187,13 +187,14 @@ impl Care<'_> {
     }
 
     fn change(&self, case: &Case, finding: &Finding) -> Transition {
-        let later = finding.stage > case.stage;
+        let due = finding.stages.and_then(Stages::last);
+        let later = due > case.stage;
         let case = Case {
             since: finding.since,
             detected_at: finding.detected_at,
             severity: finding.severity.max(case.severity),
             rule: finding.rule.clone(),
-            stage: finding.stage.max(case.stage),
+            stage: due.max(case.stage),
             revision: case.revision + 1,
             ..case.clone()
         };
@@ -243,7 +244,7 @@ impl Case {
     }
 
     fn is_graver(&self, finding: &Finding) -> bool {
-        finding.severity > self.severity || finding.stage > self.stage
+        finding.severity > self.severity || finding.stages.and_then(Stages::last) > self.stage
     }
 
     /// Whether an outcome has ended the episode that the finding goes on with.

@@ -7,19 +7,24 @@
 //! Limits: rules of litres, days and bands are judged at full UTC hours.
 
 mod bands;
+mod budget;
 mod explain;
 pub mod learned;
 mod own_spells;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 
 #[cfg(test)]
 mod tests;
 
+pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for};
 pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
 
 use serde::{Deserialize, Serialize};
 
 use self::bands::day_start;
+use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::Interval;
 use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR};
@@ -93,20 +98,13 @@ impl Detector for Inactivity {
         if state.since < home.excused_until() {
             return None; // What was met then says nothing any more.
         }
-        let met = settings
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| state.is_met(*index));
-        // The gravest of the rules that are met gives its name; among equals the one named first.
-        let (_, rule) = met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))?;
-        let (since, detected_at) = (state.since, state.detected_at);
+        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), state.met)?;
         Some(Finding {
-            since,
-            detected_at,
+            since: state.since,
+            detected_at: state.detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
-            stage: Some(rule.stage),
+            stages: Some(stages),
         })
     }
 
@@ -170,7 +168,7 @@ fn learned_seconds(
         return None;
     }
     if state.threshold_for != since {
-        let lambdas = settings.learned().map(|(_, learned)| learned.lambda());
+        let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
         let hours = learned::thresholds(home.usage.routine(), since.hour(), home.time_zone, lambdas);
         for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
             *place = hours.min(255) as u8;

@@ -4,9 +4,11 @@ mod care;
 mod homes;
 mod log;
 mod memory;
+mod meters;
 mod recovery;
 mod silence;
 mod snapshots;
+mod stages;
 mod zones;
 
 use super::*;
