@@ -39,6 +39,25 @@ pub struct Case {
     pub next_at: EventTime,
 }
 
+impl Case {
+    /// A message that was said about `since`: over, with nothing to wait for.
+    pub fn message(since: EventTime) -> Self {
+        Self {
+            open: false,
+            identity_since: since,
+            since,
+            detected_at: since,
+            severity: Severity::Low,
+            rule: Arc::default(),
+            stage: None,
+            revision: 1,
+            response: None,
+            step: 0,
+            next_at: EventTime::ZERO,
+        }
+    }
+}
+
 /// A record to be written, and the case as it stands with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {

@@ -95,7 +95,7 @@ impl Partition {
     /// When time alone may next change what is said of a home; not before `now`.
     fn next_deadline(&self, index: u32, now: EventTime) -> Option<EventTime> {
         let slot = self.arena.slot(index);
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         let state = slot.home.state();
         let view = state.view(&around, now);
         let detectors = contain(|| state.detectors.next_deadline(&around.programme.detectors, &view));
@@ -122,7 +122,7 @@ impl Partition {
         effects: &mut Effects,
     ) -> Result<(), String> {
         let slot = self.arena.slot(index);
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         let (state, programme) = (slot.home.state(), around.programme);
         let view = state.view(&around, now);
         let findings = contain(|| state.detectors.findings(&programme.detectors, &view))?;
@@ -131,7 +131,8 @@ impl Partition {
             if finding.is_none() && slot.open & (1 << bit) == 0 {
                 continue;
             }
-            let known = self.cases.get(&(index, *kind));
+            let known = self.case(index, *kind);
+            let known = known.as_deref();
             let care = |now| Care {
                 kind: *kind,
                 policy: &programme.policy,
@@ -154,7 +155,7 @@ impl Partition {
             }
             let mut last = known;
             for transition in &transitions {
-                let decided_at = decided_at(slot, finding.as_ref(), last, transition);
+                let decided_at = decided_at(&slot, finding.as_ref(), last, transition);
                 let view = HomeView {
                     now: decided_at,
                     ..view
@@ -167,6 +168,7 @@ impl Partition {
                 said.push((*kind, transition.clone(), decided_at, words));
             }
         }
+        drop(slot);
         for (kind, transition, decided_at, words) in said {
             self.say(index, kind, transition, decided_at, words, timestamp, effects);
         }
@@ -187,7 +189,7 @@ impl Partition {
     ) {
         let Transition { state, case, contact } = transition;
         let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
-        let around = names.around(slot, &self.rules);
+        let around = names.around(&slot, &self.rules);
         let care = Care {
             kind,
             policy: &around.programme.policy,
@@ -206,7 +208,7 @@ impl Partition {
             contact,
             next: care.next(&case),
             response: case.response,
-            zone: names.zone(slot, &self.rules),
+            zone: names.zone(&slot, &self.rules),
             programme: around.programme.name.clone(),
             since: case.since,
             detected_at: case.detected_at,
@@ -215,6 +217,7 @@ impl Partition {
             evidence: words.evidence,
             text: words.text,
         };
+        drop(slot);
         effects.alerts.push(Decided {
             alert,
             record_timestamp,
@@ -223,7 +226,7 @@ impl Partition {
         let open = &mut self.arena.slot_mut(index).open;
         *open = if case.open { *open | bit } else { *open & !bit };
         let next_at = case.next_at;
-        self.cases.insert((index, kind), case);
+        self.keep_case(index, kind, case);
         self.unsaved.urge(index);
         if next_at > EventTime::ZERO {
             self.note_deadline(index, next_at);
