@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod backtest;
+mod erase;
 mod feed;
 mod inject;
 mod rules;

@@ -11,6 +11,7 @@ mod arena;
 mod beside;
 mod cases;
 mod checkpoint;
+mod consent;
 mod contain;
 mod deadlines;
 mod effects;
@@ -20,6 +21,7 @@ mod rest;
 mod rules;
 mod snapshot;
 mod speak;
+mod table;
 mod visits;
 mod words;
 mod zones;
@@ -30,8 +32,8 @@ mod tests;
 pub use arena::Arena;
 pub use beside::{Refusal, home_record};
 pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
-pub use effects::{Counts, Decided, Effects, ReadingState, Withdrawal};
-pub use recovery::{Recovery, StoredOutcome};
+pub use effects::{Counts, Decided, Effects, Parting, ReadingState, Withdrawal};
+pub use recovery::{Recovered, Recovery, StoredOutcome};
 pub use rules::{ConsentRule, HomeError, Programme, ProgrammeSettings, Rules};
 pub use snapshot::{Restored, StoredHome};
 pub use zones::{StoredZone, ZONE_KEY};
@@ -47,15 +49,16 @@ use self::deadlines::Deadlines;
 use self::zones::Zones;
 use crate::alert::Case;
 use crate::area::Watch;
+use crate::detect::DetectorNumbers;
 use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
+use crate::model::{AlertKind, DAY, EventTime, InputTopic, Measure, Quality, RawRecord};
 
 /// The state of one partition.
 pub struct Partition {
     rules: Arc<Rules>,
     /// The number of each programme's rules.
-    rule_numbers: Box<[u32]>,
+    rule_numbers: Box<[DetectorNumbers]>,
     arena: Arena,
     /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
@@ -90,7 +93,7 @@ impl Partition {
         let mut arena = Arena::default();
         arena.names_mut().begin(&rules);
         Self {
-            rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
+            rule_numbers: rules.programmes.iter().map(Programme::numbers).collect(),
             zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
             arena,
@@ -181,10 +184,12 @@ impl Partition {
             match taken {
                 Ok(()) => {}
                 // What is wrong with it is nobody's business whose consent is not there.
-                Err(_) if !self.may_be_kept(record.key) => effects.counts.not_watched += 1,
+                Err(_) if !self.is_of_somebody_watched(record.key) => effects.counts.not_watched += 1,
                 Err(rejection) => {
                     self.hear_rejection(&record, &rejection, Voice::Aloud, &mut effects);
-                    effects.dead_letters.push(dead_letter(&record, &rejection));
+                    let (reason, detail) = (rejection.name(), rejection.to_string());
+                    let letter = self.dead_letter(InputTopic::Readings, &record, reason, detail);
+                    effects.dead_letters.push(letter);
                 }
             }
         }
@@ -273,7 +278,7 @@ impl Partition {
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
         let before = self.arena.len();
-        let Some(index) = self.watched(&reading.household) else {
+        let Some(index) = self.watched(&reading.household, reading.start) else {
             effects.counts.not_watched += 1;
             return Ok(());
         };
@@ -407,17 +412,6 @@ impl Partition {
         // A detector that fails here fails on the next reading too, and is reported with it.
         let _ = self.hear_meter(index, [event], self.log_clock, record.timestamp, voice, effects);
     }
-
-    /// Whether a record that cannot be used may be kept as a dead letter: not if its home is not watched.
-    fn may_be_kept(&self, key: Option<&[u8]>) -> bool {
-        let home = key.and_then(|key| std::str::from_utf8(key).ok());
-        let slot = home.and_then(|home| self.arena.find(home));
-        match (slot, self.rules.consent) {
-            (Some(slot), _) => self.is_watched(slot),
-            (None, ConsentRule::Required) => home.is_none(),
-            (None, ConsentRule::Assumed) => true,
-        }
-    }
 }
 
 fn unmeasured(quality: Quality) -> Option<ReadingState> {
@@ -426,18 +420,6 @@ fn unmeasured(quality: Quality) -> Option<ReadingState> {
         Quality::Estimated => Some(ReadingState::Estimated),
         Quality::Faulty => Some(ReadingState::Faulty),
         Quality::Missing => Some(ReadingState::Missing),
-    }
-}
-
-fn dead_letter(record: &RawRecord<'_>, rejection: &Rejection) -> DeadLetter {
-    DeadLetter {
-        topic: InputTopic::Readings,
-        reason: rejection.name(),
-        detail: rejection.to_string(),
-        offset: record.offset,
-        timestamp: record.timestamp,
-        key: record.key.map(<[u8]>::to_vec),
-        value: record.value.map(<[u8]>::to_vec),
     }
 }
 

@@ -128,13 +128,15 @@ fn zone(partition: i32, key: String, value: Option<Vec<u8>>) -> Entry {
 
 /// A list of homes to visit as it should be.
 fn visits(list: &VisitList, source: &str, partition: i32) -> Entry {
-    let id = format!("visits/{}/{partition}/{}", list.programme, list.day);
+    let value = serde_json::to_vec(list).unwrap_or_default();
+    let number = crc32fast::hash(&value);
+    let id = format!("visits/{}/{partition}/{}/{number:08x}", list.programme, list.day);
     let headers = event_headers("tapwatch.visits.v1", source, &id, &list.programme, list.made_at);
     Entry {
         stream: list.programme.to_string(),
         id,
         partition,
-        value: serde_json::to_vec(list).ok(),
+        value: Some(value),
         headers: headers.map(|(key, value)| (key.to_owned(), value)).to_vec(),
     }
 }
@@ -173,13 +175,13 @@ fn alert(event: &CloudEvent, partition: i32) -> Entry {
 }
 
 fn withdrawn(withdrawal: &Withdrawal, source: &str, partition: i32) -> Entry {
-    let (home, at) = (&*withdrawal.household, withdrawal.at);
-    let id = format!("withdrawal/{home}/{}", at.seconds());
+    let (home, at, why) = (&*withdrawal.household, withdrawal.at, withdrawal.why.name());
+    let id = format!("withdrawal/{home}/{why}/{}", withdrawal.offset);
     let headers = event_headers("tapwatch.withdrawal.v1", source, &id, home, at);
     Entry {
         stream: home.to_owned(),
         partition,
-        value: Some(format!(r#"{{"household_id":"{home}","withdrawn_at":"{at}"}}"#).into_bytes()),
+        value: Some(format!(r#"{{"household_id":"{home}","reason":"{why}","withdrawn_at":"{at}"}}"#).into_bytes()),
         headers: headers.map(|(key, value)| (key.to_owned(), value)).to_vec(),
         id,
     }
