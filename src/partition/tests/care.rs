@@ -485,11 +485,11 @@ fn a_ladder_that_another_programme_cuts_short_ends_there() {
     let silence = vec![Input::Time(moment(150.0))];
     let (mut partition, before) = story(Arc::new(rules), &[readings("h1", 0..100, 10.0), silence]);
     assert_eq!(partition.open_alerts(AlertKind::SilentMeter), 1);
-    let told = before
+    let mut told = before
         .alerts
         .iter()
         .filter_map(|decided| decided.alert.contact.as_deref());
-    assert_eq!(told.last(), Some("family"));
+    assert_eq!(told.next_back(), Some("family"));
     let moved = beside(InputTopic::Homes, "h1", 151.0, r#""programme":"patient""#);
     let after = take(&mut partition, &[moved, Input::Time(moment(300.0))]);
     assert_eq!(partition.open_alerts(AlertKind::SilentMeter), 1);
