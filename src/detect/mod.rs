@@ -100,6 +100,14 @@ macro_rules! registry {
                 [$((<$detector>::shadow(&self.$name) & !<$detector>::shadow(&before.$name)).count_ones()),+].into_iter().sum()
             }
 
+            /// Bit by bit, what the detector of `kind` would say if it had learnt this home.
+            pub fn in_shadow(&self, kind: AlertKind) -> u16 {
+                $(if kind == <$detector as Detector>::KIND {
+                    return <$detector>::shadow(&self.$name);
+                })+
+                0
+            }
+
             /// What they say now, in the order of the registry.
             pub fn findings(&self, settings: &DetectorSettings, home: &HomeView<'_>) -> [Option<Finding>; KINDS.len()] {
                 [$(<$detector>::finding(&settings.$name, &self.$name, home)),+]
