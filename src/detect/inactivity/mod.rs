@@ -171,7 +171,7 @@ fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: 
     let is_new = state.detected_at > interval.start;
     let hours = home.usage.frontier().since(since) / HOUR;
     let is_due = is_new || hours > interval.start.since(since) / HOUR;
-    if !settings.harm.enabled || said == Severity::Critical || !is_due || !has_learned(settings, home) {
+    if !settings.harm.enabled || said == Severity::Critical || !is_due || !is_known(settings, home) {
         return;
     }
     let own = learned::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
@@ -232,6 +232,11 @@ fn dry_since(rule: &Rule, home: &HomeView<'_>) -> Option<EventTime> {
             (since < home.usage.frontier()).then_some(since)
         }
     }
+}
+
+/// Whether the home is known long enough for what the programme learns of it.
+fn is_known(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
+    home.usage.routine().known_hours() >= settings.learn_hours
 }
 
 /// Whether the home is known long enough for `rule`, which learns.
