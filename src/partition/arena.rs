@@ -68,21 +68,24 @@ impl HomeState {
             event(happened);
             events.push(happened);
         };
-        self.usage.apply(reading, &rules.home, noted, |usage, interval| {
-            let view = around.view(usage, now);
-            let before = detectors.clone();
-            let shown = contain(|| {
-                detectors.on_interval(&around.programme.detectors, &view, interval);
-                assert!(!rules.panics_at(reading), "as the test asked");
-            });
-            match shown {
-                Ok(()) => outcome = outcome.clone().map(|sum| sum + detectors.new_in_shadow(&before)),
-                Err(message) => {
-                    *detectors = before;
-                    outcome = Err(message);
+        // How far the home's clocks are ahead of UTC matters to its appliances alone.
+        let ahead = |moment: EventTime| around.time_zone.to_offset(moment.to_jiff()).seconds();
+        self.usage
+            .apply_local(reading, &rules.home, ahead, noted, |usage, interval| {
+                let view = around.view(usage, now);
+                let before = detectors.clone();
+                let shown = contain(|| {
+                    detectors.on_interval(&around.programme.detectors, &view, interval);
+                    assert!(!rules.panics_at(reading), "as the test asked");
+                });
+                match shown {
+                    Ok(()) => outcome = outcome.clone().map(|sum| sum + detectors.new_in_shadow(&before)),
+                    Err(message) => {
+                        *detectors = before;
+                        outcome = Err(message);
+                    }
                 }
-            }
-        });
+            });
         for happened in events {
             if let Err(message) = self.hear(happened, around, reading.end()) {
                 outcome = Err(message);

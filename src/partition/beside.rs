@@ -188,7 +188,10 @@ impl Partition {
             self.forget(index);
         }
         let declared = record.and_then(|record| record.absence);
-        let changes_rules = self.arena.slot_mut(index).set_profile(profile);
+        let slot = self.arena.slot_mut(index);
+        let changes_rules = slot.set_profile(profile);
+        let appliances = record.map_or(&[][..], |record| &record.appliances);
+        slot.home.change(|state| state.usage.declare_appliances(appliances));
         self.change_beside(index, |beside| beside.declared = declared);
         let because = changes_rules.then_some(rules_changed as fn() -> _);
         // A detector that fails here fails on the next reading too, and is reported with it.

@@ -10,7 +10,10 @@ use super::rules::{ConsentRule, HomeError, Programme, Rules};
 use crate::area::Cause;
 use crate::detect::HomeView;
 use crate::home::{Rhythm, Usage};
-use crate::model::{Absence, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MINUTE, Outage, Sign};
+use crate::model::{
+    Absence, Appliance, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MAX_APPLIANCES, MINUTE, Outage,
+    Sign,
+};
 
 /// What a home's detectors need to know besides its state.
 #[derive(Clone, Copy)]
@@ -257,6 +260,12 @@ impl Names {
         {
             return Err(HomeError::Absence);
         }
+        if record.appliances.len() > MAX_APPLIANCES {
+            return Err(HomeError::Appliance("more than four are declared"));
+        }
+        if let Some(mistake) = record.appliances.iter().find_map(Appliance::mistake) {
+            return Err(HomeError::Appliance(mistake));
+        }
         if let Some(consent) = &record.consent {
             if !rules.consent_purposes.is_empty() && !rules.consent_purposes.contains(&consent.purpose) {
                 return Err(HomeError::Purpose {
@@ -292,6 +301,7 @@ impl Names {
                 withdrawn_at: profile.withdrawn.then_some(EventTime::ZERO),
             }),
             absence: slot.beside.as_deref().and_then(|beside| beside.declared),
+            appliances: slot.home.state().usage.declared_appliances().collect(),
             erase: false,
         }
     }
