@@ -193,6 +193,11 @@ impl Names {
         entry(&self.rules, number).cloned().unwrap_or_default()
     }
 
+    /// Whether any home may have a zone.
+    pub fn have_zones(&self) -> bool {
+        !self.zones.is_empty()
+    }
+
     /// The grid cell of a home.
     pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
         self.zone_of(slot, rules).map(|zone| Arc::clone(&zone.name))
