@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
+use super::inactivity::{Condition, HarmSettings, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
@@ -222,6 +222,10 @@ pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
     DetectorSettings {
         inactivity: InactivitySettings {
             rules,
+            harm: HarmSettings {
+                enabled: false,
+                ..HarmSettings::default()
+            },
             ..InactivitySettings::default()
         },
         ..DetectorSettings::default()
@@ -262,6 +266,10 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
+    settings.inactivity.harm = HarmSettings {
+        high_from_percent: 0.02,
+        ..HarmSettings::default()
+    };
     let leak_rule = leak::Rule::new;
     settings.leak.rules = vec![
         leak_rule(

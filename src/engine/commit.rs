@@ -1,5 +1,7 @@
 //! What an instance commits, and what becomes of it: the half of [`Engine`] that speaks with [`Commits`].
 
+use hashbrown::HashSet;
+
 use super::beside::BesideOffsets;
 use super::instance::{Engine, EngineError};
 use super::invariants::check;
@@ -43,6 +45,9 @@ pub(super) struct Work {
     pub beside: BesideOffsets,
     /// The end of the partition has been seen, and nothing came since.
     pub at_end: bool,
+    /// Hashes of homes that are not watched and for whose sake the homes topic has been read to its end: what it says of them
+    /// later comes as it is followed.
+    pub asked: HashSet<u64>,
     /// Bytes of states that may be written; below zero after states that had to be.
     pub credit: f64,
     /// Offset, clock and start of replay of the last transaction that was begun.
@@ -91,6 +96,7 @@ impl Work {
             pending: Pending::default(),
             beside: rebuilt.beside,
             at_end: false,
+            asked: HashSet::new(),
             credit: 0.0,
             committed_offset: state.next_offset(),
             committed_clock: state.clock(),

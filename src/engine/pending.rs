@@ -67,7 +67,7 @@ impl Pending {
                 .flat_map(|said| OutRecord::zone(&said, deployment, partition)),
         );
         let source = &deployment.source;
-        let withdrawals = effects.withdrawals.into_iter();
+        let withdrawals = effects.withdrawals.iter();
         self.records
             .extend(withdrawals.map(|withdrawal| OutRecord::withdrawal(withdrawal, source, partition)));
         let lists = effects.visit_lists.iter();

@@ -242,12 +242,12 @@ impl Partition {
         }
     }
 
-    /// Forgets all that is known of a home but its name.
+    /// Forgets all that is known of a home but its name and its profile.
     pub(super) fn forget(&mut self, index: u32) {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
-        *self.arena.slot_mut(index) = Slot::default();
+        self.arena.clear(index);
     }
 }
 

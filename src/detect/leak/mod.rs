@@ -182,8 +182,7 @@ fn follow_runs(settings: &LeakSettings, runs: &[RunOf], state: &mut LeakState, h
             continue;
         }
         if run.at_least <= 0.0 {
-            // Learning stops while a leak is open: a leak never becomes this home's habit.
-            state.shown(!state.is_open() && state.run(place).hours() < LEAK_HOURS);
+            state.shown(state.run(place).hours() < LEAK_HOURS);
         }
         state.end_run(place);
     }
@@ -227,7 +226,10 @@ fn judge_steady(
     let Some(best) = steady::best(home, &at_hand, hours as usize) else {
         return;
     };
-    state.show(best.evidence);
+    if !is_met {
+        // Learning stops while the leak is open: what it goes on to show makes no later one wait.
+        state.show(best.evidence);
+    }
     // What was found goes on by the plain measure: the home's own is there to find the first.
     if best.evidence >= if is_met { evidence } else { state.needed(evidence) } {
         state.meet(index, EventTime::from_hour(best.start), EventTime::from_hour(hour + 1));

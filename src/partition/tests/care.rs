@@ -50,20 +50,20 @@ pub fn beside(topic: InputTopic, home: &str, hours: f64, fields: &str) -> Input 
     Input::Beside(topic, record)
 }
 
-fn moment(hours: f64) -> EventTime {
+pub fn moment(hours: f64) -> EventTime {
     T0.plus((hours * f64::from(HOUR)) as u32)
 }
 
-fn readings(home: &str, hours: std::ops::Range<u32>, litres: f64) -> Vec<Input> {
+pub fn readings(home: &str, hours: std::ops::Range<u32>, litres: f64) -> Vec<Input> {
     hours.map(|place| Input::Reading(hour(home, place, litres))).collect()
 }
 
-fn sign(home: &str, hours: f64, sign: &str) -> Input {
+pub fn sign(home: &str, hours: f64, sign: &str) -> Input {
     let fields = format!(r#""sign":"{sign}","at":"{}""#, moment(hours));
     beside(InputTopic::Signs, home, hours, &fields)
 }
 
-fn response(home: &str, hours: f64, since: u32, said: &str) -> Input {
+pub fn response(home: &str, hours: f64, since: u32, said: &str) -> Input {
     let id = alert_id(home, AlertKind::Inactivity, at(since));
     let fields = format!(r#""alert_id":"{id}","response":"{said}","at":"{}""#, moment(hours));
     beside(InputTopic::Responses, home, hours, &fields)
@@ -90,12 +90,12 @@ fn story(rules: Arc<Rules>, parts: &[Vec<Input>]) -> (Partition, Effects) {
     (partition, effects)
 }
 
-fn used(home: &str) -> Vec<Input> {
+pub fn used(home: &str) -> Vec<Input> {
     readings(home, 0..1, 10.0)
 }
 
 /// Reason, state, contact and next contact of each record.
-fn lines(effects: &Effects) -> Vec<String> {
+pub fn lines(effects: &Effects) -> Vec<String> {
     let line = |decided: &Decided| {
         let alert = &decided.alert;
         let hours = f64::from(alert.decided_at.since(T0)) / f64::from(HOUR);
@@ -279,15 +279,15 @@ fn what_cannot_be_is_a_dead_letter_with_its_reason() {
     );
 }
 
-fn consenting() -> Arc<Rules> {
+pub fn consenting() -> Arc<Rules> {
     let mut rules = Rules::clone(&rules());
     rules.consent = ConsentRule::Required;
     rules.consent_purposes = vec!["welfare".to_owned()];
     Arc::new(rules)
 }
 
-const GIVEN: &str = r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z"}"#;
-const WITHDRAWN: &str =
+pub const GIVEN: &str = r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z"}"#;
+pub const WITHDRAWN: &str =
     r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z","withdrawn_at":"2024-03-01T08:00:00Z"}"#;
 
 /// Whether anything of a home is left in what a partition keeps and stores.

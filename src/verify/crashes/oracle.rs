@@ -86,13 +86,13 @@ fn alert(event: &CloudEvent, partition: i32) -> Entry {
 }
 
 fn withdrawn(withdrawal: &Withdrawal, source: &str, partition: i32) -> Entry {
-    let (home, at) = (&*withdrawal.household, withdrawal.at);
-    let id = format!("withdrawal/{home}/{}", at.seconds());
+    let (home, at, why) = (&*withdrawal.household, withdrawal.at, withdrawal.why.name());
+    let id = format!("withdrawal/{home}/{why}/{}", withdrawal.offset);
     let headers = event_headers("tapwatch.withdrawal.v1", source, &id, home, at);
     Entry {
         stream: home.to_owned(),
         partition,
-        value: Some(format!(r#"{{"household_id":"{home}","withdrawn_at":"{at}"}}"#).into_bytes()),
+        value: Some(format!(r#"{{"household_id":"{home}","reason":"{why}","withdrawn_at":"{at}"}}"#).into_bytes()),
         headers: headers.map(|(key, value)| (key.to_owned(), value)).to_vec(),
         id,
     }
