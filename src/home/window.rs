@@ -1,6 +1,6 @@
 //! The rolling window: litres of each of the last hours.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 /// Hours kept. A day, and a third of one more to look back when the leak floor rises.
 pub const WINDOW_HOURS: u32 = 32;
@@ -10,66 +10,10 @@ const FLOW: u16 = 1;
 const UNITS_PER_LITRE: f32 = 10.0;
 
 /// Litres of the last [`WINDOW_HOURS`] whole UTC hours, in tenths of a litre, each measured or unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// 0 for a dry hour, which is the commonest, 1 for an unknown one, else a tenth more than flowed.
+    /// 0 for a dry hour, which is the commonest and takes no byte at rest, 1 for an unknown one, else a tenth more than flowed.
     codes: [[u16; 16]; 2],
-}
-
-/// As bytes: 32 bits for the hours that are not dry, then two bytes for each of these. One text of bytes is quicker to pack than 32
-/// numbers.
-impl Serialize for Window {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = [0; 4 + 2 * WINDOW_HOURS as usize];
-        let (mut wet, mut end) = (0u32, 4);
-        for (hour, code) in self
-            .codes
-            .as_flattened()
-            .iter()
-            .enumerate()
-            .filter(|(_, code)| **code != 0)
-        {
-            wet |= 1 << hour;
-            bytes[end..end + 2].copy_from_slice(&code.to_le_bytes());
-            end += 2;
-        }
-        bytes[..4].copy_from_slice(&wet.to_le_bytes());
-        serializer.serialize_bytes(&bytes[..end])
-    }
-}
-
-impl<'de> Deserialize<'de> for Window {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Visitor)
-    }
-}
-
-struct Visitor;
-
-impl de::Visitor<'_> for Visitor {
-    type Value = Window;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("32 bits, and two bytes for each that is set")
-    }
-
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Window, E> {
-        let wrong = || E::invalid_length(bytes.len(), &self);
-        let (wet, rest) = bytes.split_first_chunk().ok_or_else(wrong)?;
-        let mut wet = u32::from_le_bytes(*wet);
-        let (codes, odd) = rest.as_chunks();
-        if codes.len() != wet.count_ones() as usize || !odd.is_empty() {
-            return Err(wrong());
-        }
-        let mut window = Window {
-            codes: Default::default(),
-        };
-        for code in codes {
-            window.codes.as_flattened_mut()[wet.trailing_zeros() as usize] = u16::from_le_bytes(*code);
-            wet &= wet - 1;
-        }
-        Ok(window)
-    }
 }
 
 impl Default for Window {
