@@ -104,7 +104,7 @@ fn rules() -> Vec<(String, LeakSettings)> {
         "meters in the field".into(),
         one(Rule::new("no-dry-hour-24h", Condition::continuous(24))),
     ));
-    for skips in [0, 1, 2] {
+    for skips in [0, 1, 6] {
         let mut settings = LeakSettings::default();
         for rule in &mut settings.rules {
             rule.skip_unknown_hours = skips;

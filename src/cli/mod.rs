@@ -18,6 +18,7 @@ mod service;
 mod state;
 mod verify;
 mod visits;
+mod wish;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -127,7 +127,8 @@ pub fn state(args: StateArgs, validated: &Validated) -> anyhow::Result<()> {
     }
 }
 
-fn nothing(kafka: &KafkaSettings, home: &str) -> String {
+/// That a home is not found.
+pub(super) fn nothing(kafka: &KafkaSettings, home: &str) -> String {
     format!(
         "nothing is stored of {home:?} in {}; what came since its partition's last commit is not either",
         kafka.topics.state

@@ -201,6 +201,12 @@ pub struct StoredHome {
     pub household: String,
     /// What was open when it was stored.
     pub open: Vec<AlertKind>,
+    /// The programme that its record names.
+    pub programme: Option<String>,
+    /// Hours of its last sixty days of which it is known whether water was used.
+    pub known_hours: u32,
+    /// Rules of inactivity that are met and not said, because the home is not learnt: bit i for rule i.
+    pub inactivity_in_shadow: u16,
     /// Everything that is kept of the home.
     pub contents: serde_json::Value,
 }
@@ -219,9 +225,13 @@ impl StoredHome {
             home,
         } = stored;
         let open = home.cases.iter().filter(|(_, case)| case.open).map(|(kind, _)| *kind);
+        let state = home.home.state();
         Ok(Self {
             stamp: Stamp { deployment, offset },
             open: open.collect(),
+            programme: home.record.programme,
+            known_hours: state.usage.routine().known_hours(),
+            inactivity_in_shadow: state.detectors.in_shadow(AlertKind::Inactivity),
             household: home.record.household_id,
             contents,
         })

@@ -100,7 +100,10 @@ impl Partition {
         let view = state.view(&around, now);
         let detectors = contain(|| state.detectors.next_deadline(&around.programme.detectors, &view));
         let calls = open_kinds(slot.open).filter_map(|kind| self.cases.get(&(index, kind)));
-        let call = calls.map(|case| case.next_at).filter(|at| *at > EventTime::ZERO).min();
+        // A step that was due before and told nobody (other rules have a shorter ladder, or a detector fails) waits for
+        // the next record of its home.
+        let due = |at: &EventTime| *at > EventTime::ZERO && *at >= now;
+        let call = calls.map(|case| case.next_at).filter(due).min();
         detectors.unwrap_or_default().into_iter().chain(call).min()
     }
 

@@ -3,14 +3,16 @@
 //! Form: a preset is a rule file (`<name>.toml`) in the very language of the settings: one programme, in which nothing
 //! holds but what stands there (`presets = []`). It is data; what a preset does is what its rules say, and `settings`
 //! reads it as it reads any other file. How each row of a programme's description was understood stands in its file.
-//! Limits: signs of life and litres are counted above the leak floor, which these programmes do not do; with a leak
-//! running their own rules see less than ours do under their names.
+//! Their rules of inactivity count all water (`counts`), as the programmes do: with a leak running they see nobody, and a
+//! comparison with ours shows it.
 
+mod of_home;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use of_home::{RuleOfHome, rules_of_home};
 pub use words::{RuleInWords, told_in_words, words};
 
 use serde_json::{Map, Value};
@@ -49,6 +51,8 @@ presets! {
     "kepco",
     "malaga",
     "kamstrup",
+    "kamstrup-10",
+    "kamstrup-5",
     "badger-eyeonwater",
     "sfpuc",
     "seoul",
@@ -96,6 +100,10 @@ pub fn blank(spoken_of: impl Fn(&str) -> bool) -> Map<String, Value> {
         }
         if let Some(rules) = table.get_mut("rules") {
             *rules = Value::Array(Vec::new());
+        }
+        // Severity is what the rules say.
+        if let Some(enabled) = table.get_mut("harm").and_then(|harm| harm.get_mut("enabled")) {
+            *enabled = Value::Bool(false);
         }
     }
     tables

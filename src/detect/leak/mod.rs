@@ -3,7 +3,8 @@
 //! Method: a list of rules. Fixed ones as meters and utilities state them (no dry hour in so many, so many quarter-hours
 //! of a day with flow, litres of a day), the trend of the daily floor (`trend`), and our own: hours that return to the
 //! same floor more often than the home's habits explain (`steady`). A run skips a few unknown hours rather than beginning
-//! anew, and a leak is over only after several dry hours, so that one that pauses does not flap.
+//! anew, and a leak is over only after several dry hours, so that one that pauses does not flap. Hours in which an appliance
+//! ran by itself say nothing.
 //! Units: litres an hour, known to one step of the meter. Limits: a leak below one step of the meter an hour leaves dry hours
 //! and is not found; water really used in every hour of a day looks the same; a leak that paused before it was found makes
 //! the home's next one wait for more evidence, at most until the rule of 24 hours.

@@ -5,7 +5,9 @@ use crate::detect::tests::{Watched, with_rules};
 
 /// A home under the rule of the meters in the field alone.
 fn home() -> Watched {
-    under(vec![("no-dry-hour-24h", Condition::continuous(24))])
+    let mut home = under(vec![("no-dry-hour-24h", Condition::continuous(24))]);
+    home.settings.leak.rules[0].skip_unknown_hours = 6;
+    home
 }
 
 fn under(rules: Vec<(&str, Condition)>) -> Watched {
