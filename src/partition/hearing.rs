@@ -18,7 +18,7 @@ impl Partition {
         voice: Voice,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
-        let (rules, clock) = (&*self.rules, self.log_clock);
+        let rules = &*self.rules;
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let mut outcome = Ok(());
@@ -33,7 +33,8 @@ impl Partition {
             });
         }
         if heard && voice == Voice::Aloud {
-            outcome = outcome.and(self.reconcile(index, timestamp, clock, None, effects));
+            // None of it is a delivery: silence that the clock has brought to light goes on, however far the log is behind it.
+            outcome = outcome.and(self.reconcile(index, timestamp, self.clock, None, effects));
         }
         outcome.map_err(|message| Rejection::DetectorPanicked { message })
     }
