@@ -15,6 +15,7 @@ use super::rules::Rules;
 use super::words::rules_changed;
 use super::zones::{StoredZone, ZONE_KEY};
 use super::{Partition, Voice};
+use crate::alert::Occasion;
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{EventTime, RawRecord};
@@ -278,7 +279,7 @@ impl Recovery {
         };
         for slot in self.rules_changed {
             // A detector that fails here fails on the next reading too, and is reported with it.
-            let _ = state.reconcile(slot, None, state.clock, Some(rules_changed), &mut effects);
+            let _ = state.reconcile(slot, Occasion::Beside, None, state.clock, Some(rules_changed), &mut effects);
         }
         Ok((state, effects))
     }
