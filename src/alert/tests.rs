@@ -15,7 +15,7 @@ fn finding(since: u32, severity: Severity) -> Finding {
         detected_at: at(since + 10),
         severity,
         rule: "rule".into(),
-        stage: None,
+        stages: None,
     }
 }
 
@@ -75,8 +75,8 @@ fn an_episode_is_raised_updated_and_resolved_once() {
 
 #[test]
 fn a_later_stage_escalates_and_is_never_taken_back() {
-    let staged = |stage| Finding {
-        stage: Some(stage),
+    let staged = |stage: Stage| Finding {
+        stages: Some(stage.into()),
         ..finding(100, Severity::High)
     };
     let mut case = None;
@@ -247,7 +247,7 @@ proptest! {
             let transitions = match step {
                 Step::Finding(found) => {
                     holds = found.map(|(since, severity, stage)| Finding {
-                        stage: Some(Stage::ALL[stage as usize]),
+                        stages: Some(Stage::ALL[stage as usize].into()),
                         ..finding(since * 100, [Severity::Low, Severity::High, Severity::Critical][severity as usize])
                     });
                     care(&policy, now).decide(case.as_ref(), holds.as_ref())

@@ -15,6 +15,7 @@ pub mod no_return;
 pub mod prolonged_draw;
 pub mod routine_drift;
 pub mod silent_meter;
+mod staged;
 pub mod use_while_away;
 pub mod well_today;
 mod words;

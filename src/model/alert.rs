@@ -102,6 +102,48 @@ impl Stage {
     }
 }
 
+/// The stages that are due: those a programme has for a kind of alert, up to the last whose rule is met. A case begins
+/// with the first of them, whatever was met at once, and goes on to the next when the one before brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages(u8);
+
+impl Stages {
+    /// Of `stages` those up to `last`, and `last` itself.
+    pub fn until(last: Stage, stages: impl IntoIterator<Item = Stage>) -> Self {
+        let due = stages.into_iter().filter(|stage| *stage < last);
+        Self(due.fold(1 << last as u8, |bits, stage| bits | 1 << stage as u8))
+    }
+
+    /// The stages, in their order; at least one.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Stage> {
+        Stage::ALL
+            .into_iter()
+            .filter(move |stage| self.0 & (1 << *stage as u8) != 0)
+    }
+
+    /// The one a case begins with.
+    pub fn first(self) -> Option<Stage> {
+        self.iter().next()
+    }
+
+    /// The last that is due.
+    pub fn last(self) -> Option<Stage> {
+        self.iter().next_back()
+    }
+
+    /// The one that follows `stage`, if it is due.
+    pub fn after(self, stage: Stage) -> Option<Stage> {
+        self.iter().find(|later| *later > stage)
+    }
+}
+
+impl From<Stage> for Stages {
+    /// The one stage of a kind that has no other.
+    fn from(stage: Stage) -> Self {
+        Self::until(stage, [])
+    }
+}
+
 /// Where an alert is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,10 +191,10 @@ pub struct Finding {
     pub detected_at: EventTime,
     /// How much it matters.
     pub severity: Severity,
-    /// The name of the rule that was met.
+    /// The name of the rule that was met; of several, one of the last stage that is due.
     pub rule: Arc<str>,
-    /// What it asks for; none where its kind has no stages.
-    pub stage: Option<Stage>,
+    /// What is due of it; none where its kind has no stages.
+    pub stages: Option<Stages>,
 }
 
 /// Who will be told next.

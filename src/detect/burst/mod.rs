@@ -181,7 +181,7 @@ impl Detector for Burst {
             detected_at: high.detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
-            stage: None,
+            stages: None,
         })
     }
 

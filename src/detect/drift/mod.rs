@@ -110,7 +110,7 @@ impl DriftState {
             detected_at: week_start(self.judged + 1, home.time_zone),
             severity: Severity::Low,
             rule: Arc::from(measure.name),
-            stage: None,
+            stages: None,
         })
     }
 }

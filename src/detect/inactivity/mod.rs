@@ -20,6 +20,7 @@ pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULE
 use serde::{Deserialize, Serialize};
 
 use self::bands::day_start;
+use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::Interval;
 use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR};
@@ -93,20 +94,13 @@ impl Detector for Inactivity {
         if state.since < home.excused_until() {
             return None; // What was met then says nothing any more.
         }
-        let met = settings
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| state.is_met(*index));
-        // The gravest of the rules that are met gives its name; among equals the one named first.
-        let (_, rule) = met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))?;
-        let (since, detected_at) = (state.since, state.detected_at);
+        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), state.met)?;
         Some(Finding {
-            since,
-            detected_at,
+            since: state.since,
+            detected_at: state.detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
-            stage: Some(rule.stage),
+            stages: Some(stages),
         })
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::learned::lambda_for;
 use crate::detect::Mistake;
+use crate::detect::staged::StagedRule;
 use crate::home::WINDOW_HOURS;
 use crate::model::{Band, Circumstances, Severity, Stage};
 
@@ -263,6 +264,15 @@ impl Rule {
                 Some("the name is empty or longer than 64 bytes".into())
             }
             _ => None,
+        }
+    }
+
+    /// The rule as one of several with stages.
+    pub(super) fn staged(&self) -> StagedRule<'_> {
+        StagedRule {
+            name: &self.name,
+            severity: self.severity,
+            stage: self.stage,
         }
     }
 

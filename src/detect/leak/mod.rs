@@ -212,7 +212,7 @@ impl Detector for Leak {
             detected_at: ongoing.detected_at,
             severity,
             rule: rule.name.clone(),
-            stage: None,
+            stages: None,
         })
     }
 

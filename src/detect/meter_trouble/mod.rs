@@ -182,7 +182,7 @@ impl Detector for MeterTrouble {
                 detected_at: noted.met_at,
                 severity: trouble.severity(),
                 rule: Arc::from(trouble.rule()),
-                stage: None,
+                stages: None,
             });
         }
         let since = stuck_since(settings, home)?;
@@ -191,7 +191,7 @@ impl Detector for MeterTrouble {
             detected_at: since.plus(settings.stuck_days * DAY),
             severity: Severity::Low,
             rule: Arc::from(STUCK),
-            stage: None,
+            stages: None,
         })
     }
 

@@ -79,7 +79,7 @@ impl Detector for NoReturn {
             detected_at: state.met_at,
             severity: Severity::Medium,
             rule: Arc::from("no-return"),
-            stage: Some(Stage::Contact),
+            stages: Some(Stage::Contact.into()),
         })
     }
 

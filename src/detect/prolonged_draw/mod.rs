@@ -16,6 +16,7 @@ pub use settings::{Condition, MAX_RULES, ProlongedDrawSettings, Rule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
+use super::staged::together;
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval};
@@ -112,15 +113,19 @@ impl ProlongedDrawState {
                 continue;
             }
             if let Some(at) = self.met_at(rule, run, interval, draw.is_fine) {
-                let worst = settings.gravest(draw.met).map(|(_, worst)| worst.severity);
+                let said = |met: u8| {
+                    let said = together(settings.staged(), met.into());
+                    said.map(|(rule, stages)| (rule.severity, stages))
+                };
                 if draw.met == 0 {
                     draw.since = run.0;
                 }
-                // One that says nothing graver is not news.
-                if Some(rule.severity) > worst {
+                // One that is neither graver nor of a later stage is not news.
+                let met = draw.met | 1 << index;
+                if said(met) != said(draw.met) {
                     draw.detected_at = at;
                 }
-                draw.met |= 1 << index;
+                draw.met = met;
             }
         }
         self.draw = Some(draw);
@@ -176,13 +181,13 @@ impl Detector for ProlongedDraw {
 
     fn finding(settings: &ProlongedDrawSettings, state: &ProlongedDrawState, _: &HomeView<'_>) -> Option<Finding> {
         let draw = state.draw.as_ref().filter(|_| settings.enabled)?;
-        let (_, rule) = settings.gravest(draw.met)?;
+        let (rule, stages) = together(settings.staged(), draw.met.into())?;
         Some(Finding {
             since: draw.since,
             detected_at: draw.detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
-            stage: Some(rule.stage),
+            stages: Some(stages),
         })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Mistake;
+use crate::detect::staged::StagedRule;
 use crate::model::{Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
@@ -18,7 +19,7 @@ pub struct ProlongedDrawSettings {
     pub enabled: bool,
     /// Days of known use before which rules that learn, or that ask for it, say nothing.
     pub learn_days: u32,
-    /// The rules; the gravest that is met gives the alert its name.
+    /// The rules; of those that are met one of the last stage gives the alert its name.
     pub rules: Vec<Rule>,
 }
 
@@ -155,14 +156,13 @@ impl Condition {
 }
 
 impl ProlongedDrawSettings {
-    /// The gravest of the rules that are met, with its place; among equals the one named first.
-    pub(super) fn gravest(&self, met: u8) -> Option<(usize, &Rule)> {
-        let met = self
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| met & (1 << *index) != 0);
-        met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))
+    /// The rules, as far as their stages are concerned.
+    pub(super) fn staged(&self) -> impl Iterator<Item = StagedRule<'_>> + Clone {
+        self.rules.iter().map(|rule| StagedRule {
+            name: &rule.name,
+            severity: rule.severity,
+            stage: rule.stage,
+        })
     }
 
     pub(super) fn mistakes(&self) -> Vec<Mistake> {

@@ -72,7 +72,7 @@ impl Detector for SilentMeter {
             detected_at,
             severity: Severity::Medium,
             rule: Arc::from("silent-meter"),
-            stage: None,
+            stages: None,
         })
     }
 

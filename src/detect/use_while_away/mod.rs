@@ -95,7 +95,7 @@ impl Detector for UseWhileAway {
             detected_at: state.detected_at,
             severity: Severity::Medium,
             rule: Arc::from("use-while-away"),
-            stage: None,
+            stages: None,
         })
     }
 

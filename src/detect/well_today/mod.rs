@@ -94,7 +94,7 @@ impl Detector for WellToday {
             detected_at: state.first.max(since),
             severity: Severity::Low,
             rule: Arc::from("well-today"),
-            stage: None,
+            stages: None,
         })
     }
 

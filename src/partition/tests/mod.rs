@@ -7,6 +7,7 @@ mod memory;
 mod recovery;
 mod silence;
 mod snapshots;
+mod stages;
 mod zones;
 
 use super::*;
