@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicySettings;
-use crate::model::{AlertKind, AlertState, DAY, EventTime, Finding, HOUR, MINUTE, NextCall, Response, Severity, Stage, Stages};
+use crate::model::{
+    AlertKind, AlertState, DAY, EventTime, Finding, HOUR, MINUTE, NextCall, Response, Severity, Stage, Stages,
+};
 
 /// Two messages of one kind lie at least so many seconds apart: readings that come late may move the moment of the
 /// last one, and it is not said again for that.
@@ -198,9 +200,7 @@ impl Care<'_> {
             _ if case.open => {}
             Some(known) if known == response => return Err(Contradiction::KnownAlready),
             Some(known) if !is_taking_on => return Err(Contradiction::OtherOutcome(known)),
-            None if !is_taking_on
-                && !self.kind.is_message()
-                && self.now <= case.decided_at.plus(OUTCOME_WITHIN) => {}
+            None if !is_taking_on && !self.kind.is_message() && self.now <= case.decided_at.plus(OUTCOME_WITHIN) => {}
             _ => return Err(Contradiction::Over),
         }
         Ok(self.resolve(case, Some(response)))
@@ -280,9 +280,15 @@ impl Care<'_> {
         if !is_graver && !has_moved && !is_expired && stage.is_none() {
             return None;
         }
+        let is_same_rule = finding.rule == case.rule && !has_moved;
         let mut new = Case {
             since: finding.since,
-            detected_at: finding.detected_at,
+            // That more rules were met since says nothing new of this one.
+            detected_at: if is_same_rule {
+                case.detected_at
+            } else {
+                finding.detected_at
+            },
             severity: finding.severity.max(case.severity),
             rule: finding.rule.clone(),
             ..self.next_record(case)

@@ -149,7 +149,10 @@ impl PolicySettings {
                 mistakes.push((format!("{key}.after_minutes"), message));
             }
         }
-        for (key, minutes) in [("ask", self.answer_minutes.ask), ("contact", self.answer_minutes.contact)] {
+        for (key, minutes) in [
+            ("ask", self.answer_minutes.ask),
+            ("contact", self.answer_minutes.contact),
+        ] {
             if !(1..=24 * 60).contains(&minutes) {
                 let message = format!("{minutes} is not between 1 and 1440");
                 mistakes.push((format!("answer_minutes.{key}"), message));

@@ -279,7 +279,14 @@ impl Recovery {
         };
         for slot in self.rules_changed {
             // A detector that fails here fails on the next reading too, and is reported with it.
-            let _ = state.reconcile(slot, Occasion::Beside, None, state.clock, Some(rules_changed), &mut effects);
+            let _ = state.reconcile(
+                slot,
+                Occasion::Beside,
+                None,
+                state.clock,
+                Some(rules_changed),
+                &mut effects,
+            );
         }
         Ok((state, effects))
     }

@@ -3,9 +3,9 @@
 use super::arena::{HomeState, Slot};
 use super::contain::contain;
 use super::effects::{Decided, Effects};
-use super::{Partition, believes};
 use super::words;
-use crate::alert::{Care, Case, Cause, Occasion, Transition, alert_id};
+use super::{Partition, believes};
+use crate::alert::{Care, Cause, Occasion, Transition, alert_id};
 use crate::detect::{DetectorSettings, HomeView, KINDS, OpenAlert};
 use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Explanation, HouseholdId};
 

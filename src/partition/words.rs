@@ -59,7 +59,11 @@ pub(super) fn with_cause(mut words: Explanation, transition: &Transition) -> Exp
             "Readings that came late changed what was said before.",
             "补到的读数更正了此前所述。",
         ),
-        Cause::NoAnswer => ("no_answer", "No answer came to the stage before.", "上一阶段未得到应答。"),
+        Cause::NoAnswer => (
+            "no_answer",
+            "No answer came to the stage before.",
+            "上一阶段未得到应答。",
+        ),
         Cause::NotAcknowledged => (
             "not_acknowledged",
             "Nobody has acknowledged this alert.",

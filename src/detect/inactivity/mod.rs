@@ -7,10 +7,12 @@
 //! Limits: rules of litres, days and bands are judged at full UTC hours.
 
 mod bands;
+mod excused;
 mod explain;
 pub mod learned;
 mod own_spells;
 mod settings;
+mod spell;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULE
 use serde::{Deserialize, Serialize};
 
 use self::bands::day_start;
+use self::spell::still_met;
 use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::Interval;
@@ -91,13 +94,11 @@ impl Detector for Inactivity {
     }
 
     fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {
-        if state.since < home.excused_until() {
-            return None; // What was met then says nothing any more.
-        }
-        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), state.met)?;
+        let spell = still_met(settings, state, home);
+        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), spell.met)?;
         Some(Finding {
-            since: state.since,
-            detected_at: state.detected_at,
+            since: spell.since,
+            detected_at: spell.detected_at,
             severity: rule.severity,
             rule: rule.name.clone(),
             stages: Some(stages),

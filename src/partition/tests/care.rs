@@ -50,27 +50,27 @@ pub fn beside(topic: InputTopic, home: &str, hours: f64, fields: &str) -> Input 
     Input::Beside(topic, record)
 }
 
-fn moment(hours: f64) -> EventTime {
+pub fn moment(hours: f64) -> EventTime {
     T0.plus((hours * f64::from(HOUR)) as u32)
 }
 
-fn readings(home: &str, hours: std::ops::Range<u32>, litres: f64) -> Vec<Input> {
+pub fn readings(home: &str, hours: std::ops::Range<u32>, litres: f64) -> Vec<Input> {
     hours.map(|place| Input::Reading(hour(home, place, litres))).collect()
 }
 
-fn sign(home: &str, hours: f64, sign: &str) -> Input {
+pub fn sign(home: &str, hours: f64, sign: &str) -> Input {
     let fields = format!(r#""sign":"{sign}","at":"{}""#, moment(hours));
     beside(InputTopic::Signs, home, hours, &fields)
 }
 
-fn response(home: &str, hours: f64, since: u32, said: &str) -> Input {
+pub fn response(home: &str, hours: f64, since: u32, said: &str) -> Input {
     let id = alert_id(home, AlertKind::Inactivity, at(since));
     let fields = format!(r#""alert_id":"{id}","response":"{said}","at":"{}""#, moment(hours));
     beside(InputTopic::Responses, home, hours, &fields)
 }
 
 /// The rules of the other tests, with a ladder.
-fn with_ladder() -> Arc<Rules> {
+pub fn with_ladder() -> Arc<Rules> {
     let step = |contact: &str, after_minutes| LadderStep {
         contact: contact.into(),
         after_minutes,
@@ -84,18 +84,18 @@ fn with_ladder() -> Arc<Rules> {
     Arc::new(rules)
 }
 
-fn story(rules: Arc<Rules>, parts: &[Vec<Input>]) -> (Partition, Effects) {
+pub fn story(rules: Arc<Rules>, parts: &[Vec<Input>]) -> (Partition, Effects) {
     let mut partition = Partition::new(rules);
     let effects = take(&mut partition, &parts.concat());
     (partition, effects)
 }
 
-fn used(home: &str) -> Vec<Input> {
+pub fn used(home: &str) -> Vec<Input> {
     readings(home, 0..1, 10.0)
 }
 
 /// Reason, state, contact and next contact of each record.
-fn lines(effects: &Effects) -> Vec<String> {
+pub fn lines(effects: &Effects) -> Vec<String> {
     let line = |decided: &Decided| {
         let alert = &decided.alert;
         let hours = f64::from(alert.decided_at.since(T0)) / f64::from(HOUR);
@@ -146,7 +146,7 @@ fn an_acknowledgement_stops_the_ladder_and_use_ends_the_alert() {
         lines(&effects),
         [
             "7 raised no_sign_of_life (family, then warden 8.5)",
-            "8 acknowledged acknowledged (-, then -)",
+            "8 acknowledged acknowledged (-, then warden 20)",
             "11 resolved use_returned (-, then -)"
         ]
     );
@@ -286,8 +286,8 @@ fn consenting() -> Arc<Rules> {
     Arc::new(rules)
 }
 
-const GIVEN: &str = r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z"}"#;
-const WITHDRAWN: &str =
+pub const GIVEN: &str = r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z"}"#;
+pub const WITHDRAWN: &str =
     r#""consent":{"purpose":"welfare","given_at":"2024-02-01T00:00:00Z","withdrawn_at":"2024-03-01T08:00:00Z"}"#;
 
 /// Whether anything of a home is left in what a partition keeps and stores.
@@ -419,7 +419,7 @@ fn the_list_of_visits_is_made_once_a_day_with_the_gravest_first() {
     assert_eq!(effects.visit_lists[1].homes[0].open[0].since, at(1));
 }
 
-fn any_input() -> impl Strategy<Value = Input> {
+pub fn any_input() -> impl Strategy<Value = Input> {
     let home = prop_oneof![Just("h1"), Just("h2")];
     let words = prop::sample::select(vec!["door", "phone", "out", "back", "answer", "visit"]);
     let said = prop::sample::select(Response::ALL.map(Response::name).to_vec());

@@ -2,6 +2,7 @@
 
 mod care;
 mod homes;
+mod life;
 mod log;
 mod memory;
 mod recovery;

@@ -210,7 +210,7 @@ fn k_water() {
         expect![[r#"
             Wed 09:00 inactivity raised k-water-both-bands to contact [social-worker]: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days.
             Wed 09:00 inactivity escalated k-water-both-bands to contact [guardian]: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days. Nobody has acknowledged this alert.
-            Wed 14:00 inactivity escalated k-water-no-use-24h to visit: No water since 2024-03-05 14:00, 24 h. The longest within a day was 12 h in 3 days.
+            Wed 14:00 inactivity escalated k-water-no-use-24h to visit: No water since 2024-03-05 14:00, 24 h. The longest within a day was 12 h in 3 days. No answer came to the stage before.
         "#]],
     );
 }
@@ -225,8 +225,8 @@ fn kepco() {
         days.chain(day(20.0, &[7])),
         expect![[r#"
             Fri 17:00 inactivity raised kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
-            Fri 18:00 inactivity escalated kepco-level-2 to contact: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
-            Fri 20:00 inactivity escalated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
+            Fri 18:00 inactivity escalated kepco-level-2 to contact: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. No answer came to the stage before.
+            Fri 20:00 inactivity escalated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. No answer came to the stage before.
         "#]],
     );
 }
@@ -364,9 +364,9 @@ fn slots_of_a_day() {
         record(),
         expect![[r#"
             Tue 01:00 inactivity raised longgang-under-10l-in-12h to visit [platform]: Only 0 L in the last 12 h; the programme expects 10 L.
-            Tue 01:00 leak raised longgang-every-half-hour-of-a-day: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
             Tue 01:00 inactivity escalated longgang-under-10l-in-12h to visit [community-worker]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
             Tue 01:00 inactivity escalated longgang-under-10l-in-12h to visit [family]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
+            Tue 01:00 leak raised longgang-every-half-hour-of-a-day: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
             Tue 04:00 inactivity resolved longgang-under-10l-in-12h to visit: Enough water is used again: 22 L in the last 12 h; the programme expects 10 L.
             Tue 04:00 leak resolved longgang-every-half-hour-of-a-day: The flow has stopped; it had run since 2024-03-04 01:00, for at most 26 h.
         "#]],
