@@ -338,10 +338,11 @@ fn schema_and_program_agree_on_homes() {
         (false, json!({"household_id": "h-1", "erase": "yes"})),
         (
             true,
-            json!({"household_id": "h-1", "kind": "one_person", "upload_seconds": 86_400, "no_use_hours": 24.5}),
+            json!({"household_id": "h-1", "kind": "one_person", "upload_seconds": 86_400, "no_use_hours": 24.5, "q3_m3h": 2.5}),
         ),
         (false, json!({"household_id": "h-1", "kind": "two_cats"})),
         (false, json!({"household_id": "h-1", "upload_seconds": -1})),
+        (false, json!({"household_id": "h-1", "q3_m3h": 0})),
         (
             true,
             json!({"household_id": "h-1", "absence": {"from": at}, "consent": null}),

@@ -66,9 +66,9 @@ impl HourFigures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Silence {
-    /// Homes heard from within a week.
+    /// Homes heard from within a week, or twice the time that their meters take between two deliveries.
     pub active: u32,
-    /// Those of them that have not been heard from for more than twice as long as their meters take between two deliveries.
+    /// Those of them that have not been heard from for longer than is usual with their meters.
     pub overdue: u32,
     /// When the last of the overdue was heard.
     pub last_heard: EventTime,

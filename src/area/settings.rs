@@ -16,7 +16,7 @@ pub struct AreaSettings {
     pub report_after_minutes: u32,
     /// False area alerts accepted for a zone in a year.
     pub false_alerts_per_zone_year: f64,
-    /// Seconds that a meter takes between two deliveries where the homes topic does not say.
+    /// Seconds that a meter takes between two deliveries where the homes topic does not say and its own rhythm is not learnt yet.
     pub upload_seconds: u32,
     /// The share of homes that may go on using water in an outage: roof tanks, another main.
     pub residual_share: f64,

@@ -15,10 +15,11 @@ const LATEST: u32 = 3;
 /// And every so many hours a report has hours further back, so many apart, for readings that come once a day.
 const STEP: u32 = 4;
 const FURTHEST: u32 = 32;
-/// A home not heard from for so long is not waited for.
+/// A home not heard from for so long, or for twice its rhythm, is not waited for.
 const GIVEN_UP: u32 = 7 * DAY;
-/// What a delivery may be late besides.
-const GRACE: u32 = HOUR / 2;
+/// What a delivery may be late besides its rhythm, in seconds, or a sixteenth of that where it is more. Less than what a single meter is
+/// granted before it is reported alone: the verdict on the zone must come first.
+const GRACE: u32 = HOUR;
 
 /// The first moment after `clock` at which partitions report.
 pub fn next_mark(clock: EventTime, settings: &AreaSettings) -> EventTime {
@@ -66,7 +67,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a home: its routine, when it was last heard, and how many seconds its meter takes between two deliveries.
+    /// Adds a home: its routine, when it was last heard, and the longest usual silence of its meter in seconds.
     pub fn add(&mut self, mark: &Mark, routine: &Routine, heard: Option<EventTime>, rhythm: u32) {
         for (place, same) in mark.hours.iter().enumerate() {
             if self.hours.len() <= place {
@@ -76,8 +77,9 @@ impl Tally {
                 self.hours[place].count(&home);
             }
         }
-        if let Some(heard) = heard.filter(|heard| mark.at.since(*heard) <= GIVEN_UP) {
-            let is_overdue = mark.at.since(heard) > rhythm.saturating_mul(2).saturating_add(GRACE);
+        let given_up = GIVEN_UP.max(rhythm.saturating_mul(2));
+        if let Some(heard) = heard.filter(|heard| mark.at.since(*heard) <= given_up) {
+            let is_overdue = mark.at.since(heard) > rhythm.saturating_add(GRACE.max(rhythm / 16));
             self.silence.add(&Silence {
                 active: 1,
                 overdue: u32::from(is_overdue),

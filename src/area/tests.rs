@@ -326,7 +326,7 @@ fn meters_that_fall_silent_together_are_one_outage_and_not_a_dry_one() {
     assert_eq!(
         town.said(),
         [
-            (AlertState::Raised, Cause::Silent, 12, None, 15),
+            (AlertState::Raised, Cause::Silent, 12, None, 14),
             (AlertState::Resolved, Cause::Silent, 12, Some(21), 21),
         ]
     );

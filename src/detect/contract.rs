@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
-use crate::home::{Interval, MeterEvent, Usage};
+use crate::home::{Interval, MeterEvent, Rhythm, Usage};
 use crate::model::{
     Absence, AlertKind, AlertState, Circumstances, EventTime, Explanation, Finding, HOUR, Severity, Stage,
 };
@@ -21,9 +21,8 @@ pub struct HomeView<'a> {
     pub time_zone: &'a TimeZone,
     /// When the meter heard from least recently last delivered a measured reading; `None` before the first.
     pub heard_at: Option<EventTime>,
-    /// The longest silence of late between two deliveries of that meter, in seconds; it shrinks from weeks as the meter
-    /// delivers oftener. `None` before the first delivery.
-    pub upload_gap: Option<u32>,
+    /// How often that meter delivers, as it has shown.
+    pub rhythm: Rhythm,
     /// How many meters the home has in use.
     pub meters: usize,
     /// What is known of it from beside its readings.

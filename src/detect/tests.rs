@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
-use crate::home::{Flow, HomeSettings, MeterReading, Usage};
+use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
 use crate::model::{Absence, Band, Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
@@ -20,6 +20,7 @@ pub struct Watched {
     /// The next interval starts here.
     pub next: EventTime,
     pub heard_at: Option<EventTime>,
+    pub rhythm: Rhythm,
     pub circumstances: Circumstances,
     /// What was said: a line a record.
     pub told: String,
@@ -38,6 +39,7 @@ impl Watched {
             cases: vec![None; KINDS.len()],
             next: start.parse().expect("a time"),
             heard_at: None,
+            rhythm: Rhythm::default(),
             circumstances: Circumstances::default(),
             told: String::new(),
             with_words: false,
@@ -93,7 +95,7 @@ impl Watched {
         let reading = MeterReading::new(0, self.next, seconds, Some(measure), Quality::Measured);
         self.next = self.next.plus(seconds);
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
-        let circumstances = self.circumstances;
+        let (circumstances, rhythm) = (self.circumstances, self.rhythm);
         let mut events = Vec::new();
         self.usage.apply(
             &reading,
@@ -104,7 +106,7 @@ impl Watched {
                     usage,
                     time_zone: &self.zone,
                     heard_at,
-                    upload_gap: None,
+                    rhythm,
                     meters: 1,
                     circumstances,
                     now,
@@ -126,7 +128,7 @@ impl Watched {
             usage: &self.usage,
             time_zone: &self.zone,
             heard_at: self.heard_at,
-            upload_gap: None,
+            rhythm: self.rhythm,
             meters: 1,
             circumstances: self.circumstances,
             now,

@@ -17,6 +17,7 @@ const CONSENT_PURPOSE: usize = 7;
 const CONSENT_GIVEN_AT: usize = 8;
 const ABSENCE_FROM: usize = 9;
 const ABSENCE_TO: usize = 10;
+const Q3_M3H: usize = 11;
 
 static LAYOUT: Layout = Layout {
     columns: &[
@@ -31,6 +32,7 @@ static LAYOUT: Layout = Layout {
         "consent_given_at",
         "absence_from",
         "absence_to",
+        "q3_m3h",
     ],
     needed: &[&["household_id"]],
 };
@@ -80,6 +82,7 @@ fn home(table: &Table) -> Result<HomeRecord, HistoryError> {
             .optional(NO_USE_HOURS)
             .map(|_| table.parse(NO_USE_HOURS))
             .transpose()?,
+        q3_m3h: table.optional(Q3_M3H).map(|_| table.parse(Q3_M3H)).transpose()?,
         consent: consent.transpose()?,
         absence,
         erase: false,
@@ -108,6 +111,7 @@ pub fn write_homes(path: &Path, homes: &[HomeRecord]) -> Result<(), HistoryError
             text(consent.map(|consent| consent.given_at)),
             text(absence.map(|absence| absence.from)),
             text(absence.and_then(|absence: Absence| -> Option<EventTime> { absence.to })),
+            text(home.q3_m3h),
         ])?;
     }
     table.finish()

@@ -289,11 +289,7 @@ impl Meter {
                 }
                 let start = if is_gap { reading.start } else { frontier };
                 if litres < 0.0 {
-                    event(if litres >= -50.0 {
-                        MeterEvent::backwards(-f64::from(litres))
-                    } else {
-                        MeterEvent::BadRead
-                    });
+                    event(MeterEvent::backwards(-f64::from(litres)));
                     emit(Interval {
                         start,
                         end,

@@ -72,7 +72,7 @@ impl<S: TimelineState> Ordered<S> {
     }
 
     /// Changes what does not follow from readings, also in the copy that late readings start from.
-    pub fn change(&mut self, change: impl Fn(&mut S)) {
+    pub fn change(&mut self, mut change: impl FnMut(&mut S)) {
         change(&mut self.state);
         if let Some(pending) = &mut self.pending {
             change(&mut pending.settled);

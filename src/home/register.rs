@@ -19,6 +19,8 @@ pub enum MeterEvent {
     BadRead,
     /// Water (or the index) ran backwards by more than a little.
     LargeReverseFlow,
+    /// More water than the meter can pass, or than any home is supplied with.
+    ImpossibleFlow,
     /// The meter says that it was tampered with.
     Tamper,
     /// The meter says that its battery runs out.
@@ -39,6 +41,7 @@ impl MeterEvent {
             Self::ReverseFlow => "reverse_flow",
             Self::BadRead => "bad_read",
             Self::LargeReverseFlow => "large_reverse_flow",
+            Self::ImpossibleFlow => "impossible_flow",
             Self::Tamper => "tamper",
             Self::LowBattery => "low_battery",
             Self::LeakFlag => "leak_flag",
@@ -71,8 +74,11 @@ impl From<Flag> for MeterEvent {
 /// A backward step of more litres than this is more than the play of a valve.
 const LARGE_REVERSE_LITRES: Litres = 10.0;
 
-/// The largest backward step taken for water that ran back through the meter rather than for another dial, in litres.
+/// The largest backward step that is believed at once to be water that ran back through the meter, in litres; a larger one may be a
+/// bad read, and is believed at the next index that follows from it.
 const REVERSE_FLOW_LITRES: Litres = 50.0;
+/// A backward step of more litres than this, to an index that goes on from there, is another dial.
+const LARGEST_REVERSE_LITRES: Litres = 1_000.0;
 /// A dial that begins again below this many litres was reset; above it, it is another meter.
 const RESET_BELOW_LITRES: Litres = 10.0;
 /// Dials have at least five digits of 10 L, so a smaller index cannot have rolled over.
@@ -140,8 +146,11 @@ impl Register {
             return step;
         }
         if self.is_suspect() && plausible(self.suspect) {
+            let back = self.litres - self.suspect;
             let event = if self.suspect < RESET_BELOW_LITRES {
                 MeterEvent::Reset
+            } else if (0.0..=LARGEST_REVERSE_LITRES).contains(&back) {
+                MeterEvent::backwards(back)
             } else {
                 MeterEvent::SwappedMeter
             };

@@ -10,7 +10,7 @@ use thiserror::Error;
 const MAGIC: &[u8; 3] = b"TWH";
 const HEADER: usize = 8;
 /// The version this build writes. A change to any state that is stored raises it.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 5;
 
 /// Why a snapshot is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -125,6 +125,8 @@ pub struct Circumstances {
     pub upload_seconds: Option<u32>,
     /// Hours without use that this person's own rule allows; none where the programme's rules hold.
     pub no_use_hours: Option<f32>,
+    /// The permanent flow rate Q3 of its meter, in litres an hour; none where nobody said.
+    pub q3_litres_per_hour: Option<f32>,
     /// The last absence that was declared.
     pub absence: Option<Absence>,
     /// The last sign of life besides water.

@@ -95,6 +95,9 @@ pub struct HomeRecord {
     /// Hours without use that this person's own rule allows, for rules that ask for it.
     #[serde(default)]
     pub no_use_hours: Option<f32>,
+    /// The permanent flow rate Q3 of the meter (ISO 4064), in cubic metres an hour.
+    #[serde(default)]
+    pub q3_m3h: Option<f32>,
     /// The consent on record.
     #[serde(default)]
     pub consent: Option<Consent>,

@@ -12,8 +12,8 @@ use super::contain::contain;
 use super::profile::{Beside, Names, Profile, Surroundings};
 use super::rules::{HomeError, Rules};
 use crate::detect::{DetectorStates, HomeView};
-use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, TimelineState, Usage};
-use crate::model::{DAY, EventTime, HOUR, HomeRecord};
+use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, Rhythm, TimelineState, Usage};
+use crate::model::{DAY, EventTime, HomeRecord};
 
 /// What is left of the id of a home that was removed; no id holds a control character.
 const GONE: char = '\0';
@@ -81,14 +81,25 @@ impl HomeState {
             }
         });
         for happened in events {
-            let before = detectors.clone();
-            let told = contain(|| detectors.on_meter_event(&around.programme.detectors, happened, reading.end()));
-            if let Err(message) = told {
-                *detectors = before;
+            if let Err(message) = self.hear(happened, around, reading.end()) {
                 outcome = Err(message);
             }
         }
         outcome
+    }
+
+    /// Tells the detectors what a meter did, or said of itself.
+    ///
+    /// # Errors
+    /// The message of a detector that panicked at it. The detectors then keep what they had.
+    pub fn hear(&mut self, event: MeterEvent, around: &Surroundings<'_>, at: EventTime) -> Result<(), String> {
+        let before = self.detectors.clone();
+        let detectors = &mut self.detectors;
+        let told = contain(|| detectors.on_meter_event(&around.programme.detectors, event, at));
+        if told.is_err() {
+            self.detectors = before;
+        }
+        told
     }
 
     /// What the detectors may look at.
@@ -129,46 +140,6 @@ pub struct NamedMeter {
     pub name: Box<str>,
     pub heard: EventTime,
     pub rhythm: Rhythm,
-}
-
-/// The longest silence of late between two deliveries of a meter, in seconds: a maximum that fades, so that it finds
-/// down to a meter's own rhythm within a week of deliveries and has forgotten a long silence a few days after it.
-///
-/// Deliveries are no part of the timeline that late readings roll back; so this stands beside `heard`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rhythm(u32);
-
-impl Default for Rhythm {
-    /// Nothing is known yet: two weeks.
-    fn default() -> Self {
-        Self(14 * DAY)
-    }
-}
-
-impl Rhythm {
-    /// The longest silence of late, in seconds.
-    pub fn seconds(self) -> u32 {
-        self.0
-    }
-
-    /// It fades by the share that this many seconds of delivery are of it.
-    const FADES_WITHIN: u32 = 36 * HOUR;
-    /// A record that the log has had for longer than this after it counts as arrived belongs to a batch brought later: its
-    /// steps of time are those of the readings, not of deliveries.
-    const CAUGHT_UP: u32 = HOUR;
-
-    /// A delivery came `gap` seconds after the one before it, and lay `behind` seconds before its record's own time. The
-    /// records of one delivery have no time between them and change nothing. Whether what is expected from here on may
-    /// be nearer than what was expected before.
-    fn hear(&mut self, gap: u32, behind: u32) -> bool {
-        let before = self.0;
-        if behind <= Self::CAUGHT_UP {
-            let faded = u64::from(before) * u64::from(gap.min(Self::FADES_WITHIN)) / u64::from(Self::FADES_WITHIN);
-            self.0 -= faded as u32;
-        }
-        self.0 = self.0.max(gap);
-        self.0 < before
-    }
 }
 
 impl Slot {
@@ -222,7 +193,7 @@ impl Slot {
         let behind = logged.map_or(0, |logged| logged.since(clock));
         let note = |heard: &mut EventTime, rhythm: &mut Rhythm| {
             let begun = *heard > EventTime::ZERO;
-            let nearer = begun && rhythm.hear(clock.since(*heard), behind);
+            let nearer = begun && rhythm.hear(*heard, clock, behind);
             *heard = clock;
             nearer
         };
@@ -260,8 +231,7 @@ impl Slot {
                 });
                 in_use
                     .map(|(_, meter)| (meter.heard, meter.rhythm))
-                    // Beyond a day a rhythm is not learnt yet, or too slow to tell meters apart.
-                    .min_by_key(|(heard, rhythm)| heard.plus(rhythm.0.min(DAY)))
+                    .min_by_key(|(heard, rhythm)| heard.plus(rhythm.usual(DAY)))
                     .unwrap_or(own)
             }
         };

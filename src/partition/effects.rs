@@ -118,13 +118,14 @@ impl ReadingState {
     }
 }
 
-const EVENTS: [MeterEvent; 10] = [
+const EVENTS: [MeterEvent; 11] = [
     MeterEvent::Rollover,
     MeterEvent::SwappedMeter,
     MeterEvent::Reset,
     MeterEvent::ReverseFlow,
     MeterEvent::BadRead,
     MeterEvent::LargeReverseFlow,
+    MeterEvent::ImpossibleFlow,
     MeterEvent::Tamper,
     MeterEvent::LowBattery,
     MeterEvent::LeakFlag,

@@ -45,7 +45,7 @@ use self::deadlines::Deadlines;
 use self::zones::Zones;
 use crate::alert::{Case, Occasion};
 use crate::area::Watch;
-use crate::home::{MeterReading, Placement, TimelineState};
+use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
 
@@ -177,7 +177,10 @@ impl Partition {
                 Ok(()) => {}
                 // What is wrong with it is nobody's business whose consent is not there.
                 Err(_) if !self.may_be_kept(record.key) => effects.counts.not_watched += 1,
-                Err(rejection) => effects.dead_letters.push(dead_letter(&record, &rejection)),
+                Err(rejection) => {
+                    self.hear_rejection(&record, &rejection, Voice::Aloud, &mut effects);
+                    effects.dead_letters.push(dead_letter(&record, &rejection));
+                }
             }
         }
         effects.next_offset = self.next_offset;
@@ -286,7 +289,10 @@ impl Partition {
 
         if let Some(state) = unmeasured(reading.quality) {
             effects.counts.reading(state);
-            return Ok(());
+            // What its value is worth says nothing of what the meter says of itself.
+            let events = reading.flags.iter().map(MeterEvent::from);
+            let at = compact.end().min(self.log_clock);
+            return self.hear_meter(index, events, at, record.timestamp, voice, effects);
         }
         let (clock, rules) = (self.log_clock, &*self.rules);
         let (slot, names) = self.arena.slot_and_names(index);
@@ -353,6 +359,54 @@ impl Partition {
 }
 
 impl Partition {
+    /// Takes in what a meter did at `at` that no place of the timeline has: late readings do not move it.
+    fn hear_meter(
+        &mut self,
+        index: u32,
+        events: impl IntoIterator<Item = MeterEvent>,
+        at: EventTime,
+        timestamp: Option<EventTime>,
+        voice: Voice,
+        effects: &mut Effects,
+    ) -> Result<(), Rejection> {
+        let (rules, clock) = (&*self.rules, self.log_clock);
+        let (slot, names) = self.arena.slot_and_names(index);
+        let around = names.around(slot, rules);
+        let mut outcome = Ok(());
+        let mut heard = false;
+        for event in events {
+            heard = true;
+            effects.counts.meter_event(event);
+            slot.home.change(|state| {
+                if let Err(message) = state.hear(event, &around, at) {
+                    outcome = Err(message);
+                }
+            });
+        }
+        if heard && voice == Voice::Aloud {
+            outcome = outcome.and(self.reconcile(index, Occasion::Reading, timestamp, clock, None, effects));
+        }
+        outcome.map_err(|message| Rejection::DetectorPanicked { message })
+    }
+
+    /// Some of what cannot be taken for a reading says something of the meter all the same.
+    fn hear_rejection(&mut self, record: &RawRecord<'_>, rejection: &Rejection, voice: Voice, effects: &mut Effects) {
+        let event = match rejection {
+            Rejection::AbsurdVolume { .. } | Rejection::AbsurdRegister { .. } => MeterEvent::ImpossibleFlow,
+            Rejection::InTheFuture { .. } | Rejection::ClockJump { .. } => MeterEvent::ClockDrift,
+            _ => return,
+        };
+        // Only a key that is the home of the payload comes so far.
+        let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
+        let index = home.and_then(|home| self.arena.find(home));
+        let Some(index) = index.filter(|index| self.is_watched(*index)) else {
+            return;
+        };
+        self.unsaved.note(index, record.offset);
+        // A detector that fails here fails on the next reading too, and is reported with it.
+        let _ = self.hear_meter(index, [event], self.log_clock, record.timestamp, voice, effects);
+    }
+
     /// Whether a record that cannot be used may be kept as a dead letter: not if its home is not watched.
     fn may_be_kept(&self, key: Option<&[u8]>) -> bool {
         let home = key.and_then(|key| std::str::from_utf8(key).ok());

@@ -10,7 +10,7 @@ use super::arena::Slot;
 use super::rules::{ConsentRule, HomeError, Programme, Rules};
 use crate::area::Cause;
 use crate::detect::HomeView;
-use crate::home::Usage;
+use crate::home::{Rhythm, Usage};
 use crate::model::{Absence, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MINUTE, Outage, Sign};
 
 /// What a home's detectors need to know besides its state.
@@ -19,7 +19,7 @@ pub struct Surroundings<'a> {
     pub programme: &'a Programme,
     pub time_zone: &'a TimeZone,
     pub heard_at: Option<EventTime>,
-    pub upload_gap: Option<u32>,
+    pub rhythm: Rhythm,
     pub meters: usize,
     pub circumstances: Circumstances,
 }
@@ -30,7 +30,7 @@ impl<'a> Surroundings<'a> {
             usage,
             time_zone: self.time_zone,
             heard_at: self.heard_at,
-            upload_gap: self.upload_gap,
+            rhythm: self.rhythm,
             meters: self.meters,
             circumstances: self.circumstances,
             now,
@@ -47,8 +47,10 @@ pub struct Profile {
     zone: u16,
     purpose: u16,
     consent_given_at: EventTime,
-    /// 0 where nobody said.
+    /// 0 where nobody said; so the next one.
     upload_minutes: u16,
+    /// Q3 in tenths of a cubic metre an hour.
+    q3_tenths: u16,
     /// 0 where the programme's rules hold.
     no_use_half_hours: u8,
     kind: HouseholdKind,
@@ -196,12 +198,13 @@ impl Names {
             programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
             time_zone: entry(&self.time_zones, profile.time_zone).map_or(&rules.time_zone, |(_, zone)| zone),
             heard_at: heard.map(|(at, _)| at),
-            upload_gap: heard.map(|(_, rhythm)| rhythm.seconds()),
+            rhythm: heard.map(|(_, rhythm)| rhythm).unwrap_or_default(),
             meters: slot.meters_in_use(),
             circumstances: Circumstances {
                 kind: profile.kind,
                 upload_seconds: (profile.upload_minutes > 0).then(|| u32::from(profile.upload_minutes) * MINUTE),
                 no_use_hours: (profile.no_use_half_hours > 0).then(|| f32::from(profile.no_use_half_hours) / 2.0),
+                q3_litres_per_hour: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) * 100.0),
                 absence: beside.absence(slot.home.state().usage.frontier()),
                 sign: beside.sign,
                 earlier_sign: (beside.earlier_sign > EventTime::ZERO).then_some(beside.earlier_sign),
@@ -267,6 +270,12 @@ impl Names {
             }
             profile.no_use_half_hours = half_hours as u8;
         }
+        if let Some(q3) = record.q3_m3h {
+            if !(0.1..=6_000.0).contains(&q3) {
+                return Err(HomeError::Q3(q3));
+            }
+            profile.q3_tenths = (q3 * 10.0).round() as u16;
+        }
         if let Some(absence) = &record.absence
             && absence.to.is_some_and(|to| to <= absence.from)
         {
@@ -300,6 +309,7 @@ impl Names {
             kind: (profile.kind != HouseholdKind::Unknown).then_some(profile.kind),
             upload_seconds: around.circumstances.upload_seconds,
             no_use_hours: around.circumstances.no_use_hours,
+            q3_m3h: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) / 10.0),
             consent: purpose.map(|purpose| Consent {
                 purpose: purpose.to_string(),
                 given_at: profile.consent_given_at,

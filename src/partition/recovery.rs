@@ -228,15 +228,20 @@ impl Recovery {
         let state = &mut self.state;
         state.next_offset = record.offset + 1;
         state.applied += 1;
-        // What is no reading was said when it was first met.
-        let Ok(arrived) = arrived else {
-            return;
-        };
-        state.keep_log_time(arrived.arrival);
-        let slot = state.arena.find(&arrived.reading.household);
+        if let Ok(arrived) = &arrived {
+            state.keep_log_time(arrived.arrival);
+        }
+        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
+        let slot = key.and_then(|key| state.arena.find(key));
         let held = slot.and_then(|slot| self.held.get(slot as usize)).copied().unwrap_or(0);
-        if record.offset >= held {
-            let _ = state.take(&arrived, record, Voice::Silent, &mut Effects::default());
+        if record.offset < held {
+            return;
+        }
+        let mut unheard = Effects::default();
+        let taken = arrived.and_then(|arrived| state.take(&arrived, record, Voice::Silent, &mut unheard));
+        // What is no reading was said when it was first met; what it says of the meter is kept.
+        if let Err(rejection) = taken {
+            state.hear_rejection(record, &rejection, Voice::Silent, &mut unheard);
         }
     }
 

@@ -142,6 +142,9 @@ pub enum HomeError {
     /// A person's own rule that cannot be kept.
     #[error("no_use_hours = {0} is not between 0.5 and 120, in halves of an hour")]
     NoUseHours(f32),
+    /// A permanent flow rate that no meter of a home has.
+    #[error("q3_m3h = {0} is not between 0.1 and 6000 cubic metres an hour")]
+    Q3(f32),
     /// An absence that ends before it begins.
     #[error("the absence ends before it begins")]
     Absence,

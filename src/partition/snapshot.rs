@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Partition;
-use super::arena::{HomeState, NamedMeter, Rhythm};
+use super::arena::{HomeState, NamedMeter};
 use super::checkpoint::Stamp;
 use super::profile::Beside;
 use crate::alert::Case;
 use crate::detect::KINDS;
-use crate::home::{Ordered, SnapshotError, open_snapshot, seal_snapshot};
+use crate::home::{Ordered, Rhythm, SnapshotError, open_snapshot, seal_snapshot};
 use crate::model::{AlertKind, EventTime, HomeRecord};
 
 /// Everything that is kept of one home.

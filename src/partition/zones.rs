@@ -179,7 +179,11 @@ impl Partition {
             let mark = marks
                 .entry(slot.profile.time_zone())
                 .or_insert_with(|| Mark::new(at, around.time_zone));
-            let rhythm = around.circumstances.upload_seconds.unwrap_or(settings.upload_seconds);
+            // As the detector of silent meters counts it, so that the zone is judged before its homes.
+            let rhythm = match around.circumstances.upload_seconds {
+                Some(told) => around.rhythm.usual(told).clamp(told, told.saturating_mul(2)),
+                None => around.rhythm.usual(settings.upload_seconds),
+            };
             let routine = slot.home.state().usage.routine();
             let tally = tallies.entry(zone).or_default();
             tally.add(mark, routine, around.heard_at, rhythm);

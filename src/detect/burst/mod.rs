@@ -1,9 +1,9 @@
 //! Burst: a flow far greater than a home's taps can take.
 //!
-//! Method: the flow of each measured interval, against a share of the meter's permanent flow rate Q3 (5, 10 or 20 % for 30
-//! minutes, as in the meters of Kamstrup), or against the greatest hour that this home has shown. That peak fades by half
-//! a percent a day, and hours of a flow that is being judged are not taken into it unless it ended by itself within a day:
-//! then it was a pool or a lawn, and the next one like it is ordinary; a pipe does not mend itself.
+//! Method: the flow of each measured interval, against a share of the meter's permanent flow rate Q3 (ISO 4064-1; 5, 10 or 20 % for 30
+//! minutes, as in the meters of Kamstrup), or against this home's own peak: of the greatest hour of each day, the second
+//! greatest. So one glitch or one filled pool moves nothing, and a habit is known when it comes on a second day. The peak fades by half
+//! a percent a day; no hour above Q3 and no hour of a flow that is reported is taken into it.
 //! Units: litres an hour. Limits: an interval shows its mean, so with hourly readings half an hour of flow looks half as
 //! great; readings longer than two hours say nothing. A home with a garden hides a burst of the hose's size.
 
@@ -19,14 +19,12 @@ use serde_json::{Map, json};
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval, WINDOW_HOURS};
-use crate::model::{
-    AlertKind, AlertState, BothLanguages, DAY, EventTime, Explanation, Finding, HOUR, MINUTE, format_span,
-};
+use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, MINUTE, format_span};
 
 /// Readings longer than this do not say how fast water flowed.
 const LONGEST_SECONDS: u32 = 2 * HOUR;
-/// Meters' clocks jitter: a stretch may be shorter by so much, in seconds.
-const SLACK: u32 = 2 * MINUTE;
+/// Meters' clocks jitter: a stretch may be shorter by a tenth of an interval, up to so many seconds.
+const MOST_SLACK: u32 = 2 * MINUTE;
 /// The peak fades by this part a day.
 const FADES_A_DAY: u16 = 200;
 
@@ -36,8 +34,10 @@ pub struct Burst;
 /// The home's peak, and what flows now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BurstState {
-    /// The greatest hour, in litres, fading.
-    peak: u16,
+    /// The greatest hour, in litres, and the greatest of all other days; both fade.
+    peaks: [u16; 2],
+    /// The day of the greatest, counted from 1970.
+    day: u16,
     /// Only while a flow is high.
     high: Option<Box<High>>,
 }
@@ -64,18 +64,41 @@ impl High {
     }
 }
 
+/// The permanent flow rate of the home's meter, in litres an hour.
+fn q3(settings: &BurstSettings, home: &HomeView<'_>) -> f32 {
+    let own = home.circumstances.q3_litres_per_hour;
+    own.unwrap_or(settings.q3_litres_per_hour)
+}
+
 impl BurstState {
+    /// The home's peak, in litres an hour.
+    fn peak(&self) -> u16 {
+        self.peaks[1]
+    }
+
+    /// Takes an hour of so many litres, on `day`, into the peak.
+    fn learn(&mut self, litres: u16, day: u16) {
+        let [greatest, second] = self.peaks;
+        if day == self.day {
+            self.peaks[0] = greatest.max(litres);
+        } else if litres > greatest {
+            (self.peaks, self.day) = ([litres, greatest], day);
+        } else {
+            self.peaks[1] = second.max(litres);
+        }
+    }
+
     /// The flow from which a rule counts; `None` before the home's peak is known.
     fn limit(&self, settings: &BurstSettings, rule: &Rule, home: &HomeView<'_>) -> Option<f32> {
         match rule.when {
-            Condition::ShareOfQ3 { percent, .. } => Some(settings.q3_litres_per_hour * percent / 100.0),
+            Condition::ShareOfQ3 { percent, .. } => Some(q3(settings, home) * percent / 100.0),
             Condition::OwnPeak {
                 times,
                 at_least_litres_per_hour,
                 ..
             } => {
                 let known = home.usage.routine().known_hours() >= settings.learn_hours;
-                known.then(|| at_least_litres_per_hour.max(times * f32::from(self.peak)))
+                known.then(|| at_least_litres_per_hour.max(times * f32::from(self.peak())))
             }
         }
     }
@@ -83,6 +106,7 @@ impl BurstState {
     /// Takes the flow of a measured stretch against each rule.
     fn judge(&mut self, settings: &BurstSettings, home: &HomeView<'_>, interval: &Interval, litres: f32) {
         let flow = litres * HOUR as f32 / interval.seconds() as f32;
+        let slack = (interval.seconds() / 10).min(MOST_SLACK);
         for (index, rule) in settings.rules.iter().enumerate() {
             let is_high = self.limit(settings, rule, home).is_some_and(|limit| flow >= limit);
             if !is_high {
@@ -96,7 +120,7 @@ impl BurstState {
                 high.starts[index] = interval.start;
             }
             let start = high.starts[index];
-            if interval.end.since(start) + SLACK < rule.when.minutes() * MINUTE || high.is_met(index) {
+            if interval.end.since(start) + slack < rule.when.minutes() * MINUTE || high.is_met(index) {
                 continue;
             }
             if high.met == 0 {
@@ -110,31 +134,31 @@ impl BurstState {
     /// Takes a full hour: into the peak, and towards the end of what is high.
     fn take_hour(&mut self, settings: &BurstSettings, home: &HomeView<'_>, hour: u32) {
         if (hour + 1).is_multiple_of(24) {
-            self.peak -= self.peak.div_ceil(FADES_A_DAY);
+            self.peaks = self.peaks.map(|peak| peak - peak.div_ceil(FADES_A_DAY));
         }
         let Some(litres) = home.usage.litres(hour) else { return };
-        let rounded = litres.round() as u16;
+        let day = (hour / 24) as u16;
+        let rounded = litres.min(q3(settings, home)).round() as u16;
         let Some(high) = &self.high else {
-            self.peak = self.peak.max(rounded);
-            return;
+            return self.learn(rounded, day);
         };
         let rules = settings.rules.iter().enumerate();
         let met = rules.filter(|(index, _)| high.met == 0 || high.is_met(*index));
         let limits = met.filter_map(|(_, rule)| self.limit(settings, rule, home));
-        let is_dry = litres <= settings.dry_percent / 100.0 * limits.fold(f32::MAX, f32::min);
+        let limit = limits.fold(f32::MAX, f32::min);
+        let floor = home.usage.floor();
+        // A drip that goes on is no burst; a burst that has run for a day is no drip.
+        let is_leak_alone = floor.litres_per_hour() < limit && !floor.is_use(litres, HOUR);
+        let is_dry = is_leak_alone || litres <= settings.dry_percent / 100.0 * limit;
         let Some(high) = &mut self.high else { return };
         high.peak = high.peak.max(rounded);
         high.dry = if is_dry { high.dry.saturating_add(1) } else { 0 };
         let flows = high.starts.iter().any(|start| *start > EventTime::ZERO);
-        let is_over = if high.met == 0 {
-            !flows
-        } else {
-            u32::from(high.dry) >= settings.clear_after_dry_hours
-        };
-        if is_over {
-            if high.met == 0 || EventTime::from_hour(hour + 1).since(high.since) < DAY {
-                self.peak = self.peak.max(high.peak);
-            }
+        if high.met == 0 && !flows {
+            let peak = high.peak;
+            self.high = None;
+            self.learn(peak, day);
+        } else if high.met != 0 && u32::from(high.dry) >= settings.clear_after_dry_hours {
             self.high = None;
         }
     }
@@ -199,7 +223,7 @@ impl Detector for Burst {
         let mut evidence = Map::new();
         evidence.insert("rule_minutes".into(), json!(rule.map(|rule| rule.when.minutes())));
         evidence.insert("rule_litres_per_hour".into(), json!(limit));
-        evidence.insert("own_peak_litres_per_hour".into(), json!(state.peak));
+        evidence.insert("own_peak_litres_per_hour".into(), json!(state.peak()));
         evidence.insert("lasted_hours".into(), json!(lasted as f32 / HOUR as f32));
         if record == AlertState::Resolved {
             let text = BothLanguages {
@@ -220,7 +244,7 @@ impl Detector for Burst {
             .filter_map(|hour| home.usage.litres(hour))
             .collect();
         evidence.insert("litres_since".into(), json!(hours.iter().sum::<f32>()));
-        let (least, peak) = (figure(limit.unwrap_or(0.0)), state.peak);
+        let (least, peak) = (figure(limit.unwrap_or(0.0)), state.peak());
         let mut text = BothLanguages {
             en: format!(
                 "Since {since} water flows at {least} L/h or more, {}.",
@@ -229,8 +253,8 @@ impl Detector for Burst {
             zh: format!("自{since}起流量不低于{least}升/小时，已{}。", span_zh(lasted)),
         };
         if peak > 0 {
-            text.en += &format!(" The most in an hour before was {peak} L.");
-            text.zh += &format!("此前每小时最多{peak}升。");
+            text.en += &format!(" The home's peak hour before was {peak} L.");
+            text.zh += &format!("该户此前高峰小时用水{peak}升。");
         }
         let reason = "great_flow";
         Explanation { reason, evidence, text }

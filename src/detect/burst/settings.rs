@@ -16,13 +16,13 @@ pub const MAX_RULES: usize = 4;
 pub struct BurstSettings {
     /// Whether bursts are reported.
     pub enabled: bool,
-    /// The meters' permanent flow rate, in litres an hour.
+    /// The meters' permanent flow rate, in litres an hour, for homes whose record does not state it.
     pub q3_litres_per_hour: f32,
     /// Hours of known use after which a home's own peak is known.
     pub learn_hours: u32,
     /// Dry hours in a row after which the burst is over.
     pub clear_after_dry_hours: u32,
-    /// An hour with no more than this part of the flow that counts is dry, in percent.
+    /// An hour with no more than this part of the flow that counts is dry, in percent; so is one with no more than the home's leak.
     pub dry_percent: f32,
     /// The rules; the gravest that is met gives the alert its name.
     pub rules: Vec<Rule>,
@@ -53,9 +53,9 @@ pub enum Condition {
         #[serde(default = "half_an_hour")]
         minutes: u32,
     },
-    /// More than this home has ever used in an hour, as far back as it remembers.
+    /// More than this home's own peak: the second greatest of the days' greatest hours, as far back as it remembers.
     OwnPeak {
-        /// Times the greatest hour.
+        /// Times the peak.
         times: f32,
         /// And at least so many litres an hour.
         at_least_litres_per_hour: f32,
@@ -160,6 +160,10 @@ impl BurstSettings {
         if !(1.0..=60_000.0).contains(&self.q3_litres_per_hour) {
             let message = format!("{} is not between 1 and 60000 litres an hour", self.q3_litres_per_hour);
             mistakes.push(Mistake::new("q3_litres_per_hour", message));
+        }
+        if !(0.0..=100.0).contains(&self.dry_percent) {
+            let message = format!("{} is not between 0 and 100 percent", self.dry_percent);
+            mistakes.push(Mistake::new("dry_percent", message));
         }
         if !(24..=1_440).contains(&self.learn_hours) {
             let message = format!("{} is not between 24 and 1440", self.learn_hours);

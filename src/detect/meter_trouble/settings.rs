@@ -12,8 +12,10 @@ pub struct MeterTroubleSettings {
     pub enabled: bool,
     /// Small backward flows, bad reads or wrong times within `quiet_hours` of each other that make a trouble.
     pub repeated: u8,
-    /// Hours without another sign of it after which a trouble is over.
+    /// Hours without another sign of it after which a trouble is over that readings show.
     pub quiet_hours: u32,
+    /// The same for what the meter says of itself (tamper, battery, leak): many repeat it once a week.
+    pub flag_quiet_hours: u32,
     /// Days without any use, though nobody said that they are away, after which the register may be stuck; 0 for never.
     pub stuck_days: u32,
 }
@@ -24,6 +26,7 @@ impl Default for MeterTroubleSettings {
             enabled: true,
             repeated: 3,
             quiet_hours: 72,
+            flag_quiet_hours: 15 * 24,
             stuck_days: 14,
         }
     }
@@ -35,9 +38,13 @@ impl MeterTroubleSettings {
         if self.repeated == 0 {
             mistakes.push(Mistake::new("repeated", "0 is not between 1 and 255"));
         }
-        if !(1..=24 * 60).contains(&self.quiet_hours) {
-            let message = format!("{} is not between 1 and 1440 hours", self.quiet_hours);
-            mistakes.push(Mistake::new("quiet_hours", message));
+        for (key, hours) in [
+            ("quiet_hours", self.quiet_hours),
+            ("flag_quiet_hours", self.flag_quiet_hours),
+        ] {
+            if !(1..=24 * 60).contains(&hours) {
+                mistakes.push(Mistake::new(key, format!("{hours} is not between 1 and 1440 hours")));
+            }
         }
         if self.stuck_days > 400 {
             let message = format!("{} is more than 400 days", self.stuck_days);

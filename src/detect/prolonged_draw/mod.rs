@@ -1,11 +1,12 @@
 //! Prolonged draw: one use of water far longer than this home's longest; a tap, a bath or a shower left running.
 //!
 //! Method: a draw is a run of measured intervals, each with flow above the leak floor (and above what a rule asks for),
-//! ended by one without. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
-//! Phyn state them), or against the longest draw of this home. A draw that is reported teaches no more than
-//! twice what was known, so that a new habit is learnt in a few times and a tap left on is not.
+//! ended by one without. Water that has run evenly for a day is the floor itself: it has not stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
+//! Phyn state them), or against the longest draw of this home. The longest fades by a sixteenth a week, and one draw at most doubles it.
+//! A draw that is reported teaches nothing before the third: a habit comes again, a tap left on is no habit.
 //! Units: minutes, litres. Limits: an interval with any flow counts as flow throughout, so hourly readings show several
-//! short uses as one draw; the home's own longest is judged by readings of a quarter of an hour or less alone.
+//! short uses as one draw. So the home's own longest is kept apart for readings of a quarter of an hour or less and for coarser
+//! ones, and by these a draw must be three hours longer than it.
 
 mod settings;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use serde_json::{Map, json};
 use super::staged::together;
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::{Flow, Interval};
+use crate::home::{Floor, Flow, Interval};
 use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, MINUTE, format_span};
 
 /// Readings longer than this show several uses as one.
@@ -27,14 +28,25 @@ const FINE_SECONDS: u32 = 15 * MINUTE + MINUTE;
 /// Readings longer than this say nothing of how long water flowed.
 const LONGEST_SECONDS: u32 = HOUR + 5 * MINUTE;
 
+/// By coarse readings a draw must be so many minutes longer than the longest.
+const COARSE_MINUTES: u32 = 180;
+/// The longest fades by this part a week, and reported draws are forgotten after so many weeks.
+const FADES_A_WEEK: u16 = 16;
+const WEEK_HOURS: u32 = 7 * 24;
+const REMEMBERED_WEEKS: u32 = 4;
+/// So many reported draws, none forgotten, are a habit.
+const HABIT: u8 = 3;
+
 /// The detector of prolonged draws.
 pub struct ProlongedDraw;
 
 /// The home's longest draw, and the one that goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProlongedDrawState {
-    /// The longest draw, in minutes, by fine readings.
-    longest: u16,
+    /// The longest draw, in minutes: by coarse readings, and by fine ones.
+    longest: [u16; 2],
+    /// Draws of late that were reported and taught nothing.
+    reported: u8,
     /// Only while water flows.
     draw: Option<Box<Draw>>,
 }
@@ -45,25 +57,28 @@ struct Draw {
     met: u8,
     /// For each rule, when the flow that it counts began, and the litres since; zero while it is less.
     runs: [(EventTime, f32); MAX_RULES],
-    /// When any flow began.
-    start: EventTime,
+    /// The leak as it was when the flow began: what runs on for a day raises the home's own floor.
+    floor: Floor,
     /// When the first of those that were met began.
     since: EventTime,
     /// When the latest rule was met.
     detected_at: EventTime,
     /// Whether all of it was read finely.
     is_fine: bool,
+    /// It runs on as a leak.
+    is_leak: bool,
 }
 
 impl Draw {
-    fn at(start: EventTime) -> Self {
+    fn on(floor: Floor) -> Self {
         Self {
             met: 0,
             runs: [(EventTime::ZERO, 0.0); MAX_RULES],
-            start,
+            floor,
             since: EventTime::ZERO,
             detected_at: EventTime::ZERO,
             is_fine: true,
+            is_leak: false,
         }
     }
 }
@@ -84,8 +99,14 @@ impl ProlongedDrawState {
                 at_least_minutes,
                 ..
             } => {
-                let own = (factor * f32::from(self.longest)).ceil() as u32;
-                after(own.max(at_least_minutes)).filter(|_| is_fine && self.longest > 0)
+                let longest = self.longest[usize::from(is_fine)];
+                let own = (factor * f32::from(longest)).ceil() as u32;
+                let coarse = if is_fine {
+                    0
+                } else {
+                    u32::from(longest) + COARSE_MINUTES
+                };
+                after(own.max(at_least_minutes).max(coarse)).filter(|_| longest > 0)
             }
         };
         met.map(|at| at.max(interval.start))
@@ -94,11 +115,14 @@ impl ProlongedDrawState {
     fn flow(&mut self, settings: &ProlongedDrawSettings, home: &HomeView<'_>, interval: &Interval, litres: f32) {
         let seconds = interval.seconds();
         let is_known = home.usage.routine().known_hours() >= settings.learn_days * 24;
-        let mut draw = self.draw.take().unwrap_or_else(|| Box::new(Draw::at(interval.start)));
+        let floor = home.usage.floor();
+        let draw = self.draw.take().filter(|draw| !draw.is_leak);
+        let mut draw = draw.unwrap_or_else(|| Box::new(Draw::on(*floor)));
         draw.is_fine &= seconds <= FINE_SECONDS;
         let per_hour = litres * HOUR as f32 / seconds as f32;
         for (index, rule) in settings.rules.iter().enumerate() {
             if per_hour < rule.when.least_flow() {
+                self.learn(rule, &draw, index, interval.start);
                 draw.runs[index] = (EventTime::ZERO, 0.0);
                 draw.met &= !(1 << index);
                 continue;
@@ -131,18 +155,51 @@ impl ProlongedDrawState {
         self.draw = Some(draw);
     }
 
-    /// A measured interval without use ends the draw, which teaches.
-    fn dry(&mut self, interval: &Interval) {
-        let Some(draw) = self.draw.take().filter(|draw| draw.is_fine) else {
+    /// A measured interval without use ends the draw; if it only looks so because the floor has risen over it, it is a leak, and teaches
+    /// nothing.
+    fn dry(&mut self, settings: &ProlongedDrawSettings, interval: &Interval, litres: f32) {
+        let Some(mut draw) = self.draw.take() else { return };
+        if draw.floor.is_use(litres, interval.seconds()) {
+            (draw.is_leak, draw.met) = (true, 0);
+            self.draw = Some(draw);
             return;
-        };
-        let minutes = u16::try_from(interval.start.since(draw.start) / MINUTE).unwrap_or(u16::MAX);
-        let most = if draw.met == 0 {
-            u16::MAX
-        } else {
-            self.longest.saturating_mul(2)
-        };
-        self.longest = self.longest.max(minutes.min(most));
+        }
+        if draw.is_leak {
+            return;
+        }
+        for (index, rule) in settings.rules.iter().enumerate() {
+            self.learn(rule, &draw, index, interval.start);
+        }
+    }
+
+    /// What the run of a rule that asks for the home's longest teaches at its end.
+    fn learn(&mut self, rule: &Rule, draw: &Draw, index: usize, end: EventTime) {
+        let (start, _) = draw.runs[index];
+        if start == EventTime::ZERO || !matches!(rule.when, Condition::Own { .. }) {
+            return;
+        }
+        if draw.met != 0 {
+            self.reported += 1;
+            if self.reported < HABIT {
+                return;
+            }
+            self.reported = 0;
+        }
+        let longest = &mut self.longest[usize::from(draw.is_fine)];
+        let first = if draw.is_fine { 30 } else { COARSE_MINUTES as u16 };
+        let most = longest.saturating_mul(2).max(first);
+        let minutes = u16::try_from(end.since(start) / MINUTE).unwrap_or(u16::MAX);
+        *longest = (*longest).max(minutes.min(most));
+    }
+
+    /// What weeks that are over do to what was learnt.
+    fn pass(&mut self, hours: std::ops::Range<u32>) {
+        let ends = |every: u32| (hours.start / every + 1..=hours.end / every).count();
+        for _ in 0..ends(WEEK_HOURS).min(100) {
+            self.longest = self.longest.map(|longest| longest - longest / FADES_A_WEEK);
+        }
+        let forgotten = u8::try_from(ends(REMEMBERED_WEEKS * WEEK_HOURS)).unwrap_or(u8::MAX);
+        self.reported = self.reported.saturating_sub(forgotten);
     }
 }
 
@@ -166,10 +223,10 @@ impl Detector for ProlongedDraw {
                 if home.usage.floor().is_use(litres, interval.seconds()) {
                     state.flow(settings, home, interval, litres);
                 } else {
-                    state.dry(interval);
+                    state.dry(settings, interval, litres);
                 }
             }
-            Flow::Measured(litres) if litres <= 0.0 => state.dry(interval),
+            Flow::Measured(litres) if litres <= 0.0 => state.dry(settings, interval, 0.0),
             // What flowed is not known: what was found stays, what was not begins anew.
             _ => {
                 if state.draw.as_ref().is_some_and(|draw| draw.met == 0) {
@@ -177,6 +234,7 @@ impl Detector for ProlongedDraw {
                 }
             }
         }
+        state.pass(home.usage.completed_hours(interval));
     }
 
     fn finding(settings: &ProlongedDrawSettings, state: &ProlongedDrawState, _: &HomeView<'_>) -> Option<Finding> {
@@ -204,10 +262,25 @@ impl Detector for ProlongedDraw {
         let mut evidence = Map::new();
         evidence.insert("drawing_since".into(), json!(alert.since));
         evidence.insert("minutes".into(), json!(lasted / MINUTE));
-        evidence.insert("own_longest_minutes".into(), json!(state.longest));
+        let is_fine = state.draw.as_ref().map_or(state.longest[1] > 0, |draw| draw.is_fine);
+        let longest = state.longest[usize::from(is_fine)];
+        evidence.insert("own_longest_minutes".into(), json!(longest));
         if record == AlertState::Resolved {
             let is_over = frontier > alert.detected_at;
-            let (reason, en, zh) = if is_over {
+            let is_leak = state.draw.as_ref().is_some_and(|draw| draw.is_leak);
+            let (reason, en, zh) = if is_leak {
+                (
+                    "goes_on_as_leak",
+                    "The water has not stopped: it has run evenly for a day, and counts as a leak from now on",
+                    "用水并未停止：已持续均匀流动一天，此后按漏水处理",
+                )
+            } else if is_over && state.draw.is_some() {
+                (
+                    "flow_fell",
+                    "Less water flows than this is about, but it has not stopped",
+                    "流量已降至该规则以下，但尚未停止",
+                )
+            } else if is_over {
                 ("draw_ended", "The water has stopped", "用水已停止")
             } else {
                 (
@@ -237,8 +310,8 @@ impl Detector for ProlongedDraw {
             ),
             zh: format!("自{since}起持续用水{}，已用{}升。", span_zh(lasted), figure(litres)),
         };
-        if state.longest > 0 {
-            let longest = u32::from(state.longest) * MINUTE;
+        if longest > 0 {
+            let longest = u32::from(longest) * MINUTE;
             text.en += &format!(" The longest of this home was {}.", format_span(longest));
             text.zh += &format!("该户此前最长{}。", span_zh(longest));
         }

@@ -67,7 +67,7 @@ pub enum Condition {
         /// Litres.
         litres: f32,
     },
-    /// It lasts longer than this home's longest. Told by readings of a quarter of an hour or less alone.
+    /// It lasts longer than this home's longest; by readings of more than a quarter of an hour, three hours longer at least.
     Own {
         /// So many times as long.
         factor: f32,

@@ -37,7 +37,7 @@ fn own() -> Vec<(&'static str, Condition)> {
 }
 
 #[test]
-fn a_tap_left_on_is_found_by_the_homes_own_longest_draw_and_does_not_teach_much() {
+fn a_tap_left_on_is_found_by_the_homes_own_longest_draw_and_does_not_teach() {
     let mut home = home(own());
     for _ in 0..3 {
         minutes(&mut home, 0.0, 600);
@@ -62,20 +62,95 @@ fn a_tap_left_on_is_found_by_the_homes_own_longest_draw_and_does_not_teach_much(
         "{}",
         home.told
     );
-    // It lasted two hours and a half, and taught as much as twice the longest.
-    minutes(&mut home, 6.0, 47);
+    // It lasted two hours and a half, and taught nothing.
+    minutes(&mut home, 6.0, 23);
     assert!(!home.is_open(AlertKind::ProlongedDraw));
-    minutes(&mut home, 6.0, 2);
+    minutes(&mut home, 6.0, 1);
     assert!(home.is_open(AlertKind::ProlongedDraw));
 }
 
+fn raised(home: &Watched) -> usize {
+    home.raised(AlertKind::ProlongedDraw).lines().count()
+}
+
 #[test]
-fn coarse_readings_say_nothing_of_the_homes_own_longest() {
+fn one_hose_before_the_home_is_known_teaches_little_and_fades() {
     let mut home = home(own());
-    home.hours((0..200).map(|hour| if hour % 5 == 0 { 0.0 } else { 20.0 + f64::from(hour % 3) }));
-    home.hours([0.0]);
-    home.hours([300.0; 8]);
+    let day = |home: &mut Watched, draw: usize| {
+        minutes(home, 6.0, draw);
+        minutes(home, 0.0, 24 * 60 - draw);
+    };
+    home.settings.prolonged_draw.learn_days = 3;
+    day(&mut home, 15);
+    day(&mut home, 600);
+    day(&mut home, 15);
+    assert_eq!(raised(&home), 0, "it is learning");
+    day(&mut home, 46);
+    assert_eq!(raised(&home), 1, "ten hours have taught thirty minutes: {}", home.told);
+    // Weeks of short draws: of thirty minutes twenty are left.
+    (0..56).for_each(|_| day(&mut home, 10));
+    assert_eq!(raised(&home), 1);
+    day(&mut home, 36);
+    assert_eq!(raised(&home), 2, "{}", home.told);
+}
+
+#[test]
+fn a_habit_is_learnt_when_it_comes_for_the_third_time() {
+    let mut home = home(own());
+    let mut day = |draw: usize| {
+        minutes(&mut home, 6.0, draw);
+        minutes(&mut home, 0.0, 24 * 60 - draw);
+        raised(&home)
+    };
+    (0..3).for_each(|_| assert_eq!(day(20), 0));
+    assert_eq!([day(50), day(50), day(50), day(50)], [1, 2, 3, 3]);
+}
+
+#[test]
+fn water_that_runs_for_days_has_not_stopped_though_the_floor_has_risen_over_it() {
+    let rules = vec![(
+        "2h",
+        Condition::Lasting {
+            minutes: 120,
+            at_least_litres_per_hour: 0.0,
+        },
+    )];
+    let mut home = home(rules);
+    // A drip: nobody can tell it from a tap before it has run for a day.
+    home.hours([2.0; 30]);
+    let leaks = |home: &Watched| home.told.matches("goes_on_as_leak").count();
     assert!(!home.is_open(AlertKind::ProlongedDraw));
+    assert_eq!((raised(&home), leaks(&home)), (1, 1), "{}", home.told);
+    // A tap beside the drip.
+    home.hours([300.0; 3]);
+    assert!(home.is_open(AlertKind::ProlongedDraw), "{}", home.told);
+    home.hours([2.0]);
+    assert!(!home.is_open(AlertKind::ProlongedDraw));
+    assert_eq!((raised(&home), leaks(&home)), (2, 1), "{}", home.told);
+    assert_eq!(home.told.matches("draw_ended").count(), 1);
+    // One that nobody closes.
+    home.hours([300.0; 80]);
+    assert_eq!((raised(&home), leaks(&home)), (3, 2), "{}", home.told);
+    assert_eq!(home.told.matches("draw_ended").count(), 1);
+}
+
+#[test]
+fn by_the_hour_a_draw_must_be_three_hours_longer_than_the_longest() {
+    let mut home = home(own());
+    home.settings.prolonged_draw.rules[0].when = Condition::Own {
+        factor: 1.5,
+        at_least_minutes: 45,
+        at_least_litres_per_hour: 60.0,
+    };
+    for _ in 0..10 {
+        home.hours([0.0, 90.0, 80.0, 20.0, 70.0, 0.0]);
+    }
+    home.hours([90.0; 4]);
+    assert!(!home.is_open(AlertKind::ProlongedDraw), "{}", home.told);
+    home.hours([90.0]);
+    assert!(home.is_open(AlertKind::ProlongedDraw), "{}", home.told);
+    home.hours([30.0]);
+    assert!(home.told.contains("flow_fell"), "{}", home.told);
 }
 
 #[test]

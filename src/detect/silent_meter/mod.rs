@@ -1,9 +1,10 @@
 //! Silent meter: no measured reading has arrived for longer than the programme allows.
 //!
 //! Method: arrival, not event time, is what counts, so a daily upload of old readings is a sign of the meter's life.
-//! The allowed silence is twice the meter's own rhythm of deliveries, as the homes topic states it or as it has shown of late, within
-//! bounds of the programme. While the meters of its zone are silent together a meter is not reported; after that its silence
-//! counts anew. Limits: a rhythm takes a week to be learnt; a home whose readings are all estimated or faulty is silent.
+//! A meter is silent after its longest usual silence, a quarter of that and two hours ([`allowed`]); the silence that is usual is
+//! learnt meter by meter (`home::Rhythm`), with what the homes topic states as its least. While the meters of its zone are silent together
+//! a meter is not reported; after that its silence counts anew. Limits: a rhythm takes a week to be learnt, and until then a meter
+//! may be silent for `after_hours`; a home whose readings are all estimated or faulty is silent.
 
 mod settings;
 
@@ -26,21 +27,30 @@ use crate::model::{
 /// The detector of silent meters. It keeps nothing: when the home was last heard is kept with the home.
 pub struct SilentMeter;
 
-/// How long the meter may be silent, in seconds: twice its rhythm, as the homes topic states it or as it has shown.
-fn allowed(settings: &SilentMeterSettings, home: &HomeView<'_>) -> u32 {
-    let (least, most) = (settings.at_least_hours * HOUR, settings.after_hours * HOUR);
-    match (home.circumstances.upload_seconds, home.upload_gap) {
-        (Some(told), _) => told
-            .saturating_mul(2)
-            .max(least)
-            .min(most.max(told.saturating_add(GRACE))),
-        (None, Some(shown)) => shown.saturating_mul(2).max(least).min(most),
-        (None, None) => most,
-    }
-}
-
-/// How late a delivery may be that comes as rarely as it was told to, in seconds.
+/// How late a delivery may be besides, in seconds: the longest usual silence is not the longest possible.
 const GRACE: u32 = 2 * HOUR;
+
+/// How long the meter may be silent, in seconds.
+///
+/// Where the homes topic states how often it delivers, its own rhythm counts between that and twice that: one that was long out
+/// of order has not become rarer for it.
+fn allowed(settings: &SilentMeterSettings, home: &HomeView<'_>) -> u32 {
+    let with_slack = |usual: u32| usual.saturating_add(usual / 4).saturating_add(GRACE);
+    let unlearnt = settings.after_hours * HOUR;
+    let shown = home.rhythm.seconds();
+    let allowed = match home.circumstances.upload_seconds {
+        // The homes topic is believed beyond the bound: who delivers once a month was told to.
+        Some(told) => {
+            let usual = shown.unwrap_or(0).clamp(told, told.saturating_mul(2));
+            return with_slack(usual).max(settings.at_least_hours * HOUR);
+        }
+        None if home.rhythm.is_learnt() => with_slack(shown.unwrap_or(0)),
+        None => shown.map_or(unlearnt, |shown| unlearnt.max(with_slack(shown))),
+    };
+    allowed
+        .max(settings.at_least_hours * HOUR)
+        .min(unlearnt.max(settings.at_most_hours * HOUR))
+}
 
 /// When silence is due to be reported.
 fn due(settings: &SilentMeterSettings, home: &HomeView<'_>) -> Option<EventTime> {

@@ -10,11 +10,13 @@ use crate::detect::Mistake;
 pub struct SilentMeterSettings {
     /// Whether silence is reported.
     pub enabled: bool,
-    /// Hours without the arrival of a measured reading, at most, unless the homes topic says that the meter delivers
-    /// more rarely. The default leaves a daily upload two hours of delay.
+    /// Hours without the arrival of a measured reading while the meter's rhythm is not learnt. The default leaves a daily upload
+    /// two hours of delay.
     pub after_hours: u32,
-    /// And at least, however often the meter delivers.
+    /// Hours at least, however often the meter delivers.
     pub at_least_hours: u32,
+    /// Hours at most, however rarely the meter has come to deliver, unless the homes topic says that it delivers so rarely.
+    pub at_most_hours: u32,
 }
 
 impl Default for SilentMeterSettings {
@@ -23,24 +25,21 @@ impl Default for SilentMeterSettings {
             enabled: true,
             after_hours: 26,
             at_least_hours: 6,
+            at_most_hours: 12 * 24,
         }
     }
 }
 
 impl SilentMeterSettings {
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
-        let right = (1..=24 * 60).contains(&self.after_hours);
-        let mistake = || {
-            Mistake::new(
-                "after_hours",
-                format!("{} is not between 1 and 1440 hours", self.after_hours),
-            )
-        };
-        let mut mistakes = if right { Vec::new() } else { vec![mistake()] };
-        if self.at_least_hours == 0 || self.at_least_hours > 24 * 60 {
-            let message = format!("{} is not between 1 and 1440 hours", self.at_least_hours);
-            mistakes.push(Mistake::new("at_least_hours", message));
-        }
-        mistakes
+        let all = [
+            ("after_hours", self.after_hours),
+            ("at_least_hours", self.at_least_hours),
+            ("at_most_hours", self.at_most_hours),
+        ];
+        let wrong = all.into_iter().filter(|(_, hours)| !(1..=24 * 60).contains(hours));
+        wrong
+            .map(|(key, hours)| Mistake::new(key, format!("{hours} is not between 1 and 1440 hours")))
+            .collect()
     }
 }

@@ -55,12 +55,40 @@ fn the_deadline_itself_is_in_time() {
 
 #[test]
 fn mistakes_are_named() {
-    for (hours, mistakes) in [(0, 1), (1, 0), (1_440, 0), (1_441, 1)] {
+    for (hours, mistakes) in [(0, 3), (1, 0), (1_440, 0), (1_441, 3)] {
         let settings = SilentMeterSettings {
             after_hours: hours,
+            at_least_hours: hours,
+            at_most_hours: hours,
             ..SilentMeterSettings::default()
         };
         assert_eq!(settings.mistakes().len(), mistakes, "{hours}");
-        assert!(settings.mistakes().iter().all(|mistake| mistake.key == "after_hours"));
     }
+}
+
+#[test]
+fn the_slack_goes_with_the_rhythm_within_bounds() {
+    let settings = SilentMeterSettings::default();
+    let mut home = Watched::new(with_rules(Vec::new()), "UTC", "2024-03-04T08:00:00Z");
+    let hours = |home: &Watched| allowed(&settings, &home.view(home.next)) / HOUR;
+    assert_eq!(hours(&home), 26, "nothing is known");
+    let deliver = |home: &mut Watched, every: u32, times: u32| {
+        for _ in 0..times {
+            let heard = home.next;
+            home.next = heard.plus(every * HOUR);
+            home.rhythm.hear(heard, home.next, 0);
+        }
+    };
+    deliver(&mut home, 1, 167);
+    assert_eq!(hours(&home), 26, "a week is needed");
+    deliver(&mut home, 1, 1);
+    assert_eq!(hours(&home), 6, "the least that is reported");
+    deliver(&mut home, 24, 10);
+    assert_eq!(hours(&home), 32);
+    deliver(&mut home, 48, 10);
+    assert_eq!(hours(&home), 62);
+    deliver(&mut home, 12 * 24, 5);
+    assert_eq!(hours(&home), 12 * 24, "the most");
+    home.circumstances.upload_seconds = Some(30 * 24 * HOUR);
+    assert_eq!(hours(&home), 30 * 24 * 5 / 4 + 2, "as it was told");
 }

@@ -2,7 +2,8 @@
 //!
 //! Method: the first use above the leak floor after a local hour (as Sakaki's service sends it), or another sign of life.
 //! It is a message: said once for each local day, and nothing waits for it. Its absence says nothing: that is for
-//! inactivity to judge. Units: local days, of 23 and 25 hours too. Limits: known to the length of an interval.
+//! inactivity to judge. Units: local days, of 23 and 25 hours too. Limits: known to the length of an interval, and when the
+//! readings come: with a daily upload it tells of the day before, and says so. Another sign is heard at once.
 
 mod settings;
 #[cfg(test)]
@@ -10,7 +11,7 @@ mod tests;
 
 pub use settings::WellTodaySettings;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -20,16 +21,25 @@ use serde_json::{Map, json};
 use super::words::local_time;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval};
-use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, Severity};
+use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, Severity};
 
 /// The detector of the first sign of life of the morning.
 pub struct WellToday;
 
-/// The end of the stretch with the first sign of life of the last morning that had one; zero before the first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The name of the rule.
+static RULE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("well-today"));
+
+/// The first sign of life of the last morning that had one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WellTodayState {
+    /// The end of the stretch with it; zero before the first.
     first: EventTime,
+    /// When that morning began.
+    morning: EventTime,
 }
+
+/// No morning comes sooner after another, in seconds: local days have 23 hours at least.
+const SHORTEST_DAY: u32 = 23 * HOUR;
 
 /// The local day of a moment, if it lies in the morning or later.
 fn day(moment: EventTime, settings: &WellTodaySettings, zone: &TimeZone) -> Option<Date> {
@@ -47,18 +57,23 @@ fn morning(day: Date, settings: &WellTodaySettings, zone: &TimeZone) -> Option<E
 impl WellTodayState {
     /// Something was heard within a stretch.
     fn hear(&mut self, start: EventTime, end: EventTime, settings: &WellTodaySettings, zone: &TimeZone) {
-        // One that reaches into the morning may have been heard before it.
-        let Some(today) = day(start, settings, zone).filter(|_| end > self.first) else {
+        let is_known = self.first > EventTime::ZERO;
+        if is_known && (end <= self.first || start < self.morning.plus(SHORTEST_DAY)) {
             return;
-        };
-        if self.first == EventTime::ZERO || self.date(zone) != today {
-            self.first = end;
+        }
+        // One that reaches into the morning may have been heard before it.
+        let morning = day(start, settings, zone).and_then(|day| morning(day, settings, zone));
+        if let Some(morning) = morning.filter(|morning| *morning > self.morning) {
+            *self = Self { first: end, morning };
         }
     }
 
-    /// The local day of the first sign, whose stretch may end with it.
-    fn date(&self, zone: &TimeZone) -> Date {
-        zone.to_datetime(self.first.minus(1).to_jiff()).date()
+    /// With the other sign of life that no interval has come after.
+    fn with_sign(mut self, settings: &WellTodaySettings, home: &HomeView<'_>) -> Self {
+        if let Some(sign) = home.circumstances.sign.filter(|_| settings.other_signs) {
+            self.hear(sign.at, sign.at.plus(1), settings, home.time_zone);
+        }
+        self
     }
 }
 
@@ -75,9 +90,7 @@ impl Detector for WellToday {
         if !settings.enabled {
             return;
         }
-        if let Some(sign) = home.circumstances.sign.filter(|_| settings.other_signs) {
-            state.hear(sign.at, sign.at.plus(1), settings, home.time_zone);
-        }
+        *state = state.with_sign(settings, home);
         let is_use = matches!(interval.flow, Flow::Measured(_)) && home.usage.last_sign() > Some(interval.start);
         if is_use {
             state.hear(interval.start, interval.end, settings, home.time_zone);
@@ -85,38 +98,50 @@ impl Detector for WellToday {
     }
 
     fn finding(settings: &WellTodaySettings, state: &WellTodayState, home: &HomeView<'_>) -> Option<Finding> {
-        if !settings.enabled || state.first == EventTime::ZERO || state.first > home.now.max(home.usage.frontier()) {
+        if !settings.enabled {
             return None;
         }
-        let since = morning(state.date(home.time_zone), settings, home.time_zone)?;
-        Some(Finding {
-            since,
-            detected_at: state.first.max(since),
+        let WellTodayState { first, morning } = state.with_sign(settings, home);
+        let is_known = first > EventTime::ZERO && first <= home.now.max(home.usage.frontier());
+        is_known.then(|| Finding {
+            since: morning,
+            detected_at: first.max(morning),
             severity: Severity::Low,
-            rule: Arc::from("well-today"),
+            rule: Arc::clone(&RULE),
             stages: None,
         })
     }
 
     fn explain(
-        _: &WellTodaySettings,
+        settings: &WellTodaySettings,
         state: &WellTodayState,
         home: &HomeView<'_>,
         _: &OpenAlert<'_>,
         _: AlertState,
     ) -> Explanation {
-        let at = local_time(state.first, state.first, home.time_zone);
+        let WellTodayState { first, morning } = state.with_sign(settings, home);
+        let date = |time: EventTime| home.time_zone.to_datetime(time.to_jiff()).date();
+        let (day, at) = (date(morning), local_time(first, first, home.time_zone));
         let mut evidence = Map::new();
-        evidence.insert("first_sign_by".into(), json!(state.first));
-        let sign = home.circumstances.sign.filter(|sign| sign.at.plus(1) == state.first);
+        evidence.insert("day".into(), json!(day.to_string()));
+        evidence.insert("first_sign_by".into(), json!(first));
+        let sign = home.circumstances.sign.filter(|sign| sign.at.plus(1) == first);
         evidence.insert("sign".into(), sign.map_or(json!("water"), |sign| json!(sign.kind)));
+        let text = if day == date(home.now) {
+            BothLanguages {
+                en: format!("First sign of life today, by {at}."),
+                zh: format!("今日{at}前已有首次活动迹象。"),
+            }
+        } else {
+            BothLanguages {
+                en: format!("First sign of life on {day}, by {at}; its readings came later."),
+                zh: format!("{day}当日{at}前已有首次活动迹象，读数稍后送达。"),
+            }
+        };
         Explanation {
             reason: "first_sign_of_the_day",
             evidence,
-            text: BothLanguages {
-                en: format!("First sign of life today, by {at}."),
-                zh: format!("今日{at}前已有首次活动迹象。"),
-            },
+            text,
         }
     }
 }

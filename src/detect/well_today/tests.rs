@@ -64,3 +64,52 @@ fn another_sign_counts_and_disabled_nothing_does() {
         1
     );
 }
+
+#[test]
+fn a_button_is_heard_at_once_and_not_again_with_the_next_interval() {
+    let mut home = home("Europe/Madrid", "2024-03-04T23:00:00Z");
+    home.hours([0.0; 2]);
+    let at: EventTime = "2024-03-05T06:30:00Z".parse().expect("a time");
+    home.circumstances.sign = Some(Sign {
+        kind: SignKind::Button,
+        at,
+        until: at,
+    });
+    home.speak(at.plus(1));
+    assert_eq!(told(&home).len(), 1, "{}", home.told);
+    assert!(told(&home)[0].starts_with("Tue 07:30"), "{}", home.told);
+    home.hours([0.0; 7]);
+    home.hours([5.0]);
+    assert_eq!(told(&home).len(), 1, "{}", home.told);
+}
+
+#[test]
+fn what_comes_with_a_later_upload_says_which_day_it_tells_of() {
+    let mut home = home("Europe/Madrid", "2024-03-04T23:00:00Z");
+    home.hours((0..8).map(|hour| f64::from(hour / 7) * 5.0));
+    let text = |home: &Watched, now: EventTime| {
+        let about = OpenAlert {
+            kind: AlertKind::WellToday,
+            rule: "well-today",
+            since: now,
+            detected_at: now,
+            severity: Severity::Low,
+            stage: None,
+        };
+        let settings = &home.settings.well_today;
+        let said = WellToday::explain(
+            settings,
+            &home.states.well_today,
+            &home.view(now),
+            &about,
+            AlertState::Raised,
+        );
+        said.text.en
+    };
+    assert_eq!(text(&home, home.next), "First sign of life today, by 08:00.");
+    let next_day = home.next.plus(20 * HOUR);
+    assert_eq!(
+        text(&home, next_day),
+        "First sign of life on 2024-03-05, by 08:00; its readings came later."
+    );
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::home::MeterEvent::{BadRead, Reset, ReverseFlow, Rollover, SwappedMeter};
+use crate::home::MeterEvent::{BadRead, LargeReverseFlow, Reset, ReverseFlow, Rollover, SwappedMeter};
 
 /// Registers hour by hour: the classes heard, and the flows of the stretches.
 fn story(registers: &[f64]) -> (Vec<MeterEvent>, Vec<Flow>) {
@@ -61,11 +61,17 @@ fn another_meter_or_a_new_start_is_believed_at_its_second_index() {
 
 #[test]
 fn water_that_runs_back_is_no_use_and_no_new_meter() {
-    for (back, class) in [(4_960.0, MeterEvent::LargeReverseFlow), (4_995.0, ReverseFlow)] {
+    for (back, class) in [(4_960.0, LargeReverseFlow), (4_995.0, ReverseFlow)] {
         let (events, flows) = story(&[5_000.0, back, back]);
         assert_eq!(events, [class]);
         assert_eq!(flows[1..3], [Flow::Unknown, Flow::Measured(0.0)]);
     }
+    // More than that may be a bad read; the next index tells.
+    for back in [4_940.0, 4_100.0] {
+        assert_eq!(story(&[5_000.0, back, back + 2.0]).0, [LargeReverseFlow], "{back}");
+        assert_eq!(story(&[5_000.0, back, 5_001.0]).0, [BadRead], "{back}");
+    }
+    assert_eq!(story(&[5_000.0, 3_900.0, 3_901.0]).0, [SwappedMeter]);
 }
 
 #[test]
@@ -127,7 +133,11 @@ fn an_index_that_has_moved_proves_a_use_somewhere_in_the_gap() {
 fn negative_volumes_are_classed_and_say_nothing() {
     let mut home = Home::default();
     home.hours(0, [0.0, -3.0, 0.0, -300.0, 0.0]);
-    assert_eq!(home.events, [ReverseFlow, BadRead]);
+    assert_eq!(
+        home.events,
+        [ReverseFlow, LargeReverseFlow],
+        "the more it is, the graver"
+    );
     assert_eq!(home.dry_hours(), Some(1.0));
     assert_eq!(home.usage().last_sign(), None);
 }

@@ -15,6 +15,8 @@ pub fn logs() -> impl Strategy<Value = Vec<Record>> {
         1 => Just(5),   // estimated
         1 => Just(6),   // rubbish
         1 => Just(7),   // a long silence
+        1 => Just(8),   // faulty, and the meter says why
+        1 => Just(9),   // more than any home is supplied with
     ];
     let home = (
         prop::collection::vec(step, 1..70),
@@ -47,6 +49,11 @@ pub fn logs() -> impl Strategy<Value = Vec<Record>> {
                         )),
                         4 => log.extend([(end, made.clone()), (end + 1, made)]),
                         5 => log.push((end, with(&id, place, r#""volume_litres":3,"quality":"estimated""#))),
+                        8 => log.push((
+                            end,
+                            with(&id, place, r#""quality":"faulty","flags":["tamper","reverse_flow"]"#),
+                        )),
+                        9 => log.push((end, with(&id, place, r#""volume_litres":90000"#))),
                         6 => log.push((
                             end,
                             Record {

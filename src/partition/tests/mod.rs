@@ -5,6 +5,7 @@ mod homes;
 mod life;
 mod log;
 mod memory;
+mod meters;
 mod recovery;
 mod silence;
 mod snapshots;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::DAY;
 
 #[test]
 fn a_home_heard_at_the_deadline_is_not_silent_and_one_later_is() {
@@ -101,4 +102,103 @@ fn a_deadline_that_a_late_reading_brings_nearer_is_kept_after_a_restart_too() {
         let effects = apply(&mut partition, &[own(1), hour("h2", 29, 1.0)]);
         assert_eq!(told(&effects), ["h1 silent_meter Raised at 29 h"]);
     }
+}
+
+/// A meter that delivers with so many minutes between its deliveries: in which of these silences it was reported.
+fn reported(record: Option<HomeRecord>, silences: &[u32]) -> Vec<usize> {
+    let mut partition = Partition::new(rules());
+    partition.set_home("h1", record.as_ref()).expect("known names");
+    let mut from = T0;
+    let mut reported = Vec::new();
+    for (place, minutes) in [60].iter().chain(silences).enumerate() {
+        let seconds = minutes * 60;
+        let at = from.plus(seconds);
+        let value = format!(
+            r#"{{"household_id":"h1","timestamp":"{from}","interval_seconds":{seconds},"volume_litres":5,"received_at":"{at}"}}"#
+        );
+        let delivery = Record {
+            key: b"h1".to_vec(),
+            value: value.into_bytes(),
+            timestamp: Some(at),
+        };
+        let lines = told(&apply(&mut partition, &[delivery]));
+        if lines.iter().any(|line| line.contains("silent_meter Raised")) {
+            reported.push(place - 1);
+        }
+        from = at;
+    }
+    reported
+}
+
+const NEVER: [usize; 0] = [];
+
+/// Daily deliveries, each up to `jitter` minutes late.
+fn daily(days: u32, jitter: u32) -> Vec<u32> {
+    let late = |day: u32| day * day * 7_919 % (jitter + 1);
+    (0..days).map(|day| 24 * 60 + late(day + 1) - late(day)).collect()
+}
+
+#[test]
+fn a_rhythm_that_goes_on_is_no_silence_however_rare_it_is() {
+    let hours = |hours: u32, count: usize| vec![hours * 60; count];
+    assert_eq!(reported(None, &hours(1, 600)), NEVER);
+    assert_eq!(reported(None, &daily(90, 0)), NEVER);
+    assert_eq!(reported(None, &daily(90, 110)), NEVER);
+    // The first time nobody knows that it comes so rarely.
+    assert_eq!(reported(None, &hours(48, 40)), [0]);
+    assert_eq!(reported(None, &hours(7 * 24, 20)), [0]);
+    assert!(reported(None, &daily(90, 180)).iter().all(|place| *place == 0));
+    let told_daily = HomeRecord {
+        household_id: "h1".into(),
+        upload_seconds: Some(DAY),
+        ..HomeRecord::default()
+    };
+    assert_eq!(reported(Some(told_daily), &daily(90, 180)), NEVER);
+}
+
+#[test]
+fn silence_beyond_the_rhythm_is_reported_and_one_outage_is_no_rhythm() {
+    let mut log = vec![60; 400];
+    log.extend([7 * 60, 60]);
+    assert_eq!(reported(None, &log), [400]);
+    // Three days later it has forgotten.
+    log.extend(vec![60; 71]);
+    log.push(7 * 60);
+    assert_eq!(reported(None, &log), [400, log.len() - 1]);
+    let mut log = daily(40, 120);
+    log.extend([6 * 24 * 60, 24 * 60]);
+    assert_eq!(reported(None, &log), [40]);
+    log.extend(daily(30, 120));
+    log.push(40 * 60);
+    assert_eq!(reported(None, &log), [40, log.len() - 1]);
+}
+
+#[test]
+fn a_rhythm_that_changes_is_reported_once_and_learnt() {
+    let mut rarer = vec![60; 400];
+    rarer.extend(daily(40, 60));
+    assert_eq!(reported(None, &rarer), [400]);
+    let mut oftener = vec![7 * 24 * 60; 6];
+    oftener.extend(vec![60; 24 * 8]);
+    oftener.push(9 * 60);
+    assert_eq!(reported(None, &oftener), [0, oftener.len() - 1]);
+}
+
+#[test]
+fn readings_of_a_day_that_come_together_show_a_day_though_their_arrivals_lie_an_hour_apart() {
+    let mut partition = Partition::new(rules());
+    let mut all = Vec::new();
+    for day in 0..220 {
+        // No `received_at`: each counts as arrived at its end; the log has them at midnight.
+        let batch: Vec<_> = (0..24)
+            .map(|place| Record {
+                timestamp: Some(at(day * 24 + 24)),
+                ..hour("h1", day * 24 + place, f64::from(place % 2))
+            })
+            .collect();
+        all.extend(told(&apply(&mut partition, &batch)));
+        all.extend(told(&partition.advance(at(day * 24 + 47))));
+    }
+    all.retain(|line| line.contains("silent"));
+    assert_eq!(all, [] as [&str; 0]);
 }

@@ -395,3 +395,54 @@ fn the_homes_of_a_zone_are_stored_when_its_status_changes_and_others_are_not() {
     partition.take_zone_record(&status);
     assert_eq!(partition.urgent_homes(), 0, "it is known already");
 }
+
+#[test]
+fn when_the_head_end_dies_the_zone_is_reported_and_no_meter_alone_though_nobody_stated_their_rhythm() {
+    let mut partition = Partition::new(rules());
+    for home in 0..60 {
+        let record = HomeRecord {
+            household_id: format!("h{home}"),
+            zone: Some("z".into()),
+            ..HomeRecord::default()
+        };
+        partition
+            .set_home(&record.household_id, Some(&record))
+            .expect("known names");
+    }
+    let (mut alerts, mut zones) = (Vec::new(), Vec::new());
+    let mut hear = |partition: &mut Partition, effects: Effects| {
+        let mut records: Vec<_> = effects.zone_reports.into_iter().map(ZoneRecord::Report).collect();
+        alerts.extend(effects.alerts);
+        while let Some(record) = records.pop() {
+            let effects = partition.take_zone_record(&record);
+            records.extend(effects.zone_statuses.into_iter().map(ZoneRecord::Status));
+            zones.extend(effects.area_alerts);
+            alerts.extend(effects.alerts);
+        }
+    };
+    let log = readings(0..60, &(0..0));
+    for (number, hour) in (1..).zip(log.chunks(60)) {
+        let lives = !(200..230).contains(&number);
+        let effects = if lives {
+            apply(&mut partition, hour)
+        } else {
+            partition.advance(at(number))
+        };
+        hear(&mut partition, effects);
+        // The zone is judged at its mark, and what follows from it is heard before the next.
+        let effects = partition.advance(at(number).plus(HOUR / 2));
+        hear(&mut partition, effects);
+    }
+    let said: Vec<_> = zones.iter().map(|alert| (alert.cause, alert.state)).collect();
+    assert_eq!(
+        said,
+        [
+            (Cause::Silent, AlertState::Raised),
+            (Cause::Silent, AlertState::Resolved)
+        ]
+    );
+    let hours = zones[0].decided_at.since(at(200)) / HOUR;
+    assert!(hours <= 2, "seen after {hours} h");
+    let silent = alerts.iter().filter(|told| told.alert.kind == AlertKind::SilentMeter);
+    assert_eq!(silent.count(), 0);
+}
