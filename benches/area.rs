@@ -144,8 +144,8 @@ impl Study {
         let largest = self.zones.iter().map(|zone| zone.size).max();
         for zone in &mut self.zones {
             let homes = zone.homes.iter().filter(|home| (**home as usize) < arena.len());
-            let usages: Vec<&Usage> = homes.map(|home| arena.usage(*home)).collect();
-            let report = tally(&mark, usages.iter().copied(), "zone");
+            let usages: Vec<_> = homes.map(|home| arena.usage(*home)).collect();
+            let report = tally(&mark, usages.iter().map(|usage| &**usage), "zone");
             let known = report.hours.last().map_or(0, |hour| hour.homes);
             zone.marks += u32::from(known as usize * 2 >= zone.size);
             if let Some(last) = report.hours.last().filter(|_| Some(zone.size) == largest) {
@@ -287,10 +287,11 @@ fn speed(partition: &Partition, time_zone: &TimeZone) {
     let last = (0..homes).map(|home| arena.usage(home).next_hour()).max().unwrap_or(0);
     let at = EventTime::from_hour(last).plus(20 * 60);
     let rounds = 1 + 200_000 / homes;
+    let usages: Vec<_> = (0..homes).map(|home| arena.usage(home)).collect();
     let time = |what: &str, mut run: Box<dyn FnMut(&Usage) + '_>| {
         let begun = Instant::now();
         for _ in 0..rounds {
-            (0..homes).for_each(|home| run(arena.usage(home)));
+            usages.iter().for_each(|usage| run(usage));
         }
         let each = begun.elapsed().as_nanos() / u128::from(rounds * homes);
         println!("{what}: {each} ns");
@@ -314,7 +315,7 @@ fn speed(partition: &Partition, time_zone: &TimeZone) {
         }),
     );
     let mark = Mark::new(at, time_zone);
-    let report = tally(&mark, (0..homes.min(10)).map(|home| arena.usage(home)), "block-0007");
+    let report = tally(&mark, usages.iter().take(10).map(|usage| &**usage), "block-0007");
     let bytes = tapwatch::area::ZoneRecord::Report(report).value().len();
     println!("one report: {bytes} bytes");
 }

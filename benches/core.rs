@@ -78,7 +78,8 @@ fn one_home(c: &mut Criterion) {
     let log = Log::new(20, 70);
     let mut partition = Partition::new(Arc::new(Rules::default()));
     partition.apply(log.records());
-    let routine = partition.arena().usage(0).routine();
+    let usage = partition.arena().usage(0);
+    let routine = usage.routine();
     c.bench_function("threshold of the learned rule, 60 days", |b| {
         b.iter(|| {
             black_box(thresholds(

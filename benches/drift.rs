@@ -20,7 +20,7 @@ use tapwatch::detect::night_drift::{NightDrift, NightDriftSettings};
 use tapwatch::detect::routine_drift::{RoutineDrift, RoutineDriftSettings};
 use tapwatch::detect::{Detector, HomeView};
 use tapwatch::history::History;
-use tapwatch::home::{HomeSettings, MeterReading, Usage};
+use tapwatch::home::{HomeSettings, MeterReading, Rhythm, Usage};
 use tapwatch::model::{Circumstances, EventTime, HOUR, Measure, Quality};
 
 const WEEK: usize = 7 * 24;
@@ -127,7 +127,7 @@ fn watch(home: &Weeks, p_below: f64) -> Reports {
                     usage,
                     time_zone: &TimeZone::UTC,
                     heard_at: None,
-                    upload_gap: None,
+                    rhythm: Rhythm::default(),
                     meters: 1,
                     circumstances: Circumstances::default(),
                     now: usage.frontier(),

@@ -19,10 +19,10 @@ fn filled() -> Metrics {
     metrics.input_lost_records("alerts", 17);
     metrics.alerts("inactivity", "raised", 2);
     metrics.welfare_alert("default", "ask");
-    metrics.alert_ended_by_use("default", "ask");
+    metrics.false_alert("default", "ask");
     metrics.watched("default", 3_600);
     metrics.set_budget("default", "visit", 0.5);
-    metrics.shadow_findings(3);
+    metrics.shadow_findings("default", 3);
     metrics.signs(2);
     metrics.responses("safe", 1);
     metrics.withdrawals(1);
@@ -142,8 +142,8 @@ fn names_types_and_help() {
         # TYPE tapwatch_homes gauge
         # HELP tapwatch_inactivity_alerts_total Inactivity raised, or brought to this stage, by programme (unit: alerts).
         # TYPE tapwatch_inactivity_alerts_total counter
-        # HELP tapwatch_inactivity_ended_by_use_total Inactivity that use ended within a day of its beginning, by programme and stage: false alerts, as far as water tells (unit: alerts).
-        # TYPE tapwatch_inactivity_ended_by_use_total counter
+        # HELP tapwatch_inactivity_false_alerts_total Inactivity that had come to this stage and turned out to be false: a sign of life within a day of its beginning, or a correction (unit: alerts).
+        # TYPE tapwatch_inactivity_false_alerts_total counter
         # HELP tapwatch_input_lost_records_total Input that retention deleted before it was judged, or before a stored state held it (unit: records).
         # TYPE tapwatch_input_lost_records_total counter
         # HELP tapwatch_invariant_breaches_total Mistakes that the engine found in itself, by the number of the invariant (unit: breaches).
@@ -170,7 +170,7 @@ fn names_types_and_help() {
         # TYPE tapwatch_replayed_records_total counter
         # HELP tapwatch_responses_total Responses to alerts taken in, by what they say (unit: responses).
         # TYPE tapwatch_responses_total counter
-        # HELP tapwatch_shadow_findings_total Findings of rules that had not learnt their home, and were not sent (unit: findings).
+        # HELP tapwatch_shadow_findings_total Findings of rules that had not learnt their home, and were not sent, by programme (unit: findings).
         # TYPE tapwatch_shadow_findings_total counter
         # HELP tapwatch_signs_total Other signs of life taken in (unit: signs).
         # TYPE tapwatch_signs_total counter

@@ -48,6 +48,27 @@ pub struct Case {
     pub decided_at: EventTime,
 }
 
+impl Case {
+    /// A message that was said about `since`: over, with nothing to wait for.
+    pub fn message(since: EventTime) -> Self {
+        Self {
+            open: false,
+            identity_since: since,
+            since,
+            detected_at: since,
+            severity: Severity::Low,
+            rule: Arc::default(),
+            stage: None,
+            staged_at: EventTime::ZERO,
+            revision: 1,
+            response: None,
+            step: 0,
+            next_at: EventTime::ZERO,
+            decided_at: since,
+        }
+    }
+}
+
 /// A record to be written, and the case as it stands with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {

@@ -57,7 +57,7 @@ pub async fn play(stage: Stage, base: Settings, service_stop: Arc<AtomicBool>, p
     // The stream is history at high speed; the wall clock has nothing to say in it.
     settings.engine.idle_max_behind_seconds = 60;
     settings.engine.idle_grace_seconds = 0;
-    for topic in topic_names(&settings.kafka) {
+    for topic in settings.kafka.topic_names() {
         cluster
             .create_topic(topic, PARTITIONS, 1)
             .with_context(|| format!("topic {topic} is not made"))?;
@@ -134,16 +134,6 @@ pub async fn play(stage: Stage, base: Settings, service_stop: Arc<AtomicBool>, p
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     print(&summary(&stage, &seen.alerts));
     Ok(())
-}
-
-fn topic_names(kafka: &KafkaSettings) -> [&str; 5] {
-    [
-        &kafka.topics.readings,
-        &kafka.topics.homes,
-        &kafka.topics.alerts,
-        &kafka.topics.dead_letter,
-        &kafka.topics.state,
-    ]
 }
 
 fn validate(settings: Settings) -> anyhow::Result<Validated> {

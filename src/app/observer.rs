@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::app::wall_clock;
 use crate::detect::KINDS;
 use crate::engine::{INVARIANTS, Observation, Observer, Rebuilt, Stage, Verdict};
-use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Response};
+use crate::model::{Alert, AlertKind, AlertState, EventTime, Response, Stage as AlertStage, Stages};
 use crate::partition::{Effects, Partition, ReadingState, Rules};
 use crate::telemetry::Metrics;
 
@@ -33,10 +33,11 @@ impl Telemetry {
         }
         for programme in &rules.programmes {
             metrics.watched(&programme.name, 0);
+            metrics.shadow_findings(&programme.name, 0);
             let inactivity = &programme.detectors.inactivity;
-            for (place, learned) in inactivity.learned() {
-                if let Some(budget) = learned.budget() {
-                    metrics.set_budget(&programme.name, inactivity.rules[place].stage.name(), budget);
+            for stage in AlertStage::ALL {
+                if let Some(budget) = inactivity.budget.a_home_month(stage) {
+                    metrics.set_budget(&programme.name, stage.name(), budget);
                 }
             }
         }
@@ -86,7 +87,6 @@ impl Telemetry {
                  the homes topic; where it is kept elsewhere, privacy.consent = \"assumed\" says so"
             );
         }
-        metrics.shadow_findings(counts.in_shadow);
         metrics.signs(counts.signs);
         metrics.withdrawals(count(effects.withdrawals.len()));
         metrics.visit_lists(count(effects.visit_lists.len()));
@@ -96,6 +96,9 @@ impl Telemetry {
             .for_each(|(response, n)| metrics.responses(response, n));
         for (programme, seconds) in state.rules().programmes.iter().zip(&counts.watched_seconds) {
             metrics.watched(&programme.name, *seconds);
+        }
+        for (programme, findings) in state.rules().programmes.iter().zip(&counts.in_shadow) {
+            metrics.shadow_findings(&programme.name, *findings);
         }
         for letter in &effects.dead_letters {
             metrics.dead_letters(letter.reason, 1);
@@ -108,7 +111,7 @@ impl Telemetry {
             );
         }
         for decided in &effects.alerts {
-            self.alert(&decided.alert);
+            self.alert(&decided.alert, state.rules());
         }
         for alert in &effects.area_alerts {
             let (kind, state) = (alert.kind.name(), AlertState::name(alert.state));
@@ -118,7 +121,7 @@ impl Telemetry {
         self.survey(partition, state, !effects.alerts.is_empty());
     }
 
-    fn alert(&self, alert: &Alert) {
+    fn alert(&self, alert: &Alert, rules: &Rules) {
         let kind = alert.kind.name();
         self.metrics.alerts(kind, AlertState::name(alert.state), 1);
         tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", AlertState::name(alert.state));
@@ -128,9 +131,12 @@ impl Telemetry {
             if is_new {
                 self.metrics.welfare_alert(&alert.programme, stage.name());
             }
-            let ended = alert.reason == "use_returned" && alert.decided_at.since(alert.since) < DAY;
-            if ended {
-                self.metrics.alert_ended_by_use(&alert.programme, stage.name());
+            if alert.turned_out_false() {
+                let programme = rules.programmes.iter().find(|known| known.name == alert.programme);
+                let stages = programme.map(|programme| programme.detectors.inactivity.stages_until(stage));
+                for stage in stages.into_iter().flat_map(Stages::iter) {
+                    self.metrics.false_alert(&alert.programme, stage.name());
+                }
             }
         }
         if alert.state == AlertState::Raised {

@@ -10,6 +10,7 @@ macro_rules! say {
 
 mod backtest;
 mod feed;
+mod inject;
 mod rules;
 mod send;
 mod service;
@@ -89,6 +90,14 @@ Examples:
   tapwatch simulate --homes 500 --days 90 --out district
   tapwatch simulate --homes 500 --days 90 --to-topic --speed 3600      an hour of the stream in every second")]
     Simulate(feed::SimulateArgs),
+    /// Put labelled incidents into real readings: emergencies, leaks, absences, gaps, late deliveries.
+    #[command(after_help = "\
+Examples:
+  tapwatch inject --readings real.csv.gz --incident emergency --out with-emergencies
+  tapwatch inject --readings real.csv.gz --incident leak:1 leak:5 leak:30 toilet:60 burst --seed 2 --out with-leaks
+  tapwatch inject --readings real.csv.gz --incident emergency --delivery gaps uploads:24 --out once-a-day
+  tapwatch backtest --readings once-a-day/readings.csv.gz --homes once-a-day/homes.csv --truth once-a-day/truth.csv --out judged")]
+    Inject(inject::InjectArgs),
     /// Put readings from files into the readings topic, at a chosen speed.
     #[command(after_help = "\
 Examples:
@@ -187,6 +196,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Run => service::run(validated),
         Command::Demo(args) => service::demo(args, validated),
         Command::Simulate(args) => feed::simulate(args, &validated),
+        Command::Inject(args) => inject::inject(args),
         Command::Replay(args) => feed::replay(args, &validated),
         Command::Send(args) => send::send(&args, &validated),
         Command::Backtest(args) => {

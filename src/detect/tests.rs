@@ -97,9 +97,11 @@ impl Watched {
         let (states, settings, heard_at, now) = (&mut self.states, &self.settings, self.heard_at, self.next);
         let (circumstances, rhythm) = (self.circumstances, self.rhythm);
         let mut events = Vec::new();
-        self.usage.apply(
+        let zone = &self.zone;
+        self.usage.apply_local(
             &reading,
             &HomeSettings::default(),
+            |moment| zone.to_offset(moment.to_jiff()).seconds(),
             |event| events.push(event),
             |usage, interval| {
                 let view = HomeView {
@@ -262,11 +264,7 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
-    let leak_rule = |name: &str, when| leak::Rule {
-        name: name.into(),
-        severity: None,
-        when,
-    };
+    let leak_rule = leak::Rule::new;
     settings.leak.rules = vec![
         leak_rule(
             "steady",

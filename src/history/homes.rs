@@ -85,7 +85,7 @@ fn home(table: &Table) -> Result<HomeRecord, HistoryError> {
         q3_m3h: table.optional(Q3_M3H).map(|_| table.parse(Q3_M3H)).transpose()?,
         consent: consent.transpose()?,
         absence,
-        erase: false,
+        ..HomeRecord::default()
     })
 }
 

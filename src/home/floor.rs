@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::window::Window;
 use crate::model::HOUR;
 
 /// Known hours over which the floor is the least: a home without a leak has a dry hour in every day.
 const FLOOR_HOURS: u32 = 24;
 /// With fewer known hours than this among them, the floor may fall but not rise.
 const ENOUGH_HOURS: u32 = 18;
+/// Hours after which the smallest step seen begins to be forgotten.
+const STEP_HOURS: u32 = 7 * 24;
+const STEPS_PER_LITRE: f32 = 100.0;
+const UNSEEN: u16 = u16::MAX;
 /// How far a steady leak is taken to vary, as a share of itself.
 const VARIATION: f32 = 0.1;
 
@@ -20,14 +23,15 @@ const VARIATION: f32 = 0.1;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     litres_per_hour: f32,
-    resolution: f32,
+    /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
+    steps: [u16; 2],
 }
 
 impl Default for Floor {
     fn default() -> Self {
         Self {
             litres_per_hour: 0.0,
-            resolution: f32::INFINITY,
+            steps: [UNSEEN; 2],
         }
     }
 }
@@ -38,15 +42,18 @@ impl Floor {
         self.litres_per_hour
     }
 
-    /// The smallest step this home's meters have shown, in litres; `None` before any use.
+    /// The smallest step this home's meters have shown of late, in litres; `None` before any use. It is forgotten within
+    /// two weeks, so that a coarser meter is known for one soon.
     pub fn resolution(&self) -> Option<f32> {
-        self.resolution.is_finite().then_some(self.resolution)
+        let step = self.steps[0].min(self.steps[1]);
+        (step != UNSEEN).then(|| f32::from(step) / STEPS_PER_LITRE)
     }
 
     /// Learns from a measured volume how finely the meter counts.
     pub(super) fn observe(&mut self, litres: f32) {
-        if litres >= 0.01 && litres < self.resolution {
-            self.resolution = litres;
+        let steps = (litres * STEPS_PER_LITRE).round();
+        if steps >= 1.0 && steps < f32::from(self.steps[0]) {
+            self.steps[0] = steps as u16;
         }
     }
 
@@ -60,15 +67,26 @@ impl Floor {
         litres > leak + self.resolution().unwrap_or(1.0).min(10.0).max(VARIATION * leak) + 1e-4
     }
 
-    /// Takes hour `next - 1` into account; answers whether the floor rose.
-    pub(super) fn hour_completed(&mut self, window: &Window, next: u32) -> bool {
-        if window.litres(next - 1, next).is_none() {
+    /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
+    /// the floor rose.
+    pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
+        if next.is_multiple_of(STEP_HOURS) {
+            self.steps = [
+                UNSEEN,
+                if self.steps[0] == UNSEEN {
+                    self.steps[1]
+                } else {
+                    self.steps[0]
+                },
+            ];
+        }
+        if litres(next - 1).is_none() {
             // A gap moves nothing.
             return false;
         }
         let mut known = 0;
         let mut least = f32::INFINITY;
-        for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(|hour| window.litres(hour, next)) {
+        for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(litres) {
             known += 1;
             least = least.min(litres);
         }

@@ -47,6 +47,8 @@ struct Several {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Lane {
     presence: Presence,
+    /// Whether a part of the first that waits was taken already.
+    is_cut: bool,
     /// What this meter reported and others have not yet.
     waiting: VecDeque<Interval>,
 }
@@ -111,18 +113,26 @@ impl Meters {
         register(&self.first) + several
     }
 
-    /// Takes a measured reading that starts at or after its meter's frontier, and hands on what is now known of the home.
+    /// Takes a measured reading that starts at or after its meter's frontier, and hands on what is now known of the home, with
+    /// the least volume that a meter has shown in it.
     pub(super) fn apply(
         &mut self,
         reading: &MeterReading,
         max_flow: Litres,
         allowed_lateness: u32,
         mut event: impl FnMut(MeterEvent),
-        mut emit: impl FnMut(Interval),
+        mut emit: impl FnMut(Interval, f32),
     ) {
         reading.flags.iter().for_each(|flag| event(flag.into()));
         if reading.meter == 0 && self.several.is_none() {
-            return self.first.apply(reading, max_flow, &mut event, &mut emit);
+            let whole = &mut |interval: Interval| {
+                let least = match interval.flow {
+                    Flow::Measured(litres) => litres,
+                    _ => 0.0,
+                };
+                emit(interval, least);
+            };
+            return self.first.apply(reading, max_flow, &mut event, whole);
         }
         let emitted = if self.first.frontier > EventTime::ZERO {
             self.first.frontier
@@ -132,6 +142,7 @@ impl Meters {
         let several = self.several.get_or_insert_with(|| {
             let first = Lane {
                 presence: Presence::Expected,
+                is_cut: false,
                 waiting: VecDeque::new(),
             };
             Box::new(Several {
@@ -145,6 +156,7 @@ impl Meters {
             several.others.push(Meter::default());
             several.lanes.push(Lane {
                 presence: Presence::Expected,
+                is_cut: false,
                 waiting: VecDeque::new(),
             });
         }
@@ -169,8 +181,8 @@ impl Meters {
             }
         });
         several.give_up_laggards(&self.first, allowed_lateness);
-        while let Some(interval) = several.next_interval() {
-            emit(interval);
+        while let Some((interval, least)) = several.next_interval() {
+            emit(interval, least);
         }
     }
 }
@@ -212,8 +224,9 @@ impl Several {
         }
     }
 
-    /// The next stretch that all expected meters have reported.
-    fn next_interval(&mut self) -> Option<Interval> {
+    /// The next stretch that all expected meters have reported, and the least volume of the readings that begin with it; 0
+    /// where none does: a part of a reading is no step of a meter.
+    fn next_interval(&mut self) -> Option<(Interval, f32)> {
         let start = self.emitted;
         let mut end = EventTime::MAX;
         let mut anyone = false;
@@ -231,11 +244,18 @@ impl Several {
             return None;
         }
         let (mut litres, mut all_known, mut exact, mut present) = (0.0, true, true, false);
+        let mut least = f32::INFINITY;
         for lane in &mut self.lanes {
             let Some(head) = lane.waiting.front_mut().filter(|head| head.start <= start) else {
                 continue;
             };
             present = true;
+            if let Flow::Measured(left) = head.flow
+                && left > 0.0
+                && !lane.is_cut
+            {
+                least = least.min(left);
+            }
             let share = f64::from(end.since(start)) / f64::from(head.seconds().max(1));
             match &mut head.flow {
                 Flow::Unknown => all_known = false,
@@ -250,7 +270,8 @@ impl Several {
                 }
             }
             head.start = end;
-            if head.end <= end {
+            lane.is_cut = head.end > end;
+            if !lane.is_cut {
                 lane.waiting.pop_front();
             }
         }
@@ -260,7 +281,8 @@ impl Several {
             _ if litres > 0.0 => Flow::UsedSomewhere(litres),
             _ => Flow::Unknown,
         };
-        Some(Interval { start, end, flow })
+        let least = if least.is_finite() { least } else { 0.0 };
+        Some((Interval { start, end, flow }, least))
     }
 }
 

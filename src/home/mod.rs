@@ -7,10 +7,13 @@
 //! fills within the allowed lateness.
 //! Operation: [`Ordered::offer`] places a reading; [`Usage::apply`] turns it into home [`Interval`]s for the detectors.
 
+mod appliances;
 mod floor;
 mod interval;
+mod learnt;
 mod meters;
 mod order;
+mod packed;
 mod quarters;
 mod register;
 mod rhythm;
@@ -24,8 +27,10 @@ mod tests;
 
 pub use floor::Floor;
 pub use interval::{CompactMeasure, Flow, Interval, MeterReading};
+pub use learnt::Learnt;
 pub use meters::{MAX_METERS, MeterIndex};
 pub use order::{Ordered, Placement, TimelineState};
+pub use packed::{PackedError, pack, unpack};
 pub use quarters::{QUARTER, QUARTERS, Quarter};
 pub use register::MeterEvent;
 pub use rhythm::Rhythm;

@@ -46,13 +46,13 @@ pub enum Placement {
 }
 
 /// A state with its disorder.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ordered<S> {
     state: S,
     pending: Option<Box<Pending<S>>>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending<S> {
     /// The state before the first hole.
     settled: S,
@@ -64,6 +64,11 @@ impl<S: TimelineState> Ordered<S> {
     /// The state with everything that has arrived.
     pub fn state(&self) -> &S {
         &self.state
+    }
+
+    /// The state alone.
+    pub fn into_state(self) -> S {
+        self.state
     }
 
     /// The state, for what is not rolled back by late readings.

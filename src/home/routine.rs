@@ -18,10 +18,54 @@ const LONGEST_RUN: u32 = (1 << LENGTH_BITS) - 1;
 /// never something false.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routine {
+    #[serde(with = "bits")]
     used: [[u32; 15]; WORDS / 15],
     unknown: SmallVec<[u32; 4]>,
     first: u32,
     next: u32,
+}
+
+/// The bits as bytes, the earliest hour in the lowest bit: half of them are set, and numbers of other sizes only take longer.
+mod bits {
+    use serde::{Deserializer, Serializer, de};
+
+    use super::WORDS;
+
+    type Words = [[u32; 15]; WORDS / 15];
+
+    pub fn serialize<S: Serializer>(words: &Words, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = [0; 4 * WORDS];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words.as_flattened()) {
+            *bytes = word.to_le_bytes();
+        }
+        serializer.serialize_bytes(&bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Words, D::Error> {
+        deserializer.deserialize_bytes(Visitor)
+    }
+
+    struct Visitor;
+
+    impl de::Visitor<'_> for Visitor {
+        type Value = Words;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(formatter, "{} bytes", 4 * WORDS)
+        }
+
+        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Words, E> {
+            let (chunks, rest) = bytes.as_chunks();
+            if chunks.len() != WORDS || !rest.is_empty() {
+                return Err(E::invalid_length(bytes.len(), &self));
+            }
+            let mut words = Words::default();
+            for (word, bytes) in words.as_flattened_mut().iter_mut().zip(chunks) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            Ok(words)
+        }
+    }
 }
 
 /// A run of dry hours between two uses.

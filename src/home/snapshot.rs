@@ -1,4 +1,4 @@
-//! State as bytes that can be trusted: a version, a checksum, and the values in postcard's form.
+//! State as bytes that can be trusted: a version, a checksum, and the packed values (`packed`).
 //!
 //! Form: `b"TWH"`, one byte of version, CRC-32 (IEEE) of the rest, little-endian, then the values.
 //! An older version is read by a migration or refused by its number; it is never misread.
@@ -7,10 +7,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::packed::{pack, unpack};
+
 const MAGIC: &[u8; 3] = b"TWH";
 const HEADER: usize = 8;
 /// The version this build writes. A change to any state that is stored raises it.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 7;
 
 /// Why a snapshot is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,12 +42,12 @@ pub enum SnapshotError {
 /// Writes `state` with version and checksum.
 ///
 /// # Panics
-/// If the state has no serial form. The form is one of plain fields, numbers and lists of known length, written to
-/// memory; a type that has none would not pass the first test.
+/// If the state has no packed form. Plain fields, numbers and lists of known length have one; a type that has none would
+/// not pass the first test.
 pub fn seal_snapshot<T: Serialize>(state: &T) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
     #[expect(clippy::expect_used, reason = "as the doc says")]
-    bytes.extend(postcard::to_allocvec(state).expect("state of plain values has a serial form"));
+    pack(state, &mut bytes).expect("state of plain values has a packed form");
     let checksum = crc32fast::hash(&bytes[HEADER..]);
     bytes[..3].copy_from_slice(MAGIC);
     bytes[3] = VERSION;
@@ -70,9 +72,5 @@ pub fn open_snapshot<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SnapshotErr
     if expected != found {
         return Err(SnapshotError::Checksum { expected, found });
     }
-    match postcard::take_from_bytes(values) {
-        Ok((state, [])) => Ok(state),
-        Ok((_, rest)) => Err(SnapshotError::Values(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(SnapshotError::Values(error.to_string())),
-    }
+    unpack(values).map_err(|error| SnapshotError::Values(error.to_string()))
 }

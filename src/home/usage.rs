@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::appliances::Appliances;
 use super::floor::Floor;
 use super::interval::{Flow, Interval, MeterReading};
+use super::learnt::{LEAST_LITRES, Learnt, MOST_DAYS};
 use super::meters::{MeterIndex, Meters};
 use super::quarters::{QUARTER, Quarter, Quarters};
 use super::register::MeterEvent;
 use super::routine::Routine;
 use super::window::{WINDOW_HOURS, Window};
-use crate::model::{DAY, EventTime, HOUR, MINUTE};
+use crate::model::{Appliance, DAY, EventTime, HOUR, MINUTE};
 
 /// Settings of what is kept of a home.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub struct Usage {
     floor: Floor,
     /// Kept only for homes whose readings are fine enough.
     quarters: Option<Box<Quarters>>,
+    /// Kept only for homes that have appliances, or may have: what they draw is taken off before anything looks at it.
+    appliances: Option<Box<Appliances>>,
     frontier: EventTime,
     known_since: EventTime,
     last_sign: EventTime,
@@ -132,6 +136,37 @@ impl Usage {
         &self.floor
     }
 
+    /// Sets the appliances that are declared.
+    pub fn declare_appliances(&mut self, declared: &[Appliance]) {
+        if declared.is_empty() && self.appliances.is_none() {
+            return;
+        }
+        self.appliances.get_or_insert_default().declare(declared);
+    }
+
+    /// The appliances that are declared.
+    pub fn declared_appliances(&self) -> impl Iterator<Item = Appliance> + '_ {
+        self.appliances.iter().flat_map(|appliances| appliances.declared())
+    }
+
+    /// The appliance that was learnt from the readings.
+    pub fn learnt_appliance(&self) -> Option<Learnt> {
+        self.appliances.as_ref()?.learnt()
+    }
+
+    /// Whether the home is followed for an appliance that may be learnt.
+    pub fn may_have_appliance(&self) -> bool {
+        self.appliances.is_some()
+    }
+
+    /// Whether an appliance ran in `hour`, one of the last [`WINDOW_HOURS`] complete ones: what else flowed in it says nothing
+    /// of a leak.
+    pub fn appliance_ran(&self, hour: u32) -> bool {
+        self.appliances
+            .as_ref()
+            .is_some_and(|appliances| appliances.ran_in(hour))
+    }
+
     /// Whether another meter has taken the place of meter `index`.
     pub fn replaced(&self, index: MeterIndex) -> bool {
         self.meters.replaced(index)
@@ -156,15 +191,30 @@ impl Usage {
     /// Bytes kept on the heap besides the value itself.
     pub fn heap_bytes(&self) -> usize {
         let quarters = self.quarters.as_ref().map_or(0, |_| size_of::<Quarters>());
-        self.meters.heap_bytes() + self.routine.heap_bytes() + quarters
+        let appliances = self.appliances.as_ref();
+        let appliances = appliances.map_or(0, |kept| size_of::<Appliances>() + kept.heap_bytes());
+        self.meters.heap_bytes() + self.routine.heap_bytes() + quarters + appliances
     }
 
-    /// Applies one measured reading. `event` hears of classed steps, `emit` of each stretch of the home's time that
-    /// is now known or given up, with the usage as it stands then.
+    /// [`Self::apply_local`] of a home whose clocks show UTC.
     pub fn apply(
         &mut self,
         reading: &MeterReading,
         settings: &HomeSettings,
+        event: impl FnMut(MeterEvent),
+        emit: impl FnMut(&Self, &Interval),
+    ) {
+        self.apply_local(reading, settings, |_| 0, event, emit);
+    }
+
+    /// Applies one measured reading. `ahead` answers by how many seconds the home's clocks are ahead of UTC at a moment;
+    /// `event` hears of classed steps, `emit` of each stretch of the home's time that is now known or given up, without
+    /// what its appliances drew, with the usage as it stands then.
+    pub fn apply_local(
+        &mut self,
+        reading: &MeterReading,
+        settings: &HomeSettings,
+        ahead: impl Fn(EventTime) -> i32,
         event: impl FnMut(MeterEvent),
         mut emit: impl FnMut(&Self, &Interval),
     ) {
@@ -175,15 +225,18 @@ impl Usage {
             settings.max_flow_litres_per_hour,
             lateness,
             event,
-            |interval| {
-                self.take(&interval);
+            |interval, least| {
+                self.floor.observe(least);
+                let interval = self.take(&interval, &ahead);
                 emit(self, &interval);
             },
         );
         self.meters = meters;
     }
 
-    fn take(&mut self, interval: &Interval) {
+    /// Takes the next stretch; answers what is left of it without what appliances drew.
+    fn take(&mut self, measured: &Interval, ahead: &impl Fn(EventTime) -> i32) -> Interval {
+        let interval = &self.without_appliances(measured, ahead);
         if self.frontier == EventTime::ZERO {
             self.frontier = interval.start;
             self.known_since = interval.start;
@@ -192,7 +245,13 @@ impl Usage {
             self.quarters = Some(Box::default());
         }
         if let Some(quarters) = &mut self.quarters {
-            quarters.take(interval);
+            // Which of what flowed was an appliance's is not known to the quarter of an hour.
+            let flow = if interval == measured {
+                interval.flow
+            } else {
+                Flow::Unknown
+            };
+            quarters.take(&Interval { flow, ..*interval });
         }
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,
@@ -203,22 +262,47 @@ impl Usage {
                 self.known_since = interval.end;
             }
             Flow::Measured(litres) => {
-                self.floor.observe(litres);
                 let used = self.floor.is_use(litres, interval.seconds());
                 let placeable = !used || interval.is_placeable();
-                self.pass(interval, placeable.then_some((litres, used)));
+                self.pass(interval, placeable.then_some((litres, used)), ahead);
                 // The floor may have risen with the hour that this completed.
                 if used && self.floor.is_use(litres, interval.seconds()) {
                     self.last_sign = interval.end;
                 }
-                return;
+                return *interval;
             }
         }
-        self.pass(interval, None);
+        self.pass(interval, None, ahead);
+        *interval
+    }
+
+    fn without_appliances(&mut self, interval: &Interval, ahead: &impl Fn(EventTime) -> i32) -> Interval {
+        let Some(appliances) = &mut self.appliances else {
+            return *interval;
+        };
+        appliances.set_local(ahead(interval.start));
+        appliances.begin_hours(interval);
+        let step = self.floor.resolution().unwrap_or(1.0);
+        let is_use = |flow| matches!(flow, Flow::Measured(litres) if self.floor.is_use(litres, interval.seconds()));
+        let rest = appliances.take_off(interval, self.floor.litres_per_hour(), step);
+        // It ran as a person's use until now.
+        let before = appliances.learn(interval, is_use(interval.flow), step);
+        let runs = before.iter().flat_map(|runs| runs.hours_before(interval.start));
+        runs.for_each(|hour| self.routine.clear_use(hour));
+        if appliances.take_new() {
+            let hours = self.routine.first_hour()..self.routine.next_hour();
+            for hour in hours.filter(|hour| appliances.covers_hour(*hour)) {
+                self.routine.clear_use(hour);
+            }
+        }
+        if appliances.is_empty() {
+            self.appliances = None;
+        }
+        rest
     }
 
     /// Moves the frontier over an interval, with its litres and whether they are a sign of life where it is measured.
-    fn pass(&mut self, interval: &Interval, measured: Option<(f32, bool)>) {
+    fn pass(&mut self, interval: &Interval, measured: Option<(f32, bool)>, ahead: &impl Fn(EventTime) -> i32) {
         let main_hour = interval.start.plus(interval.seconds() / 2).hour();
         let long = !interval.is_placeable();
         let mut start = interval.start;
@@ -238,12 +322,12 @@ impl Usage {
             start = end;
             self.frontier = end;
             if end == next {
-                self.complete(hour);
+                self.complete(hour, ahead);
             }
         }
     }
 
-    fn complete(&mut self, hour: u32) {
+    fn complete(&mut self, hour: u32, ahead: &impl Fn(EventTime) -> i32) {
         let whole = u32::from(self.open_seconds) + HOUR_SLACK >= HOUR;
         let known = if self.open_used {
             Some(true)
@@ -253,9 +337,29 @@ impl Usage {
         self.window.push(hour, whole.then_some(self.open_litres));
         self.routine.push(hour, known);
         (self.open_litres, self.open_seconds, self.open_used) = (0.0, 0, false);
-        if self.floor.hour_completed(&self.window, hour + 1) {
-            self.read_signs_again(hour + 1);
+        let next = hour + 1;
+        let (window, appliances) = (&self.window, &self.appliances);
+        let ran = |hour| appliances.as_ref().is_some_and(|appliances| appliances.ran_in(hour));
+        let of_leaks = |hour| window.litres(hour, next).filter(|_| !ran(hour));
+        if self.floor.hour_completed(of_leaks, next) {
+            self.read_signs_again(next);
         }
+        if self.appliances.is_none() && self.may_be_appliance(hour) {
+            let ahead = ahead(EventTime::from_hour(hour));
+            let start = EventTime::from_hour(hour).seconds().saturating_add_signed(ahead);
+            self.appliances = Appliances::follow(start).map(Box::new);
+        }
+    }
+
+    /// Whether as much was used in `hour` as a machine takes, and in this hour of earlier days at equal distances.
+    fn may_be_appliance(&self, hour: u32) -> bool {
+        let litres = self.window.litres(hour, hour + 1).unwrap_or(0.0) - self.floor.litres_per_hour();
+        if litres < LEAST_LITRES {
+            return false;
+        }
+        let used = |days: u32| hour.checked_sub(24 * days).and_then(|hour| self.routine.used(hour)) == Some(true);
+        let every = (1..=MOST_DAYS).find(|days| used(*days));
+        every.is_some_and(|days| used(2 * days))
     }
 
     /// The floor rose: what looked like use in the hours since may have been the leak alone.

@@ -4,19 +4,22 @@ use serde::{Deserialize, Serialize};
 
 /// Hours kept. A day, and a third of one more to look back when the leak floor rises.
 pub const WINDOW_HOURS: u32 = 32;
-const UNKNOWN: u16 = u16::MAX;
+const UNKNOWN: u16 = 1;
+/// An hour with flow has this added to its tenths.
+const FLOW: u16 = 1;
 const UNITS_PER_LITRE: f32 = 10.0;
 
 /// Litres of the last [`WINDOW_HOURS`] whole UTC hours, in tenths of a litre, each measured or unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    tenths: [[u16; 16]; 2],
+    /// 0 for a dry hour, which is the commonest and takes no byte at rest, 1 for an unknown one, else a tenth more than flowed.
+    codes: [[u16; 16]; 2],
 }
 
 impl Default for Window {
     fn default() -> Self {
         Self {
-            tenths: [[UNKNOWN; 16]; 2],
+            codes: [[UNKNOWN; 16]; 2],
         }
     }
 }
@@ -31,10 +34,14 @@ impl Window {
     pub(super) fn push(&mut self, hour: u32, litres: Option<f32>) {
         let (row, column) = Self::place(hour);
         // Use below a twentieth of a litre must not look like none.
-        self.tenths[row][column] = litres.map_or(UNKNOWN, |litres| {
-            let tenths = (litres * UNITS_PER_LITRE).round().clamp(0.0, f32::from(UNKNOWN - 1)) as u16;
-            if litres > 0.0 { tenths.max(1) } else { 0 }
-        });
+        self.codes[row][column] = match litres {
+            None => UNKNOWN,
+            Some(litres) if litres > 0.0 => {
+                let tenths = (litres * UNITS_PER_LITRE).round();
+                FLOW + tenths.clamp(1.0, f32::from(u16::MAX - FLOW)) as u16
+            }
+            Some(_) => 0,
+        };
     }
 
     /// Litres of hour `hour`, which must be one of the last [`WINDOW_HOURS`] before `next`; `None` when unknown.
@@ -43,7 +50,9 @@ impl Window {
             return None;
         }
         let (row, column) = Self::place(hour);
-        let tenths = self.tenths[row][column];
-        (tenths != UNKNOWN).then(|| f32::from(tenths) / UNITS_PER_LITRE)
+        match self.codes[row][column] {
+            UNKNOWN => None,
+            code => Some(f32::from(code.saturating_sub(FLOW)) / UNITS_PER_LITRE),
+        }
     }
 }

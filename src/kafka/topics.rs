@@ -47,6 +47,11 @@ pub struct TopicReport {
 }
 
 impl KafkaSettings {
+    /// The names of all topics that the service reads or writes.
+    pub fn topic_names(&self) -> [&str; 10] {
+        self.wanted().map(|(name, _)| name)
+    }
+
     /// Name and settings of each topic: those whose partitions go together first, the readings before all.
     fn wanted(&self) -> [(&str, Vec<(&'static str, &'static str)>); 10] {
         [

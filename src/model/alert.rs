@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EventTime, HouseholdId, Response};
+use super::{DAY, EventTime, HouseholdId, Response};
 
 /// What an alert is about. One home never has two open alerts of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -280,4 +280,23 @@ pub struct Alert {
     pub evidence: Map<String, Value>,
     /// Whole sentences.
     pub text: BothLanguages,
+}
+
+impl Alert {
+    /// Whether it ends an alert of inactivity in which nothing was the matter, as far as is known then: there was a sign of
+    /// life within a day of its beginning, or late readings took it back.
+    pub fn turned_out_false(&self) -> bool {
+        if self.kind != AlertKind::Inactivity || self.state != AlertState::Resolved {
+            return false;
+        }
+        let at = |name: &str| EventTime::deserialize(self.evidence.get(name)?).ok();
+        let ended_at = match &*self.reason {
+            "use_returned" => at("use_returned_by"),
+            "other_sign_of_life" => at("sign_of_life_at"),
+            "outcome_safe" => None,
+            "corrected_by_late_readings" => return true,
+            _ => return false,
+        };
+        ended_at.unwrap_or(self.decided_at).since(self.since) < DAY
+    }
 }

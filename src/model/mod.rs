@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here knows how a value was read, stored or sent.
 
 mod alert;
+mod appliance;
 mod band;
 mod circumstances;
 mod ids;
@@ -14,6 +15,7 @@ mod time;
 mod visits;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage, Stages};
+pub use appliance::{Appliance, ClockTime, MAX_APPLIANCES, NotAClockTime};
 pub use band::Band;
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Absence, EventTime, HouseholdKind, SignKind};
+use super::{Absence, Appliance, EventTime, HouseholdKind, SignKind};
 
 /// A topic that is read. All have the same partitions, and a home is in the same one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +104,9 @@ pub struct HomeRecord {
     /// An absence that was declared.
     #[serde(default)]
     pub absence: Option<Absence>,
+    /// Its appliances that draw water by themselves, at most four.
+    #[serde(default)]
+    pub appliances: Vec<Appliance>,
     /// Whether all that is kept of it is to be erased, before the rest of this record holds.
     #[serde(default)]
     pub erase: bool,

@@ -102,7 +102,7 @@ impl Serialize for EventTime {
         if serializer.is_human_readable() {
             serializer.collect_str(self)
         } else {
-            serializer.serialize_u32(self.0)
+            serializer.serialize_newtype_struct("EventTime", &self.0)
         }
     }
 }
@@ -110,12 +110,17 @@ impl Serialize for EventTime {
 impl<'de> Deserialize<'de> for EventTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
-            return u32::deserialize(deserializer).map(Self);
+            return Seconds::deserialize(deserializer).map(|seconds| Self(seconds.0));
         }
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+/// An [`EventTime`] in snapshots: by its name the form of state at rest knows a time from other numbers.
+#[derive(Deserialize)]
+#[serde(rename = "EventTime")]
+struct Seconds(u32);
 
 /// A length of time as people read it: `11 h 20 min`, `45 min`, `3 d 2 h`.
 pub fn format_span(seconds: u32) -> String {

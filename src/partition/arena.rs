@@ -1,5 +1,6 @@
-//! Homes in a flat arena, with an index from their ids beside it.
+//! Homes in a flat arena, packed, with an index from their ids beside it.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::mem::size_of;
 
@@ -8,8 +9,10 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::cases::{MESSAGES, Over};
 use super::contain::contain;
 use super::profile::{Beside, Names, Profile, Surroundings};
+use super::rest::{Rest, on_heap};
 use super::rules::{HomeError, Rules};
 use crate::detect::{DetectorStates, HomeView};
 use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, Rhythm, TimelineState, Usage};
@@ -65,21 +68,24 @@ impl HomeState {
             event(happened);
             events.push(happened);
         };
-        self.usage.apply(reading, &rules.home, noted, |usage, interval| {
-            let view = around.view(usage, now);
-            let before = detectors.clone();
-            let shown = contain(|| {
-                detectors.on_interval(&around.programme.detectors, &view, interval);
-                assert!(!rules.panics_at(reading), "as the test asked");
-            });
-            match shown {
-                Ok(()) => outcome = outcome.clone().map(|sum| sum + detectors.new_in_shadow(&before)),
-                Err(message) => {
-                    *detectors = before;
-                    outcome = Err(message);
+        // How far the home's clocks are ahead of UTC matters to its appliances alone.
+        let ahead = |moment: EventTime| around.time_zone.to_offset(moment.to_jiff()).seconds();
+        self.usage
+            .apply_local(reading, &rules.home, ahead, noted, |usage, interval| {
+                let view = around.view(usage, now);
+                let before = detectors.clone();
+                let shown = contain(|| {
+                    detectors.on_interval(&around.programme.detectors, &view, interval);
+                    assert!(!rules.panics_at(reading), "as the test asked");
+                });
+                match shown {
+                    Ok(()) => outcome = outcome.clone().map(|sum| sum + detectors.new_in_shadow(&before)),
+                    Err(message) => {
+                        *detectors = before;
+                        outcome = Err(message);
+                    }
                 }
-            }
-        });
+            });
         for happened in events {
             if let Err(message) = self.hear(happened, around, reading.end()) {
                 outcome = Err(message);
@@ -108,8 +114,8 @@ impl HomeState {
     }
 }
 
-/// One home.
-#[derive(Clone, Debug, Default)]
+/// One home, open. It is packed while another one is at hand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
     pub home: Ordered<HomeState>,
     /// Names and last arrivals of the meters; absent while the home has one meter that bears its own id.
@@ -133,6 +139,10 @@ pub struct Slot {
     pub noted: EventTime,
     /// Bit i: an alert of the i-th kind is open.
     pub open: u16,
+    /// What the last message of each of [`MESSAGES`] was about; zero before the first.
+    pub(super) said: [EventTime; MESSAGES.len()],
+    /// Alerts that are over, the last of each kind, by kind.
+    pub(super) over: SmallVec<[Over; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,7 +252,11 @@ impl Slot {
 /// The homes of a partition.
 #[derive(Default)]
 pub struct Arena {
-    slots: Vec<Slot>,
+    homes: Vec<Rest>,
+    /// The home at hand, which may have changed: what `homes` has of it is out of date.
+    open: Option<(u32, Box<Slot>)>,
+    /// Where it is packed; kept for its capacity.
+    scratch: Vec<u8>,
     /// The ids, one after the other.
     ids: String,
     /// Where each id ends in `ids`.
@@ -261,7 +275,7 @@ impl Arena {
 
     /// How many homes there are.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.homes.len() - self.free.len()
     }
 
     /// Whether there is none.
@@ -271,7 +285,7 @@ impl Arena {
 
     /// The slots that hold a home, in order.
     pub fn occupied(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots.len() as u32).filter(|slot| !self.id(*slot).starts_with(GONE))
+        (0..self.homes.len() as u32).filter(|slot| !self.id(*slot).starts_with(GONE))
     }
 
     /// The id of the home in slot `index`.
@@ -291,42 +305,36 @@ impl Arena {
     }
 
     /// The usage of the home in slot `index`.
-    pub fn usage(&self, index: u32) -> &Usage {
-        &self.slot(index).home.state().usage
+    pub fn usage(&self, index: u32) -> Cow<'_, Usage> {
+        match self.slot(index) {
+            Cow::Borrowed(slot) => Cow::Borrowed(&slot.home.state().usage),
+            Cow::Owned(slot) => Cow::Owned(slot.home.into_state().usage),
+        }
     }
 
-    /// Memory taken by all homes, in bytes: slots, what they point to, ids and index, without unused capacity.
+    /// Memory taken by all homes, in bytes, with what an allocator adds, but without unused capacity: packed homes, those
+    /// that are kept open, ids and index.
     pub fn bytes(&self) -> usize {
-        let pending: usize = self
-            .slots
+        let homes: usize = self
+            .homes
             .iter()
-            .map(|slot| slot.home.pending() * size_of::<MeterReading>())
+            .map(|home| size_of::<Rest>() + home.heap_bytes())
             .sum();
-        let behind = self.slots.iter().filter(|slot| slot.home.pending() > 0).count() * size_of::<HomeState>();
-        let names: usize = self
-            .slots
-            .iter()
-            .flat_map(|slot| &slot.meters)
-            .map(|meters| 40 * meters.len() + 24)
-            .sum();
-        let heap: usize = self.slots.iter().map(|slot| slot.home.state().usage.heap_bytes()).sum();
-        // The index takes a byte of control and four of slot for each of its buckets, at most 7/8 of them full.
-        let index = self.slots.len() * 5 * 8 / 7;
-        self.slots.len() * (size_of::<Slot>() + size_of::<u32>())
-            + self.ids.len()
-            + index
-            + pending
-            + behind
-            + names
-            + heap
+        let ids = self.ids.len() + size_of::<u32>() * self.id_ends.len();
+        homes + ids + self.index.allocation_size() + on_heap(size_of::<Slot>())
     }
 
-    pub(super) fn slot(&self, index: u32) -> &Slot {
-        &self.slots[index as usize]
+    /// A home to be looked at: as it stands if it is at hand, else unpacked.
+    pub(super) fn slot(&self, index: u32) -> Cow<'_, Slot> {
+        match &self.open {
+            Some((open, slot)) if *open == index => Cow::Borrowed(slot),
+            _ => self.homes[index as usize].look(),
+        }
     }
 
+    /// A home to be changed. It is at hand until another one is.
     pub(super) fn slot_mut(&mut self, index: u32) -> &mut Slot {
-        &mut self.slots[index as usize]
+        self.slot_and_names(index).0
     }
 
     /// The slot of a home, and whether it is new.
@@ -353,10 +361,15 @@ impl Arena {
             self.ids.replace_range(end - id.len()..end, id);
             return slot;
         }
-        self.slots.push(Slot::default());
+        make_room(&mut self.homes);
+        self.homes.push(Rest::default());
+        if self.ids.capacity() - self.ids.len() < id.len() {
+            self.ids.reserve_exact(self.ids.len() / 8 + id.len());
+        }
         self.ids.push_str(id);
+        make_room(&mut self.id_ends);
         self.id_ends.push(self.ids.len() as u32);
-        self.slots.len() as u32 - 1
+        self.homes.len() as u32 - 1
     }
 
     /// Removes a home: nothing of it is left, not even its id.
@@ -368,7 +381,9 @@ impl Arena {
         let (length, end) = (self.id(slot).len(), self.id_ends[slot as usize] as usize);
         let blank = String::from(GONE).repeat(length);
         self.ids.replace_range(end - length..end, &blank);
-        self.slots[slot as usize] = Slot::default();
+        self.open.take_if(|(open, _)| *open == slot);
+        self.homes[slot as usize] = Rest::default();
+        self.scratch.clear();
         self.free.push(slot);
     }
 
@@ -379,7 +394,15 @@ impl Arena {
 
     /// A slot with the tables of names beside it.
     pub(super) fn slot_and_names(&mut self, index: u32) -> (&mut Slot, &Names) {
-        (&mut self.slots[index as usize], &self.names)
+        let open = match self.open.take() {
+            Some((open, slot)) if open == index => slot,
+            Some((other, slot)) => {
+                let spare = self.homes[other as usize].put(slot, &mut self.scratch);
+                self.homes[index as usize].take(spare)
+            }
+            None => self.homes[index as usize].take(None),
+        };
+        (&mut self.open.insert((index, open)).1, &self.names)
     }
 
     /// The tables of names.
@@ -390,5 +413,12 @@ impl Arena {
     /// The tables of names, to be changed.
     pub(super) fn names_mut(&mut self) -> &mut Names {
         &mut self.names
+    }
+}
+
+/// Makes room for one more, an eighth at a time: lists as long as there are homes are not to stand half empty.
+pub(super) fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 8 + 16);
     }
 }

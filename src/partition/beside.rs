@@ -3,6 +3,8 @@
 //! None of it follows from readings, so every home that it changes is among the next checkpoints; with that, a restart
 //! need not know between which readings it came.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
@@ -186,7 +188,10 @@ impl Partition {
             self.forget(index);
         }
         let declared = record.and_then(|record| record.absence);
-        let changes_rules = self.arena.slot_mut(index).set_profile(profile);
+        let slot = self.arena.slot_mut(index);
+        let changes_rules = slot.set_profile(profile);
+        let appliances = record.map_or(&[][..], |record| &record.appliances);
+        slot.home.change(|state| state.usage.declare_appliances(appliances));
         self.change_beside(index, |beside| beside.declared = declared);
         let because = changes_rules.then_some(rules_changed as fn() -> _);
         // A detector that fails here fails on the next reading too, and is reported with it.
@@ -218,7 +223,7 @@ impl Partition {
         let slot = self.arena.find(&said.household_id);
         let known = slot.filter(|slot| self.is_watched(*slot)).and_then(|index| {
             let is_meant = |kind: &&AlertKind| {
-                let case = self.cases.get(&(index, **kind));
+                let case = self.case(index, **kind);
                 case.is_some_and(|case| alert_id(&said.household_id, **kind, case.identity_since) == said.alert_id)
             };
             Some((index, *KINDS.iter().find(is_meant)?))
@@ -226,7 +231,7 @@ impl Partition {
         let (index, kind) = known.ok_or_else(|| Refusal::UnknownAlert {
             alert_id: said.alert_id.clone(),
         })?;
-        let Some(case) = self.cases.get(&(index, kind)).cloned() else {
+        let Some(case) = self.case(index, kind).map(Cow::into_owned) else {
             return Ok(());
         };
         if said.at < case.since {
@@ -258,7 +263,8 @@ impl Partition {
     /// is taken up.
     pub(super) fn watched(&mut self, household: &str) -> Option<u32> {
         match (self.arena.find(household), self.rules.consent) {
-            (Some(slot), _) => self.is_watched(slot).then_some(slot),
+            // It is at hand from here on.
+            (Some(slot), rule) => self.arena.slot_mut(slot).profile.may_be_watched(rule).then_some(slot),
             (None, ConsentRule::Required) => None,
             (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household).0),
         }
@@ -286,8 +292,8 @@ impl Partition {
 
     /// Takes in a sign of life as the programme wants it.
     fn hear_sign(&mut self, index: u32, kind: SignKind, at: EventTime) {
-        let slot = self.arena.slot(index);
-        let signs = &self.arena.names().around(slot, &self.rules).programme.policy.signs;
+        let around = self.arena.names().around(&self.arena.slot(index), &self.rules);
+        let signs = &around.programme.policy.signs;
         let (suspends, ends) = (signs.suspend.contains(&kind), signs.end.contains(&kind));
         let until = if suspends {
             at.plus(signs.suspend_hours * HOUR)
@@ -317,7 +323,8 @@ impl Partition {
     fn changed_beside(&mut self, index: u32) {
         self.unsaved.urge(index);
         // From where the home stood, as a restart would: what time has brought since was said.
-        self.schedule(index, self.arena.slot(index).heard);
+        let heard = self.arena.slot(index).heard;
+        self.schedule(index, heard);
     }
 
     fn check_times(&self, record: &RawRecord<'_>, at: EventTime, until: Option<EventTime>) -> Result<(), Refusal> {

@@ -67,6 +67,11 @@ impl Unsaved {
     pub fn note(&mut self, slot: u32, offset: i64) {
         let place = slot as usize;
         if self.since.len() <= place {
+            let more = place + 1 - self.since.len();
+            if self.since.capacity() <= place {
+                // As long as there are homes: it is not to stand half empty.
+                self.since.reserve_exact(self.since.len() / 8 + more);
+            }
             self.since.resize(place + 1, STORED);
         }
         if self.since[place] == STORED {

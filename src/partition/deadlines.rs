@@ -30,6 +30,11 @@ impl Deadlines {
         Some((deadline, slots))
     }
 
+    /// Memory taken, in bytes, without unused capacity.
+    pub fn bytes(&self) -> usize {
+        size_of::<(EventTime, u32)>() * self.0.len()
+    }
+
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.0.clear();

@@ -146,8 +146,8 @@ pub struct Counts {
     pub signs: u64,
     /// Measured seconds of homes, by the place of their programme among those of the rules.
     pub watched_seconds: Vec<u64>,
-    /// Findings of rules that have not learnt their home yet: counted, and not said.
-    pub in_shadow: u64,
+    /// Findings of rules that have not learnt their home yet, by programme in the same way: counted, and not said.
+    pub in_shadow: Vec<u64>,
 }
 
 impl Counts {
@@ -157,10 +157,12 @@ impl Counts {
 
     /// Adds measured seconds of a home.
     pub(super) fn watch(&mut self, programme: usize, seconds: u64) {
-        if self.watched_seconds.len() <= programme {
-            self.watched_seconds.resize(programme + 1, 0);
-        }
-        self.watched_seconds[programme] += seconds;
+        add_at(&mut self.watched_seconds, programme, seconds);
+    }
+
+    /// Adds findings in shadow.
+    pub(super) fn shadow(&mut self, programme: usize, findings: u64) {
+        add_at(&mut self.in_shadow, programme, findings);
     }
 
     pub(super) fn response(&mut self, response: Response) {
@@ -209,9 +211,21 @@ impl Counts {
         self.gaps += other.gaps;
         self.not_watched += other.not_watched;
         self.signs += other.signs;
-        self.in_shadow += other.in_shadow;
+        for (place, findings) in other.in_shadow.iter().enumerate() {
+            self.shadow(place, *findings);
+        }
         for (place, seconds) in other.watched_seconds.iter().enumerate() {
             self.watch(place, *seconds);
         }
+    }
+}
+
+/// Adds to the sum at `place`, making room for it.
+fn add_at(sums: &mut Vec<u64>, place: usize, more: u64) {
+    if more > 0 && sums.len() <= place {
+        sums.resize(place + 1, 0);
+    }
+    if let Some(sum) = sums.get_mut(place) {
+        *sum += more;
     }
 }

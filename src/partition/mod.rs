@@ -3,18 +3,20 @@
 //! Constraints: no clock, no I/O, no threads; the answer depends on the records (bytes, key, timestamp, offset) and on
 //! the rules alone, so `run`, `backtest`, the silent replay after a restart, the tests and the benches drive this same
 //! function, and cutting a log into other batches changes nothing.
-//! Form: homes lie in a flat [`Arena`], one compact slot a home, with an index beside it.
+//! Form: homes lie in a flat [`Arena`], packed, with an index beside it; the one at hand is open.
 //! Operation: [`Partition::apply`] takes a batch, [`Partition::advance`] a moment that passed without readings,
 //! [`Partition::take_beside`] a record of a topic that is followed beside the readings.
 
 mod arena;
 mod beside;
+mod cases;
 mod checkpoint;
 mod contain;
 mod deadlines;
 mod effects;
 mod profile;
 mod recovery;
+mod rest;
 mod rules;
 mod snapshot;
 mod speak;
@@ -55,7 +57,7 @@ pub struct Partition {
     /// The number of each programme's rules.
     rule_numbers: Box<[u32]>,
     arena: Arena,
-    /// What was said, by slot and kind; only homes that ever had an alert are here.
+    /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
     /// When the next list of homes to visit is due; zero when that has not been worked out.
     visits_at: EventTime,
@@ -147,7 +149,10 @@ impl Partition {
 
     /// The time zone of the home in slot `index`.
     pub fn time_zone(&self, index: u32) -> &TimeZone {
-        self.arena.names().around(self.arena.slot(index), &self.rules).time_zone
+        self.arena
+            .names()
+            .around(&self.arena.slot(index), &self.rules)
+            .time_zone
     }
 
     /// Open alerts of one kind.
@@ -233,9 +238,10 @@ impl Partition {
         self.unsaved.len()
     }
 
-    /// Memory taken by all homes, in bytes, without unused capacity.
+    /// Memory taken by all homes, in bytes, with what an allocator adds, but without unused capacity.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.unsaved.bytes()
+        let cases = cases::heap_bytes(&self.cases);
+        self.arena.bytes() + self.unsaved.bytes() + self.deadlines.bytes() + cases
     }
 
     /// How many homes, and zones of which something was said, must be stored with the next commit.
@@ -318,7 +324,7 @@ impl Partition {
                 }
             },
         );
-        effects.counts.in_shadow += in_shadow;
+        effects.counts.shadow(slot.profile.programme(), in_shadow);
         effects.counts.reading(match (placement, reading.measure) {
             (Placement::Overlapping, _) => return Err(Rejection::Overlapping),
             (Placement::Duplicate, _) => ReadingState::Duplicate,
@@ -348,7 +354,7 @@ impl Partition {
                     panicked.get_or_insert(message);
                 }
                 // With one meter of steady rhythm, a reading only puts the deadline off.
-                let slot = self.arena.slot(index);
+                let slot = self.arena.slot_mut(index);
                 if is_nearer || slot.noted == EventTime::ZERO || slot.meters.is_some() {
                     self.schedule(index, clock);
                 }

@@ -11,7 +11,10 @@ use super::rules::{ConsentRule, HomeError, Programme, Rules};
 use crate::area::Cause;
 use crate::detect::HomeView;
 use crate::home::{Rhythm, Usage};
-use crate::model::{Absence, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MINUTE, Outage, Sign};
+use crate::model::{
+    Absence, Appliance, Circumstances, Consent, EventTime, HomeRecord, HouseholdKind, MAX_APPLIANCES, MINUTE, Outage,
+    Sign,
+};
 
 /// What a home's detectors need to know besides its state.
 #[derive(Clone, Copy)]
@@ -39,7 +42,7 @@ impl<'a> Surroundings<'a> {
 }
 
 /// What the homes topic says of a home, with numbers for names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     programme: u16,
     /// 0 for none, else the place in the table plus one; so are the next two.
@@ -139,6 +142,8 @@ pub struct Names {
     time_zones: Vec<(Arc<str>, TimeZone)>,
     zones: Vec<Zone>,
     purposes: Vec<Arc<str>>,
+    /// Of rules that alerts were raised by.
+    rules: Vec<Arc<str>>,
 }
 
 struct Zone {
@@ -214,6 +219,16 @@ impl Names {
         }
     }
 
+    /// The number of a rule's name; `None` when there are too many.
+    pub fn rule_number(&mut self, name: &Arc<str>) -> Option<u16> {
+        number(&mut self.rules, |known| **known == **name, || Ok(Arc::clone(name))).ok()
+    }
+
+    /// The name of the rule with this number.
+    pub fn rule(&self, number: u16) -> Arc<str> {
+        entry(&self.rules, number).cloned().unwrap_or_default()
+    }
+
     /// The grid cell of a home.
     pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
         self.zone_of(slot, rules).map(|zone| Arc::clone(&zone.name))
@@ -281,6 +296,12 @@ impl Names {
         {
             return Err(HomeError::Absence);
         }
+        if record.appliances.len() > MAX_APPLIANCES {
+            return Err(HomeError::Appliance("more than four are declared"));
+        }
+        if let Some(mistake) = record.appliances.iter().find_map(Appliance::mistake) {
+            return Err(HomeError::Appliance(mistake));
+        }
         if let Some(consent) = &record.consent {
             if !rules.consent_purposes.is_empty() && !rules.consent_purposes.contains(&consent.purpose) {
                 return Err(HomeError::Purpose {
@@ -316,6 +337,7 @@ impl Names {
                 withdrawn_at: profile.withdrawn.then_some(EventTime::ZERO),
             }),
             absence: slot.beside.as_deref().and_then(|beside| beside.declared),
+            appliances: slot.home.state().usage.declared_appliances().collect(),
             erase: false,
         }
     }

@@ -148,6 +148,9 @@ pub enum HomeError {
     /// An absence that ends before it begins.
     #[error("the absence ends before it begins")]
     Absence,
+    /// An appliance that cannot be.
+    #[error("appliances: {0}")]
+    Appliance(&'static str),
     /// More time zones, zones or purposes than a partition may have.
     #[error("more than 65535 different time zones, zones or purposes in one partition")]
     TooMany,

@@ -56,10 +56,10 @@ impl Partition {
     /// The state of the home in slot `index`, marked.
     pub(super) fn stored(&self, index: u32, stamp: Stamp) -> Vec<u8> {
         let slot = self.arena.slot(index);
-        let record = self.arena.names().record(self.arena.id(index), slot, &self.rules);
+        let record = self.arena.names().record(self.arena.id(index), &slot, &self.rules);
         let cases = KINDS
             .iter()
-            .filter_map(|kind| Some((*kind, self.cases.get(&(index, *kind))?.clone())));
+            .filter_map(|kind| Some((*kind, self.case(index, *kind)?.into_owned())));
         let home = HomeSnapshot {
             record,
             beside: slot.beside.as_deref().copied(),
@@ -99,11 +99,13 @@ impl Partition {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
+        let slot = self.arena.slot_mut(index);
+        (slot.said, slot.over) = Default::default();
         let mut open = 0;
         for (kind, case) in home.cases {
             let bit = KINDS.iter().position(|known| *known == kind);
             open |= bit.filter(|_| case.open).map_or(0, |bit| 1 << bit);
-            self.cases.insert((index, kind), case);
+            self.keep_case(index, kind, case);
         }
         let slot = self.arena.slot_mut(index);
         slot.profile = profile;

@@ -96,7 +96,7 @@ impl Partition {
     /// When time alone may next change what is said of a home; not before `now`.
     fn next_deadline(&self, index: u32, now: EventTime) -> Option<EventTime> {
         let slot = self.arena.slot(index);
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         let state = slot.home.state();
         let view = state.view(&around, now);
         let detectors = contain(|| state.detectors.next_deadline(&around.programme.detectors, &view));
@@ -108,7 +108,7 @@ impl Partition {
     fn next_timer(&self, index: u32, from: EventTime) -> Option<EventTime> {
         let timer = |kind| {
             let care = self.care(index, kind, Occasion::Time, from);
-            care.timer(self.cases.get(&(index, kind))?, from)
+            care.timer(&*self.case(index, kind)?, from)
         };
         open_kinds(self.arena.slot(index).open).filter_map(timer).min()
     }
@@ -116,7 +116,7 @@ impl Partition {
     /// What the life of an alert of a home depends on.
     pub(super) fn care(&self, index: u32, kind: AlertKind, occasion: Occasion, now: EventTime) -> Care<'_> {
         let slot = self.arena.slot(index);
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         Care {
             kind,
             policy: &around.programme.policy,
@@ -125,12 +125,6 @@ impl Partition {
             occasion,
             is_muted: gives_way(kind) && open_kinds(slot.open).any(|open| open == AlertKind::Inactivity),
         }
-    }
-
-    /// When the last record of a home was decided: none is decided before it.
-    pub(super) fn last_decided(&self, index: u32) -> EventTime {
-        let cases = KINDS.iter().filter_map(|kind| self.cases.get(&(index, *kind)));
-        cases.map(|case| case.decided_at).max().unwrap_or(EventTime::ZERO)
     }
 
     /// Compares what the detectors say at `now` with what was said, and writes the difference. What was said is in no
@@ -152,7 +146,7 @@ impl Partition {
         effects: &mut Effects,
     ) -> Result<(), String> {
         let slot = self.arena.slot(index);
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         let (state, programme) = (slot.home.state(), around.programme);
         let view = state.view(&around, now);
         let findings = contain(|| state.detectors.findings(&programme.detectors, &view))?;
@@ -164,7 +158,8 @@ impl Partition {
             if finding.is_none() && slot.open & (1 << bit) == 0 {
                 continue;
             }
-            let known = self.cases.get(&(index, *kind));
+            let known = self.case(index, *kind);
+            let known = known.as_deref();
             let at = *decided_at.get_or_insert_with(|| reached.max(self.last_decided(index)));
             let at = at.max(finding.as_ref().map_or(EventTime::ZERO, |finding| finding.detected_at));
             let care = Care {
@@ -195,6 +190,7 @@ impl Partition {
                 said.push((*kind, transition, words));
             }
         }
+        drop(slot);
         for (kind, transition, words) in said {
             self.say(index, kind, transition, words, timestamp, effects);
         }
@@ -218,7 +214,7 @@ impl Partition {
             contact,
         } = transition;
         let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
-        let around = names.around(slot, &self.rules);
+        let around = names.around(&slot, &self.rules);
         let care = self.care(index, kind, Occasion::Beside, case.decided_at);
         let alert = Alert {
             alert_id: alert_id(id, kind, case.identity_since),
@@ -232,7 +228,7 @@ impl Partition {
             contact,
             next: care.next(&case),
             response: case.response.filter(|_| cause == Cause::Response),
-            zone: names.zone(slot, &self.rules),
+            zone: names.zone(&slot, &self.rules),
             programme: around.programme.name.clone(),
             since: case.since,
             detected_at: case.detected_at,
@@ -241,6 +237,7 @@ impl Partition {
             evidence: words.evidence,
             text: words.text,
         };
+        drop(slot);
         effects.alerts.push(Decided {
             alert,
             record_timestamp,
@@ -248,7 +245,7 @@ impl Partition {
         let bit = KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit);
         let open = &mut self.arena.slot_mut(index).open;
         *open = if case.open { *open | bit } else { *open & !bit };
-        self.cases.insert((index, kind), case);
+        self.keep_case(index, kind, case);
         self.unsaved.urge(index);
         if let Some(timer) = self.next_timer(index, EventTime::ZERO) {
             self.note_deadline(index, timer);

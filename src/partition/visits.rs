@@ -80,13 +80,13 @@ impl Partition {
                 acknowledged: case.response == Some(Response::Acknowledged),
             });
         }
-        let around = self.arena.names().around(slot, &self.rules);
+        let around = self.arena.names().around(&slot, &self.rules);
         let view = slot.home.state().view(&around, self.clock);
         let (dry_since, frontier) = (view.dry_since(), view.usage.frontier());
         let is_dry = dry_since.is_some_and(|since| dry_hours > 0 && frontier.since(since) >= dry_hours * HOUR);
         (is_dry || !open.is_empty()).then(|| Visit {
             household_id: HouseholdId::new(id),
-            zone: self.arena.names().zone(slot, &self.rules),
+            zone: self.arena.names().zone(&slot, &self.rules),
             severity,
             open,
             dry_since,

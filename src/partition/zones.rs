@@ -172,10 +172,10 @@ impl Partition {
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {
             let slot = self.arena.slot(index);
-            let Some(zone) = names.zone(slot, rules) else {
+            let Some(zone) = names.zone(&slot, rules) else {
                 continue;
             };
-            let around = names.around(slot, rules);
+            let around = names.around(&slot, rules);
             let mark = marks
                 .entry(slot.profile.time_zone())
                 .or_insert_with(|| Mark::new(at, around.time_zone));
@@ -201,7 +201,7 @@ impl Partition {
         }
         let (arena, rules) = (&self.arena, &*self.rules);
         let is_there = |index: &u32| {
-            let zone = arena.names().zone(arena.slot(*index), rules);
+            let zone = arena.names().zone(&arena.slot(*index), rules);
             zone.as_deref() == Some(&*status.zone)
         };
         let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
@@ -211,7 +211,8 @@ impl Partition {
             // A detector that fails here fails on the next reading too, and is reported with it.
             let _ = self.reconcile(index, Occasion::Beside, None, self.clock, None, effects);
             self.unsaved.urge(index);
-            self.schedule(index, self.arena.slot(index).heard);
+            let heard = self.arena.slot(index).heard;
+            self.schedule(index, heard);
         }
     }
 

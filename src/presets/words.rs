@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::detect::inactivity::{Condition, Rule};
+use crate::detect::inactivity::{Budget, Condition, InactivitySettings, MEASURED_ON, Rule};
 use crate::detect::leak;
 use crate::model::{Severity, Stage};
 use crate::partition::ProgrammeSettings;
@@ -32,11 +32,11 @@ pub struct RuleInWords {
 /// Every rule that holds in a programme.
 pub fn words(programme: &ProgrammeSettings) -> Vec<RuleInWords> {
     let mut rules = Vec::new();
-    for rule in &programme.detectors.inactivity.rules {
+    for (place, rule) in programme.detectors.inactivity.rules.iter().enumerate() {
         rules.push(RuleInWords {
             detector: "inactivity".into(),
             rule: Some(rule.name.to_string()),
-            words: inactivity(rule),
+            words: inactivity(&programme.detectors.inactivity, place, rule),
             severity: Some(rule.severity),
             stage: Some(rule.stage),
             in_shadow_until: shadow(programme, rule),
@@ -63,7 +63,7 @@ pub fn words(programme: &ProgrammeSettings) -> Vec<RuleInWords> {
     rules
 }
 
-fn inactivity(rule: &Rule) -> String {
+fn inactivity(settings: &InactivitySettings, place: usize, rule: &Rule) -> String {
     let words = match &rule.when {
         Condition::NoUse { hours } => format!("no sign of life for {hours} h"),
         Condition::PerPerson { default_hours } => {
@@ -105,22 +105,40 @@ fn inactivity(rule: &Rule) -> String {
         } => format!(
             "dry for longer than {percent} % of the home's own dry spells of the last 60 days, and for at least {at_least_hours} h"
         ),
-        Condition::Learned(learned) => {
-            let set = match learned.budget() {
-                Some(budget) => format!(
-                    "{budget:.3} false alerts accepted a home-month, λ = {:.0} h",
-                    learned.lambda()
-                ),
-                None => format!("λ = {} h", learned.lambda()),
-            };
-            format!("dry for so long that waiting is no longer likely to clear it, by the home's own spells ({set})")
-        }
+        Condition::Learned(learned) => format!(
+            "dry for so long that waiting is no longer likely to clear it, by the home's own spells (λ = {:.0} h{})",
+            settings.lambda(place),
+            match learned.lambda {
+                Some(_) => String::new(),
+                None => by_budget(settings, rule.stage),
+            }
+        ),
     };
     if rule.until_learned {
         words + ", until the learned rule speaks"
     } else {
         words
     }
+}
+
+/// Where λ of a stage comes from.
+fn by_budget(settings: &InactivitySettings, stage: Stage) -> String {
+    let Some(budget) = settings.budget.a_home_month(stage) else {
+        return ", the default".to_owned();
+    };
+    let mut words = format!(", from a budget of {budget:.3} false alerts a home-month");
+    if let (Some(Budget::AlertsADay(alerts)), Some(homes)) = (settings.budget.stated(stage), settings.budget.homes) {
+        words += &format!(", {alerts} a day of {homes} homes");
+    }
+    if let Some((rule, rate)) = settings.fixed_rate(stage).filter(|(_, rate)| *rate > 0.0) {
+        words += &format!(", of which {rate:.2} go to {}", rule.name);
+    }
+    words += &format!("; as measured on {MEASURED_ON}");
+    let unmeasured: Vec<&str> = settings.unmeasured(stage).map(|rule| &*rule.name).collect();
+    if !unmeasured.is_empty() {
+        words += &format!("; {} not counted", unmeasured.join(", "));
+    }
+    words
 }
 
 fn leaks(when: &leak::Condition) -> String {

@@ -12,5 +12,5 @@ mod sample;
 mod tests;
 
 pub use district::{District, Simulation, WARM_UP_DAYS};
-pub use inject::{EMERGENCY_SECONDS, emergency, leak, meter_stops};
+pub use inject::{Delivery, EMERGENCY_SECONDS, Injected, Injection, NoRoom, Scenario};
 pub use sample::{Sample, sample};

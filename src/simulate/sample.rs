@@ -1,6 +1,6 @@
 //! Six real homes with labelled incidents, part of the program: enough to see what the engine does without any file.
 
-use super::inject;
+use super::inject::water as inject;
 use crate::history::{History, HistoryError, Incident, embedded_homes};
 use crate::model::{Consent, DAY, EventTime, HOUR, HomeRecord};
 

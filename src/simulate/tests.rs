@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
+use super::inject::water::{emergency, leak, meter_stops};
 use super::*;
 use crate::history::{History, Incident, MeterName, Row, arrival, read_homes, read_truth};
 use crate::model::{DAY, EventTime, Flags, HOUR, Measure, Quality};

@@ -83,10 +83,10 @@ struct Families {
     silent_homes: IntGaugeVec,
     alerts: IntCounterVec,
     welfare_alerts: IntCounterVec,
-    alerts_ended_by_use: IntCounterVec,
+    false_alerts: IntCounterVec,
     watched_seconds: IntCounterVec,
     budget: GaugeVec,
-    shadow_findings: IntCounter,
+    shadow_findings: IntCounterVec,
     signs: IntCounter,
     responses: IntCounterVec,
     withdrawals: IntCounter,
@@ -165,9 +165,9 @@ impl Metrics {
         self.0.welfare_alerts.with_label_values(&[programme, stage]).inc();
     }
 
-    /// Inactivity of a programme, of this stage, that use ended within a day of its beginning: taken for false alerts.
-    pub fn alert_ended_by_use(&self, programme: &str, stage: &'static str) {
-        self.0.alerts_ended_by_use.with_label_values(&[programme, stage]).inc();
+    /// Inactivity of a programme that had come to this stage, and turned out to be false.
+    pub fn false_alert(&self, programme: &str, stage: &'static str) {
+        self.0.false_alerts.with_label_values(&[programme, stage]).inc();
     }
 
     /// Measured time of the homes of a programme.
@@ -180,9 +180,9 @@ impl Metrics {
         self.0.budget.with_label_values(&[programme, stage]).set(budget);
     }
 
-    /// Findings of rules that have not learnt their home yet.
-    pub fn shadow_findings(&self, n: u64) {
-        self.0.shadow_findings.inc_by(n);
+    /// Findings of rules of a programme that have not learnt their home yet.
+    pub fn shadow_findings(&self, programme: &str, n: u64) {
+        self.0.shadow_findings.with_label_values(&[programme]).inc_by(n);
     }
 
     /// Other signs of life taken in.
@@ -361,15 +361,15 @@ impl Families {
                 "Records published on the alert topic, by the kind and state of the alert", "records", &["kind", "state"]),
             welfare_alerts: counters("tapwatch_inactivity_alerts_total",
                 "Inactivity raised, or brought to this stage, by programme", "alerts", &["programme", "stage"]),
-            alerts_ended_by_use: counters("tapwatch_inactivity_ended_by_use_total",
-                "Inactivity that use ended within a day of its beginning, by programme and stage: false alerts, as far as water tells",
+            false_alerts: counters("tapwatch_inactivity_false_alerts_total",
+                "Inactivity that had come to this stage and turned out to be false: a sign of life within a day of its beginning, or a correction",
                 "alerts", &["programme", "stage"]),
             watched_seconds: counters("tapwatch_watched_seconds_total",
                 "Measured time of homes, by programme; 2629800 are a home-month", "seconds", &["programme"]),
             budget: register(&registry, GaugeVec::new(Opts::new("tapwatch_false_alert_budget",
                 describe("False alerts accepted, by programme and stage", "alerts a home-month")), &["programme", "stage"])),
-            shadow_findings: counter("tapwatch_shadow_findings_total",
-                "Findings of rules that had not learnt their home, and were not sent", "findings"),
+            shadow_findings: counters("tapwatch_shadow_findings_total",
+                "Findings of rules that had not learnt their home, and were not sent, by programme", "findings", &["programme"]),
             signs: counter("tapwatch_signs_total", "Other signs of life taken in", "signs"),
             responses: counters("tapwatch_responses_total", "Responses to alerts taken in, by what they say", "responses", &["response"]),
             withdrawals: counter("tapwatch_withdrawals_total", "Homes that withdrew their consent and were erased", "homes"),

@@ -78,6 +78,9 @@ pub(super) fn explain(
             .position(|(of, _)| settings.rules[of].name == rule.name);
         let threshold_hours = place.and_then(|place| state.threshold_hours.get(place)).copied();
         add_rule(rule, threshold_hours, home, &mut evidence, &mut text);
+        if let Some((place, _)) = place.and_then(|place| settings.learned().nth(place)) {
+            evidence.insert("lambda_hours".into(), json!(settings.lambda(place)));
+        }
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     let floor = usage.floor().litres_per_hour();
@@ -208,9 +211,8 @@ fn add_rule(
         Condition::NoUse { hours } => {
             evidence.insert("rule_hours".into(), json!(hours));
         }
-        Condition::Learned(learned) => {
+        Condition::Learned(_) => {
             evidence.insert("rule_hours".into(), json!(threshold_hours));
-            evidence.insert("lambda_hours".into(), json!(learned.lambda()));
         }
         Condition::PerPerson { .. } => {
             let hours = rule.when.allowed_hours(&home.circumstances);

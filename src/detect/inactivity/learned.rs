@@ -190,33 +190,6 @@ pub fn stopping_hours(survival: &[f64; ABSENCE_HOURS + 1], lambda: f64) -> usize
         .unwrap_or(ABSENCE_HOURS)
 }
 
-/// False alerts a home-month measured at some λ, with the shipped table (`docs/adr/0006-first-learned-rule.md`).
-const MEASURED: [(f64, f64); 7] = [
-    (9.7, 50.0),
-    (4.24, 100.0),
-    (1.87, 200.0),
-    (0.92, 400.0),
-    (0.46, 800.0),
-    (0.24, 1_600.0),
-    (0.07, 3_200.0),
-];
-
-/// The λ at which about `budget` false alerts a home-month are to be expected: between measured points on a line of
-/// logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
-pub fn lambda_for(budget: f64) -> Option<f64> {
-    if !(budget > 0.0 && budget.is_finite()) {
-        return None;
-    }
-    let last = MEASURED.len() - 2;
-    let place = MEASURED[1..]
-        .iter()
-        .position(|(rate, _)| budget >= *rate)
-        .unwrap_or(last);
-    let ((rate, lambda), (lower_rate, higher_lambda)) = (MEASURED[place], MEASURED[place + 1]);
-    let share = (budget / rate).ln() / (lower_rate / rate).ln();
-    Some((lambda * (higher_lambda / lambda).powf(share)).clamp(1.0, 1e6))
-}
-
 /// The thresholds for a spell that began in UTC hour `start`, in hours, one for each λ.
 pub fn thresholds(routine: &Routine, start: u32, zone: &TimeZone, lambdas: impl Iterator<Item = f64>) -> Vec<usize> {
     let Some(prior) = Prior::shipped() else {

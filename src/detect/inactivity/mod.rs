@@ -7,16 +7,20 @@
 //! Limits: rules of litres, days and bands are judged at full UTC hours.
 
 mod bands;
+mod budget;
 mod excused;
 mod explain;
 pub mod learned;
 mod own_spells;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
 mod spell;
 
 #[cfg(test)]
 mod tests;
 
+pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for};
 pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
 
 use serde::{Deserialize, Serialize};
@@ -165,7 +169,7 @@ fn learned_seconds(
         return None;
     }
     if state.threshold_for != since {
-        let lambdas = settings.learned().map(|(_, learned)| learned.lambda());
+        let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
         let hours = learned::thresholds(home.usage.routine(), since.hour(), home.time_zone, lambdas);
         for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
             *place = hours.min(255) as u8;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::learned::lambda_for;
+use super::budget::Budgets;
 use crate::detect::Mistake;
 use crate::detect::staged::StagedRule;
 use crate::home::WINDOW_HOURS;
-use crate::model::{Band, Circumstances, Severity, Stage};
+use crate::model::{Band, Circumstances, Severity, Stage, Stages};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
@@ -26,6 +26,8 @@ pub struct InactivitySettings {
     pub rules: Vec<Rule>,
     /// Hours of known use after which learned rules, and those of the home's own spells, speak.
     pub learn_hours: u32,
+    /// False alerts accepted at each stage.
+    pub budget: Budgets,
 }
 
 /// One rule.
@@ -139,69 +141,24 @@ impl From<jiff::civil::Weekday> for Weekday {
     }
 }
 
-/// How much delay a learned rule accepts: λ, or a budget of false alerts that sets it; the default without either.
+/// How much delay a learned rule accepts: its λ; without it, what the budget of its stage gives, or the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Learned {
     /// λ: hours of delay accepted for one false alert avoided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f64>,
-    /// False alerts accepted a home-month.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget: Option<f64>,
-    /// False alerts accepted a day, over all homes of the programme.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alerts_a_day: Option<f64>,
-    /// How many homes that is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub homes: Option<u32>,
 }
-
-/// Days of a month of 730.5 hours.
-const DAYS_OF_A_MONTH: f64 = 730.5 / 24.0;
-/// λ where nothing is said.
-const DEFAULT_LAMBDA: f64 = 400.0;
 
 impl Learned {
     /// With a λ.
     pub fn with_lambda(lambda: f64) -> Self {
-        Self {
-            lambda: Some(lambda),
-            ..Self::default()
-        }
-    }
-
-    /// False alerts accepted a home-month, where a budget is given.
-    pub fn budget(&self) -> Option<f64> {
-        let a_day = self.alerts_a_day.zip(self.homes);
-        self.budget
-            .or_else(|| a_day.map(|(alerts, homes)| alerts * DAYS_OF_A_MONTH / f64::from(homes)))
-    }
-
-    /// λ: hours of delay accepted for one false alert avoided.
-    pub fn lambda(&self) -> f64 {
-        let budgeted = || self.budget().and_then(lambda_for);
-        self.lambda.or_else(budgeted).unwrap_or(DEFAULT_LAMBDA)
+        Self { lambda: Some(lambda) }
     }
 
     fn mistake(&self) -> Option<String> {
-        let ways = [
-            self.lambda.is_some(),
-            self.budget.is_some(),
-            self.alerts_a_day.is_some(),
-        ];
-        if ways.iter().filter(|way| **way).count() > 1 {
-            return Some("learned takes lambda, or budget, or alerts_a_day with homes".into());
-        }
-        if self.alerts_a_day.is_some() != self.homes.is_some() {
-            return Some("learned.alerts_a_day and learned.homes go together".into());
-        }
-        if let Some(lambda) = self.lambda.filter(|lambda| !(1.0..=1e6).contains(lambda)) {
-            return Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"));
-        }
-        let budget = self.budget()?;
-        let is_right = (0.001..=100.0).contains(&budget);
-        (!is_right).then(|| format!("a budget of {budget} false alerts a home-month is not between 0.001 and 100"))
+        let lambda = self.lambda.filter(|lambda| !(1.0..=1e6).contains(lambda))?;
+        Some(format!("learned.lambda = {lambda} is not between 1 and 1000000 hours"))
     }
 }
 
@@ -228,6 +185,7 @@ impl Default for InactivitySettings {
                 ),
             ],
             learn_hours: 7 * 24,
+            budget: Budgets::default(),
         }
     }
 }
@@ -322,6 +280,79 @@ impl InactivitySettings {
             })
     }
 
+    /// The stages that the programme has, up to `last`.
+    pub fn stages_until(&self, last: Stage) -> Stages {
+        Stages::until(last, self.rules.iter().map(|rule| rule.stage))
+    }
+
+    /// Rules that say the same, and stages that are due before those that come first.
+    fn stage_mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for (place, rule) in self.rules.iter().enumerate() {
+            let key = format!("rules[{place}]");
+            let before = self.rules[..place].iter().find(|other| {
+                let is_learned = |rule: &Rule| matches!(rule.when, Condition::Learned(_));
+                let same = rule.when == other.when && rule.until_learned == other.until_learned;
+                rule.stage == other.stage && (same || is_learned(rule) && is_learned(other))
+            });
+            if let Some(other) = before {
+                let (name, stage) = (&rule.name, rule.stage.name());
+                let message = format!(
+                    "{name}: {} is a rule of the same kind for the same stage, {stage}",
+                    other.name
+                );
+                mistakes.push(Mistake::new(&key, message));
+            }
+            for stage in Stage::ALL.into_iter().filter(|stage| *stage < rule.stage) {
+                let earlier = || (0..self.rules.len()).filter(|other| self.rules[*other].stage == stage);
+                // Where each rule of the earlier stage that can be compared is met later than this one.
+                let is_no_later = |other: usize| self.is_met_with(other, place);
+                let later = earlier().find(|other| self.is_met_with(place, *other));
+                if let Some(other) = later.filter(|_| !earlier().any(is_no_later)) {
+                    let message = format!(
+                        "{}: asks for {} before {} asks for {}, which comes first",
+                        rule.name,
+                        rule.stage.name(),
+                        self.rules[other].name,
+                        stage.name()
+                    );
+                    mistakes.push(Mistake::new(&key, message));
+                }
+            }
+        }
+        mistakes
+    }
+
+    /// Whether the rule at `place` is met whenever the one at `other` is, as far as two rules of one form can tell.
+    fn is_met_with(&self, place: usize, other: usize) -> bool {
+        use Condition::{FewLitres, FewLitresADay, Learned, NoUse, OwnSpells, PerPerson};
+        match (&self.rules[place].when, &self.rules[other].when) {
+            (NoUse { hours }, NoUse { hours: more }) => hours <= more,
+            (PerPerson { default_hours }, PerPerson { default_hours: more }) => default_hours <= more,
+            (Learned(_), Learned(_)) => self.lambda(place) <= self.lambda(other),
+            (
+                FewLitres { below, hours, .. },
+                FewLitres {
+                    below: fewer,
+                    hours: more,
+                    ..
+                },
+            ) => below >= fewer && hours <= more,
+            (FewLitresADay { below }, FewLitresADay { below: fewer }) => below >= fewer,
+            (
+                OwnSpells {
+                    percent,
+                    at_least_hours,
+                },
+                OwnSpells {
+                    percent: more,
+                    at_least_hours: longer,
+                },
+            ) => percent <= more && at_least_hours <= longer,
+            _ => false,
+        }
+    }
+
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.rules.len() > MAX_RULES {
@@ -343,12 +374,8 @@ impl InactivitySettings {
                 ));
             }
         }
-        let is_learned = |rule: &&Rule| matches!(rule.when, Condition::Learned { .. });
-        let learned = self.rules.iter().filter(is_learned).count();
-        if learned > MAX_LEARNED {
-            let message = format!("{learned} rules are learned; {MAX_LEARNED} are allowed, one for each stage");
-            mistakes.push(Mistake::new("rules", message));
-        }
+        mistakes.extend(self.stage_mistakes());
+        mistakes.extend(self.budget_mistakes());
         if !self.rules.iter().any(Rule::is_learned) && self.rules.iter().any(|rule| rule.until_learned) {
             mistakes.push(Mistake::new(
                 "rules",

@@ -4,12 +4,17 @@ use serde_json::{Map, json};
 
 use super::super::words::{figure, local_time, span_zh};
 use super::super::{HomeView, OpenAlert};
-use super::{Condition, HIGH_LITRES_PER_HOUR, LeakSettings, LeakState, MEDIUM_LITRES_PER_HOUR, steady};
-use crate::home::QUARTERS;
+use super::{
+    Condition, HIGH_LITRES_PER_HOUR, HUNDREDTHS, LeakSettings, LeakState, MEDIUM_LITRES_PER_HOUR, Rule, RunOf,
+    hundredths, place, quarters, steady,
+};
+use crate::home::{QUARTERS, WINDOW_HOURS};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 /// Of the quarter-hours of a day, at most this share has flow where a flow stops between.
 const PAUSING_SHARE: f32 = 0.75;
+/// From here on no tap left running explains it, in litres an hour: a fifth of Q3 of a home's usual meter (2.5 m³/h).
+const BURST_LITRES_PER_HOUR: f32 = 500.0;
 
 pub fn explain(
     settings: &LeakSettings,
@@ -19,22 +24,22 @@ pub fn explain(
     record: AlertState,
 ) -> Explanation {
     let usage = home.usage;
-    let run = steady::run(home, usage.next_hour(), settings.skip_unknown_hours);
+    let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
+    let counted = rule.and_then(Rule::run);
+    let place = counted.and_then(|run| place(&settings.runs(), run));
+    let rule = rule.map(|rule| &rule.when);
     let floor = state.ongoing.as_ref().map_or(0.0, |ongoing| ongoing.litres_per_hour);
     let lasted = EventTime::from_hour(usage.next_hour()).since(alert.since);
     let mut evidence = Map::new();
-    evidence.insert("measured_hours_with_flow".into(), json!(state.flowing.hours()));
+    if let Some(place) = place {
+        evidence.insert("measured_hours_with_flow".into(), json!(state.run(place).hours()));
+    }
     evidence.insert("floor_litres_per_hour".into(), json!(floor));
     evidence.insert("meter_resolution_litres".into(), json!(usage.floor().resolution()));
     evidence.insert("lasted_hours".into(), json!(lasted as f32 / HOUR as f32));
     if let Some(used) = usage.quarters_used(QUARTERS) {
         evidence.insert("quarter_hours_with_flow_of_96".into(), json!(used));
     }
-    let rule = settings
-        .rules
-        .iter()
-        .find(|rule| *rule.name == *alert.rule)
-        .map(|rule| &rule.when);
     if let Some(
         Condition::Continuous { hours, .. } | Condition::Steady { hours, .. } | Condition::Daily { hours, .. },
     ) = rule
@@ -42,7 +47,7 @@ pub fn explain(
         evidence.insert("rule_hours".into(), json!(hours));
     }
     if record == AlertState::Resolved {
-        return resolved(state, home, alert, rule, evidence);
+        return resolved(home, alert, (rule, counted), evidence);
     }
     if floor > 0.0 {
         evidence.insert("litres_a_day_at_least".into(), json!((floor * 24.0).round()));
@@ -57,7 +62,11 @@ pub fn explain(
     match rule {
         Some(Condition::Steady { hours, evidence: least }) => {
             reason = "steady_flow";
-            if let Some(best) = steady::best(home, &run, *hours as usize) {
+            let best = counted.and_then(|run| {
+                let at_hand = steady::run(home, usage.next_hour(), run);
+                steady::best(home, &at_hand, *hours as usize)
+            });
+            if let Some(best) = best {
                 let (low, high) = ((best.mean - best.off_by).max(0.0), best.mean + best.off_by);
                 evidence.insert("hours_at_the_floor".into(), json!(best.quiet_hours));
                 evidence.insert("flow_litres_per_hour_from".into(), json!(low));
@@ -70,7 +79,8 @@ pub fn explain(
         }
         Some(Condition::Intermittent { at_least, of, .. }) => {
             reason = "flow_comes_and_goes";
-            let used = usage.quarters_used(*of).unwrap_or(*at_least);
+            let (used, unknown) = quarters(home, *of).unwrap_or((*at_least, 0));
+            evidence.insert("quarter_hours_unknown".into(), json!(unknown));
             evidence.insert("rule_quarter_hours".into(), json!(of));
             evidence.insert("quarter_hours_with_flow".into(), json!(used));
             text = BothLanguages {
@@ -81,8 +91,7 @@ pub fn explain(
         Some(Condition::Daily { above_litres, hours }) => {
             reason = "too_much_in_a_day";
             let hour = usage.next_hour();
-            let sum: Option<f32> = (hour.saturating_sub(*hours)..hour).map(|hour| usage.litres(hour)).sum();
-            let sum = sum.unwrap_or(*above_litres);
+            let sum = hundredths(home, *hours, hour).map_or(*above_litres, |sum| sum as f32 / HUNDREDTHS);
             evidence.insert("rule_litres".into(), json!(above_litres));
             evidence.insert("litres_in_window".into(), json!(sum));
             text = BothLanguages {
@@ -99,15 +108,23 @@ pub fn explain(
             by_litres_per_hour,
         }) => {
             reason = "leak_grows";
-            let growth = state.growth(*days).unwrap_or(*by_litres_per_hour);
             evidence.insert("rule_days".into(), json!(days));
-            evidence.insert("growth_litres_per_hour".into(), json!(growth));
+            evidence.insert("rule_litres_per_hour".into(), json!(by_litres_per_hour));
+            let grown = (floor - state.before()).max(0.0);
+            let mut interval = [String::new(), String::new()];
+            if let Some(growth) = state.growth(*days) {
+                evidence.insert("growth_litres_per_hour".into(), json!(growth.litres_per_hour));
+                evidence.insert("growth_litres_per_hour_from".into(), json!(growth.low));
+                evidence.insert("growth_litres_per_hour_to".into(), json!(growth.high));
+                evidence.insert("p_value".into(), json!(growth.p_value));
+                let (low, high) = (figure(growth.low), figure(growth.high));
+                interval = [format!(" (90 %: {low} to {high})"), format!("（90%：{low}至{high}）")];
+            }
+            let [en, zh] = interval;
+            let by = figure(grown);
             text = BothLanguages {
-                en: format!(
-                    "The flow that never stops has grown by {} L/h in {days} days.",
-                    figure(growth)
-                ),
-                zh: format!("{days}天内持续流量增加了{}升/小时。", figure(growth)),
+                en: format!("The flow that never stops has grown by {by} L/h in {days} days{en}."),
+                zh: format!("{days}天内持续流量增加了{by}升/小时{zh}。"),
             };
         }
         _ => {}
@@ -125,18 +142,30 @@ pub fn explain(
 }
 
 fn resolved(
-    state: &LeakState,
     home: &HomeView<'_>,
     alert: &OpenAlert<'_>,
-    rule: Option<&Condition>,
+    (rule, counted): (Option<&Condition>, Option<RunOf>),
     evidence: Map<String, serde_json::Value>,
 ) -> Explanation {
     let usage = home.usage;
-    let stopped = state.dry > 0 || usage.frontier() > alert.detected_at.plus(HOUR);
+    let run = counted.unwrap_or(RunOf {
+        at_least: 0.0,
+        skips: 0,
+    });
+    let next = usage.next_hour();
+    let is_dry = |hour: &u32| usage.litres(*hour).is_some_and(|litres| !run.is_wet(litres));
+    let dry = (0..next).rev().take_while(is_dry).count() as u32;
+    // What stopped did so after it was found. Further back than the hours are kept nothing can be checked.
+    let found = alert.detected_at.hour();
     let on_run = matches!(
         rule,
         Some(Condition::Continuous { .. } | Condition::Steady { .. }) | None
     );
+    let stopped = if on_run {
+        found + WINDOW_HOURS < next || (found..next).any(|hour| is_dry(&hour))
+    } else {
+        usage.frontier() > alert.detected_at.plus(HOUR)
+    };
     let (reason, en, zh) = match (stopped, on_run) {
         (true, true) => ("flow_stopped", "The flow has stopped", "持续流水已停止"),
         (true, false) => (
@@ -152,7 +181,7 @@ fn resolved(
     };
     // Without the dry hours that ended it; what was unknown may have been dry, too.
     let lasted = EventTime::from_hour(usage.next_hour()).since(alert.since);
-    let ran = lasted.saturating_sub(u32::from(state.dry) * HOUR);
+    let ran = lasted.saturating_sub(if on_run { dry * HOUR } else { 0 });
     let since = local_time(alert.since, home.now, home.time_zone);
     let text = BothLanguages {
         en: format!("{en}; it had run since {since}, for at most {}.", format_span(ran)),
@@ -168,6 +197,7 @@ fn kind(home: &HomeView<'_>, floor: f32) -> &'static str {
     match floor {
         floor if floor < MEDIUM_LITRES_PER_HOUR => "drip",
         floor if floor < HIGH_LITRES_PER_HOUR || pauses => "toilet",
-        _ => "continuous",
+        floor if floor < BURST_LITRES_PER_HOUR => "continuous",
+        _ => "burst",
     }
 }

@@ -8,19 +8,23 @@
 //! and is not found; water really used in every hour of a day looks the same; a leak that paused before it was found makes
 //! the home's next one wait for more evidence, at most until the rule of 24 hours.
 
+#[cfg(test)]
+mod appliance_tests;
 mod explain;
 mod settings;
+mod state;
 mod steady;
 #[cfg(test)]
 mod tests;
 mod trend;
 
-pub use settings::{Condition, LeakSettings, MAX_RULES, Rule};
+pub use settings::{Condition, LeakSettings, MAX_RULES, MAX_RUNS, Rule, RunOf};
+pub use state::LeakState;
 
-use serde::{Deserialize, Serialize};
+use state::OF_SLOTS;
 
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::{Interval, QUARTER, Quarter, WINDOW_HOURS};
+use crate::home::{Flow, Interval, QUARTER, Quarter, WINDOW_HOURS};
 use crate::model::{AlertKind, EventTime, Explanation, Finding, Severity};
 
 /// From here on a leak is to be looked at within the day, in litres an hour (120 L a day).
@@ -29,146 +33,15 @@ const MEDIUM_LITRES_PER_HOUR: f32 = 5.0;
 const HIGH_LITRES_PER_HOUR: f32 = 30.0;
 /// A run of so many hours is a leak by any rule: what it showed is not this home's habit.
 const LEAK_HOURS: u32 = 24;
-/// Steps to a nat of evidence, in what is kept.
-const STEPS: f32 = 256.0;
-/// A later run must show more than the home's runs that came to nothing: so many times as much, and so many nats.
-const MORE_THAN_SHOWN: (f32, f32) = (1.3, 3.0);
-/// What the home has shown is forgotten by this part a day.
-const FORGOTTEN_A_DAY: u16 = 512;
+/// A count or a sum is over only below this share of its bound, so that one that hovers about it does not flap.
+const OVER_BELOW: f32 = 0.8;
+/// Of the quarter-hours that a rule counts one in so many may be unknown; whatever they were, its bounds must hold.
+const FEW: u32 = 12;
+/// Litres are summed in whole hundredths: a sum of exactly the bound is not more than it.
+const HUNDREDTHS: f32 = 100.0;
 
 /// The detector of leaks.
 pub struct Leak;
-
-/// The runs of hours with flow, and what is open.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LeakState {
-    /// Hours with any flow.
-    flowing: Run,
-    /// Hours with the flow from which a rule counts, where one does.
-    counted: Run,
-    /// The most evidence of a steady flow in runs that ended within a day, fading.
-    shown: u16,
-    /// The most evidence in the run at hand.
-    showing: u16,
-    /// Unknown hours at the end of the runs.
-    unknown: u8,
-    /// Dry hours since a rule was last fully met.
-    dry: u8,
-    /// Only while there is a leak, or a floor whose trend is followed.
-    ongoing: Option<Box<Ongoing>>,
-}
-
-/// First hour (in 22 bits) and measured hours (in 10) of a run of hours with flow; 0 while there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Run(u32);
-
-impl Run {
-    const MOST: u32 = 1_023;
-
-    fn hours(self) -> u32 {
-        self.0 & Self::MOST
-    }
-
-    fn start(self) -> u32 {
-        self.0 >> 10
-    }
-
-    fn extend(&mut self, hour: u32) {
-        if self.0 == 0 {
-            *self = Self(hour << 10);
-        }
-        if self.hours() < Self::MOST {
-            self.0 += 1;
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Ongoing {
-    /// Bit i: rule i is met.
-    met: u16,
-    /// When what the first of them met had begun.
-    since: EventTime,
-    /// When the latest of them was met.
-    detected_at: EventTime,
-    /// The floor of the run when a rule was last fully met.
-    litres_per_hour: f32,
-    /// Floors of the last days, newest last (`trend`).
-    days: [u8; trend::MOST_DAYS],
-}
-
-impl Ongoing {
-    fn is_met(&self, index: usize) -> bool {
-        self.met & (1 << index) != 0
-    }
-}
-
-impl LeakState {
-    fn is_met(&self, index: usize) -> bool {
-        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.is_met(index))
-    }
-
-    fn is_open(&self) -> bool {
-        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.met != 0)
-    }
-
-    fn ongoing(&mut self) -> &mut Ongoing {
-        self.ongoing.get_or_insert_with(|| {
-            Box::new(Ongoing {
-                met: 0,
-                since: EventTime::ZERO,
-                detected_at: EventTime::ZERO,
-                litres_per_hour: 0.0,
-                days: [trend::encoded(None); trend::MOST_DAYS],
-            })
-        })
-    }
-
-    /// Rule `index` holds at `at`, for what began at `since`.
-    fn meet(&mut self, index: usize, since: EventTime, at: EventTime) {
-        let ongoing = self.ongoing();
-        if ongoing.is_met(index) {
-            return;
-        }
-        if ongoing.met == 0 {
-            (ongoing.since, ongoing.litres_per_hour) = (since, 0.0);
-        }
-        ongoing.detected_at = at;
-        ongoing.met |= 1 << index;
-    }
-
-    fn unmeet(&mut self, index: usize) {
-        if let Some(ongoing) = &mut self.ongoing {
-            ongoing.met &= !(1 << index);
-        }
-    }
-
-    /// A rule on the run at hand is fully met: the leak goes on, at this size.
-    fn renew(&mut self, litres_per_hour: f32) {
-        self.dry = 0;
-        self.ongoing().litres_per_hour = litres_per_hour;
-    }
-
-    /// Gives the box back when there is nothing in it.
-    fn tidy(&mut self) {
-        let nothing = |ongoing: &Ongoing| ongoing.met == 0 && ongoing.days.iter().all(|day| trend::says_nothing(*day));
-        if self.ongoing.as_deref().is_some_and(nothing) {
-            self.ongoing = None;
-        }
-    }
-
-    /// How much the floor surely grew in so many days, in litres an hour.
-    fn growth(&self, days: u32) -> Option<f32> {
-        let kept = &self.ongoing.as_ref()?.days;
-        trend::growth(&kept[trend::MOST_DAYS.saturating_sub(days as usize)..])
-    }
-
-    /// Evidence that a steady flow needs in this home.
-    fn needed(&self, evidence: f32) -> f32 {
-        let shown = f32::from(self.shown) / STEPS;
-        evidence.max(MORE_THAN_SHOWN.0 * shown + MORE_THAN_SHOWN.1)
-    }
-}
 
 impl Detector for Leak {
     const KIND: AlertKind = AlertKind::Leak;
@@ -183,15 +56,18 @@ impl Detector for Leak {
         let hours = home.usage.completed_hours(interval);
         if hours.len() > WINDOW_HOURS as usize {
             // More hours have passed at once than the window holds: none of them was measured hour by hour.
-            (state.flowing, state.counted) = (Run::default(), Run::default());
+            (0..MAX_RUNS).for_each(|place| state.end_run(place));
+            state.shown(false);
         }
         for hour in hours.start.max(hours.end.saturating_sub(WINDOW_HOURS))..hours.end {
             take_hour(settings, state, home, hour);
             if (hour + 1) % 24 == 0 {
-                take_day(settings, state, home, hour + 1);
+                let is_measured = matches!(interval.flow, Flow::Measured(_));
+                take_day(settings, state, home, hour + 1, is_measured);
             }
         }
-        if interval.start.seconds() / QUARTER < home.usage.next_quarter() {
+        let completes = interval.start.seconds() / QUARTER < home.usage.next_quarter();
+        if completes && matches!(interval.flow, Flow::Measured(_)) {
             judge_quarters(settings, state, home);
         }
         state.tidy();
@@ -239,41 +115,45 @@ fn severity(rule: &Rule, litres_per_hour: f32) -> Severity {
 
 /// Rules that are judged at full hours.
 fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, hour: u32) {
+    if home.usage.appliance_ran(hour) {
+        return; // Neither wet nor dry.
+    }
+    let runs = settings.runs();
     let Some(litres) = home.usage.litres(hour) else {
-        state.unknown = state.unknown.saturating_add(1);
-        if u32::from(state.unknown) > settings.skip_unknown_hours {
-            (state.flowing, state.counted) = (Run::default(), Run::default());
+        let unknown = state.skip();
+        for (place, _) in runs.iter().enumerate().filter(|(_, run)| unknown > run.skips) {
+            state.end_run(place);
         }
         return;
     };
-    state.unknown = 0;
-    follow_runs(settings, state, hour, litres);
+    state.know();
+    follow_runs(settings, &runs, state, hour, litres);
     let end = EventTime::from_hour(hour + 1);
     for (index, rule) in settings.rules.iter().enumerate() {
         match rule.when {
-            Condition::Continuous {
-                hours,
-                at_least_litres_per_hour: at_least,
-                slot_minutes: 60,
-            } => {
-                let run = if at_least > 0.0 { state.counted } else { state.flowing };
-                if run.hours() >= hours {
-                    let floor = steady::floor_of_day(&steady::run(home, hour + 1, settings.skip_unknown_hours));
-                    state.meet(index, EventTime::from_hour(run.start()), end);
-                    state.renew(floor);
+            Condition::Continuous { hours, .. } => {
+                let Some((place, run)) = rule.run().and_then(|run| Some((place(&runs, run)?, run))) else {
+                    continue; // On parts of an hour.
+                };
+                if state.run(place).hours() >= hours {
+                    let floor = steady::floor_of_day(&steady::run(home, hour + 1, run));
+                    state.meet(index, EventTime::from_hour(state.run(place).start()), end);
+                    state.renew(place, floor);
                 }
             }
             Condition::Steady { hours, evidence } => {
-                judge_steady(settings, state, home, (index, hour, hours, evidence))
+                if let Some((place, run)) = rule.run().and_then(|run| Some((place(&runs, run)?, run)))
+                    && state.run(place).hours() >= hours
+                {
+                    judge_steady(state, home, hour, (index, place, run), (hours, evidence));
+                }
             }
             Condition::Daily { above_litres, hours } => {
-                let sum: Option<f32> = (hour + 1)
-                    .checked_sub(hours)
-                    .and_then(|first| (first..=hour).map(|hour| home.usage.litres(hour)).sum());
-                match sum {
-                    Some(sum) if sum > above_litres => state.meet(index, EventTime::from_hour(hour + 1 - hours), end),
-                    Some(_) => state.unmeet(index),
-                    None => {}
+                let most = (above_litres * HUNDREDTHS).round() as u64;
+                match hundredths(home, hours, hour + 1) {
+                    Some(sum) if sum > most => state.meet(index, EventTime::from_hour(hour + 1 - hours), end),
+                    Some(sum) if (sum as f32) < OVER_BELOW * most as f32 => state.unmeet(index),
+                    _ => {}
                 }
             }
             _ => {}
@@ -281,102 +161,117 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
     }
 }
 
+/// The place of a kind of run among those that are kept.
+fn place(runs: &[RunOf], run: RunOf) -> Option<usize> {
+    runs.iter()
+        .position(|kept| *kept == run)
+        .filter(|place| *place < MAX_RUNS)
+}
+
+/// Litres of so many hours before hour `before`, in hundredths; `None` where one is not wholly measured.
+fn hundredths(home: &HomeView<'_>, hours: u32, before: u32) -> Option<u64> {
+    let of_hour = |hour| Some((home.usage.litres(hour)? * HUNDREDTHS).round() as u64);
+    (before.checked_sub(hours)?..before).map(of_hour).sum()
+}
+
 /// Keeps the runs, and ends what rules on runs have begun after enough dry hours.
-fn follow_runs(settings: &LeakSettings, state: &mut LeakState, hour: u32, litres: f32) {
-    if litres > 0.0 {
-        state.flowing.extend(hour);
-    } else {
-        if state.flowing.hours() < LEAK_HOURS {
-            state.shown = state.shown.max(state.showing);
+fn follow_runs(settings: &LeakSettings, runs: &[RunOf], state: &mut LeakState, hour: u32, litres: f32) {
+    for (place, run) in runs.iter().enumerate().take(MAX_RUNS) {
+        if run.is_wet(litres) {
+            state.extend(place, hour);
+            continue;
         }
-        (state.flowing, state.showing) = (Run::default(), 0);
+        if run.at_least <= 0.0 {
+            // Learning stops while a leak is open: a leak never becomes this home's habit.
+            state.shown(!state.is_open() && state.run(place).hours() < LEAK_HOURS);
+        }
+        state.end_run(place);
     }
-    let counted = settings.counted_flow();
-    if counted > 0.0 && litres >= counted {
-        state.counted.extend(hour);
-    } else {
-        state.counted = Run::default();
-    }
-    let on_runs = |rule: &Rule| matches!(rule.when, Condition::Continuous { .. } | Condition::Steady { .. });
-    let from_any_flow = |(index, rule): (usize, &Rule)| {
-        let counts = matches!(rule.when, Condition::Continuous { at_least_litres_per_hour, .. } if at_least_litres_per_hour > 0.0);
-        on_runs(rule) && !counts && state.is_met(index)
-    };
-    let is_wet = litres > 0.0 && (litres >= counted || settings.rules.iter().enumerate().any(from_any_flow));
-    if is_wet || !state.is_open() {
+    if !state.is_open() {
         return;
     }
-    state.dry = state.dry.saturating_add(1);
-    if u32::from(state.dry) >= settings.clear_after_dry_hours {
-        for (index, _) in settings.rules.iter().enumerate().filter(|(_, rule)| on_runs(rule)) {
-            state.unmeet(index);
+    let any_flow = RunOf {
+        at_least: 0.0,
+        skips: 0,
+    };
+    let of_runs = runs.iter().copied().enumerate().take(MAX_RUNS);
+    for (at, run) in of_runs.chain([(OF_SLOTS, any_flow)]) {
+        if run.is_wet(litres) {
+            continue;
+        }
+        let dry = state.dry(at);
+        for (index, rule) in settings.rules.iter().enumerate() {
+            let is_on_run = match rule.run() {
+                Some(run) => place(runs, run) == Some(at),
+                None => at == OF_SLOTS && matches!(rule.when, Condition::Continuous { .. }),
+            };
+            if is_on_run && dry >= rule.clear_after_dry_hours {
+                state.unmeet(index);
+            }
         }
     }
 }
 
 fn judge_steady(
-    settings: &LeakSettings,
     state: &mut LeakState,
     home: &HomeView<'_>,
-    (index, hour, hours, evidence): (usize, u32, u32, f32),
+    hour: u32,
+    (index, place, run): (usize, usize, RunOf),
+    (hours, evidence): (u32, f32),
 ) {
-    if state.flowing.hours() < hours {
-        return;
+    let is_met = state.is_met(index);
+    let at_hand = steady::run(home, hour + 1, run);
+    if is_met && state.run(place).hours() >= LEAK_HOURS {
+        return state.renew(place, steady::floor_of_day(&at_hand));
     }
-    let run = steady::run(home, hour + 1, settings.skip_unknown_hours);
-    if state.is_met(index) && state.flowing.hours() >= LEAK_HOURS {
-        return state.renew(steady::floor_of_day(&run));
-    }
-    let Some(best) = steady::best(home, &run, hours as usize) else {
+    let Some(best) = steady::best(home, &at_hand, hours as usize) else {
         return;
     };
-    state.showing = state
-        .showing
-        .max((best.evidence * STEPS).min(f32::from(u16::MAX)) as u16);
+    state.show(best.evidence);
     // What was found goes on by the plain measure: the home's own is there to find the first.
-    let is_met = state.is_met(index);
     if best.evidence >= if is_met { evidence } else { state.needed(evidence) } {
         state.meet(index, EventTime::from_hour(best.start), EventTime::from_hour(hour + 1));
-        state.renew(best.floor);
+        state.renew(place, best.floor);
     }
 }
 
 /// What the home has shown fades, and the floor of the day that ended goes into the trend.
-fn take_day(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, before: u32) {
-    state.shown -= state.shown.div_ceil(FORGOTTEN_A_DAY);
+fn take_day(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>, before: u32, is_measured: bool) {
+    state.fade();
     if !settings.has_growing() {
         return;
     }
-    let hours: Vec<f32> = (before.saturating_sub(24)..before)
-        .filter_map(|hour| home.usage.litres(hour))
-        .collect();
-    let is_known = hours.len() >= 18;
-    let floor = is_known.then(|| hours.iter().copied().fold(f32::INFINITY, f32::min));
-    if state.ongoing.is_none() && floor.is_none_or(|floor| floor <= 0.0) {
-        return;
+    let (mut known, mut least) = (0, f32::INFINITY);
+    let of_leaks = (before.saturating_sub(24)..before).filter(|hour| !home.usage.appliance_ran(*hour));
+    for litres in of_leaks.filter_map(|hour| home.usage.litres(hour)) {
+        (known, least) = (known + 1, least.min(litres));
     }
-    let ongoing = state.ongoing();
-    ongoing.days.rotate_left(1);
-    ongoing.days[trend::MOST_DAYS - 1] = trend::encoded(floor);
-    if !is_known {
+    let floor = (known >= 18).then_some(least);
+    state.take_floor(floor);
+    let Some(floor) = floor.filter(|_| is_measured) else {
         return; // A gap moves nothing.
-    }
+    };
     for (index, rule) in settings.rules.iter().enumerate() {
         let Condition::Growing {
-            days: of,
-            by_litres_per_hour,
+            days,
+            by_litres_per_hour: by,
         } = rule.when
         else {
             continue;
         };
-        if state.growth(of).is_some_and(|growth| growth >= by_litres_per_hour) {
-            let first = EventTime::from_hour(before.saturating_sub(24 * of));
-            state.meet(index, first, EventTime::from_hour(before));
-            if let Some(ongoing) = &mut state.ongoing {
-                ongoing.litres_per_hour = ongoing.litres_per_hour.max(floor.unwrap_or(0.0));
+        if state.is_met(index) {
+            // It stays one while it runs at its peak, and is over when half of what it grew by is gone.
+            let was = state.before();
+            if floor < was + by / 2.0 {
+                state.unmeet(index);
+            } else {
+                state.grew(was, floor);
             }
-        } else {
-            state.unmeet(index);
+        } else if state.growth(days).is_some_and(|growth| growth.low >= by) {
+            let first = EventTime::from_hour(before.saturating_sub(24 * days));
+            let was = state.least_floor(days);
+            state.meet(index, first, EventTime::from_hour(before));
+            state.grew(was, floor);
         }
     }
 }
@@ -393,20 +288,39 @@ fn judge_quarters(settings: &LeakSettings, state: &mut LeakState, home: &HomeVie
                 let of = hours * 4;
                 if no_dry_slot(home, slot_minutes / 15, of) {
                     state.meet(index, EventTime::from_seconds((next - of) * QUARTER), at);
-                    let floor = home.usage.floor().litres_per_hour();
-                    state.renew(floor);
+                    state.renew(OF_SLOTS, home.usage.floor().litres_per_hour());
                 }
             }
-            Condition::Intermittent { at_least, at_most, of } => match home.usage.quarters_used(of) {
-                Some(used) if (at_least..=at_most).contains(&used) => {
+            Condition::Intermittent { at_least, at_most, of } => {
+                let Some((used, unknown)) = quarters(home, of) else {
+                    continue;
+                };
+                if used >= at_least && used + unknown <= at_most {
                     state.meet(index, EventTime::from_seconds((next - of) * QUARTER), at);
+                } else if ((used + unknown) as f32) < OVER_BELOW * at_least as f32 {
+                    state.unmeet(index);
                 }
-                Some(_) => state.unmeet(index),
-                None => {}
-            },
+            }
             _ => {}
         }
     }
+}
+
+/// How many of the last quarter-hours had flow, and of how many that is not known; `None` where these are too many.
+fn quarters(home: &HomeView<'_>, of: u32) -> Option<(u32, u32)> {
+    let next = home.usage.next_quarter();
+    let first = next
+        .checked_sub(of)
+        .filter(|first| first / 4 >= home.usage.routine().first_hour())?;
+    let (mut used, mut unknown) = (0, 0);
+    for slot in first..next {
+        match home.usage.quarter(slot) {
+            Quarter::Used => used += 1,
+            Quarter::Dry => {}
+            Quarter::UsedNearby | Quarter::Unknown => unknown += 1,
+        }
+    }
+    (unknown * FEW <= of).then_some((used, unknown))
 }
 
 /// Whether each of the slots of so many quarter-hours, among the last `of` of them, had flow.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::trend;
 use crate::detect::Mistake;
@@ -11,6 +12,8 @@ use crate::model::Severity;
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
+/// The most kinds of run: rules that count from the same flow and skip as many unknown hours share one.
+pub const MAX_RUNS: usize = 4;
 
 /// When a flow that does not stop is reported, and when it counts as stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,10 +23,6 @@ pub struct LeakSettings {
     pub enabled: bool,
     /// The rules; the gravest that is met gives the alert its name.
     pub rules: Vec<Rule>,
-    /// Unknown hours in a row that a run may skip; more begin it anew.
-    pub skip_unknown_hours: u32,
-    /// Dry hours (below the flow that counts) since a rule was last fully met, after which the leak is over.
-    pub clear_after_dry_hours: u32,
 }
 
 /// One rule.
@@ -37,6 +36,65 @@ pub struct Rule {
     pub severity: Option<Severity>,
     /// When it is met.
     pub when: Condition,
+    /// Of rules on whole hours: unknown hours in a row that their run may skip; more begin it anew.
+    #[serde(default = "six")]
+    pub skip_unknown_hours: u32,
+    /// Of rules without a dry hour: dry hours (below the flow that counts) since the rule was last fully met, after which
+    /// it is over.
+    #[serde(default = "three")]
+    pub clear_after_dry_hours: u32,
+}
+
+fn six() -> u32 {
+    6
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// Hours with at least so much flow, with up to so many unknown hours in a row between them: what a rule counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunOf {
+    /// Litres an hour; 0 for any flow.
+    pub at_least: f32,
+    /// Unknown hours in a row that are skipped.
+    pub skips: u32,
+}
+
+impl RunOf {
+    /// Whether an hour with so many litres belongs to such a run.
+    pub fn is_wet(&self, litres: f32) -> bool {
+        litres > 0.0 && litres >= self.at_least
+    }
+}
+
+impl Rule {
+    /// One with the usual allowances.
+    pub fn new(name: &str, when: Condition) -> Self {
+        Self {
+            name: name.into(),
+            severity: None,
+            when,
+            skip_unknown_hours: six(),
+            clear_after_dry_hours: three(),
+        }
+    }
+
+    /// The run that it counts, where it counts one.
+    pub(super) fn run(&self) -> Option<RunOf> {
+        let at_least = match self.when {
+            Condition::Continuous {
+                at_least_litres_per_hour,
+                slot_minutes: 60,
+                ..
+            } => at_least_litres_per_hour,
+            Condition::Steady { .. } => 0.0,
+            _ => return None,
+        };
+        let skips = self.skip_unknown_hours;
+        Some(RunOf { at_least, skips })
+    }
 }
 
 /// When a rule is met.
@@ -110,25 +168,16 @@ impl Default for LeakSettings {
     /// What was measured to find the most for the fewest false alerts (`docs/detectors.md`), and the rule of the meters
     /// in the field beside it.
     fn default() -> Self {
-        let rule = |name: &str, when| Rule {
-            name: name.into(),
-            severity: None,
-            when,
+        let steady = Condition::Steady {
+            hours: 10,
+            evidence: 9.0,
         };
         Self {
             enabled: true,
             rules: vec![
-                rule(
-                    "steady-flow",
-                    Condition::Steady {
-                        hours: 10,
-                        evidence: 9.0,
-                    },
-                ),
-                rule("no-dry-hour-24h", Condition::continuous(24)),
+                Rule::new("steady-flow", steady),
+                Rule::new("no-dry-hour-24h", Condition::continuous(24)),
             ],
-            skip_unknown_hours: 0,
-            clear_after_dry_hours: 3,
         }
     }
 }
@@ -197,19 +246,15 @@ impl Condition {
 }
 
 impl LeakSettings {
-    /// The one flow above none that a rule on whole hours counts from; 0 where there is none.
-    pub(super) fn counted_flow(&self) -> f32 {
-        self.flows_above_none().next().unwrap_or(0.0)
-    }
-
-    fn flows_above_none(&self) -> impl Iterator<Item = f32> + '_ {
-        self.rules.iter().filter_map(|rule| match rule.when {
-            Condition::Continuous {
-                at_least_litres_per_hour: litres,
-                ..
-            } if litres > 0.0 => Some(litres),
-            _ => None,
-        })
+    /// The kinds of run that the rules count, each once, in the order of the rules.
+    pub(super) fn runs(&self) -> SmallVec<[RunOf; MAX_RUNS]> {
+        let mut runs = SmallVec::new();
+        for run in self.rules.iter().filter_map(Rule::run) {
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+        runs
     }
 
     pub(super) fn has_growing(&self) -> bool {
@@ -238,6 +283,14 @@ impl LeakSettings {
             if rule.name.is_empty() || rule.name.len() > 64 {
                 mistakes.push(Mistake::new(&key, "the name is empty or longer than 64 bytes"));
             }
+            if !(1..=24).contains(&rule.clear_after_dry_hours) {
+                let message = format!("{} is not between 1 and 24 hours", rule.clear_after_dry_hours);
+                mistakes.push(Mistake::new(format!("{key}.clear_after_dry_hours"), message));
+            }
+            if rule.skip_unknown_hours > 240 {
+                let message = format!("{} is more than 240 hours", rule.skip_unknown_hours);
+                mistakes.push(Mistake::new(format!("{key}.skip_unknown_hours"), message));
+            }
             if self.rules[..index].iter().any(|other| other.name == rule.name) {
                 mistakes.push(Mistake::new(
                     &key,
@@ -245,22 +298,17 @@ impl LeakSettings {
                 ));
             }
         }
-        if self.flows_above_none().any(|litres| litres != self.counted_flow()) {
-            let message = "two rules count from different flows above 0; one run of hours is kept for such a flow";
+        let runs = self.runs().len();
+        if runs > MAX_RUNS {
+            let message = format!(
+                "the rules count {runs} kinds of run (flow that counts, unknown hours skipped); {MAX_RUNS} are kept"
+            );
             mistakes.push(Mistake::new("rules", message));
         }
         let is_steady = |rule: &&Rule| matches!(rule.when, Condition::Steady { .. });
         if self.rules.iter().filter(is_steady).count() > 1 {
             let message = "two rules are steady; one is allowed, because what the home has shown is kept once";
             mistakes.push(Mistake::new("rules", message));
-        }
-        if !(1..=24).contains(&self.clear_after_dry_hours) {
-            let message = format!("{} is not between 1 and 24 hours", self.clear_after_dry_hours);
-            mistakes.push(Mistake::new("clear_after_dry_hours", message));
-        }
-        if self.skip_unknown_hours > 240 {
-            let message = format!("{} is more than 240 hours", self.skip_unknown_hours);
-            mistakes.push(Mistake::new("skip_unknown_hours", message));
         }
         mistakes
     }

@@ -7,7 +7,10 @@
 //! Hours with more say nothing either way. The sum over the best tail of the run is the evidence (a likelihood ratio
 //! maximised over the time at which the flow began and over its size).
 
+use smallvec::SmallVec;
+
 use super::super::HomeView;
+use super::RunOf;
 use crate::home::WINDOW_HOURS;
 
 /// The most that one hour counts for, in nats: hours of one night are not independent.
@@ -41,15 +44,21 @@ pub struct Estimate {
     pub evidence: f32,
 }
 
-/// The measured hours of the run that ends with the last complete hour, latest first.
-pub fn run(home: &HomeView<'_>, before: u32, skip_unknown: u32) -> Vec<(u32, f32)> {
-    let mut hours = Vec::new();
+/// Measured hours with their litres, latest first, on the stack.
+type Hours = SmallVec<[(u32, f32); WINDOW_HOURS as usize]>;
+
+/// The measured hours of the run of this kind that ends with the last complete hour, latest first.
+pub fn run(home: &HomeView<'_>, before: u32, of: RunOf) -> Hours {
+    let mut hours = Hours::new();
     let mut unknown = 0;
     for hour in (before.saturating_sub(WINDOW_HOURS)..before).rev() {
+        if home.usage.appliance_ran(hour) {
+            continue;
+        }
         match home.usage.litres(hour) {
-            None if unknown == skip_unknown => break,
+            None if unknown == of.skips => break,
             None => unknown += 1,
-            Some(litres) if litres <= 0.0 => break,
+            Some(litres) if !of.is_wet(litres) => break,
             Some(litres) => {
                 unknown = 0;
                 hours.push((hour, litres));
@@ -61,10 +70,9 @@ pub fn run(home: &HomeView<'_>, before: u32, skip_unknown: u32) -> Vec<(u32, f32
 
 /// The tail of `run` (of `least_hours` at least) that speaks most for a steady flow.
 pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Option<Estimate> {
-    if run.len() < least_hours {
-        return None;
-    }
-    let dry: Vec<f32> = run.iter().map(|(hour, _)| chance_of_dry(home, *hour)).collect();
+    let step = home.usage.floor().resolution().unwrap_or(1.0);
+    // Most hours of most runs are above every band: the home's habit is asked for the others alone, once each.
+    let mut dry = [None; WINDOW_HOURS as usize];
     let mut best: Option<Estimate> = None;
     let mut floor = f32::INFINITY;
     for length in 1..=run.len() {
@@ -74,7 +82,7 @@ pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Opti
         if length < least_hours || !whole {
             continue;
         }
-        let estimate = estimate(home, &run[..length], &dry, floor);
+        let estimate = estimate(home, &run[..length], &mut dry, (floor, step));
         if estimate.quiet_hours >= FEWEST_QUIET && best.is_none_or(|best| estimate.evidence > best.evidence) {
             best = Some(estimate);
         }
@@ -82,8 +90,7 @@ pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Opti
     best
 }
 
-fn estimate(home: &HomeView<'_>, run: &[(u32, f32)], dry: &[f32], floor: f32) -> Estimate {
-    let step = home.usage.floor().resolution().unwrap_or(1.0);
+fn estimate(home: &HomeView<'_>, run: &[(u32, f32)], dry: &mut [Option<f32>], (floor, step): (f32, f32)) -> Estimate {
     let band = floor + step.max(VARIATION * floor) + 1e-3;
     let chance = if floor <= SMALL_LITRES {
         CHANCE_OF_SMALL
@@ -100,6 +107,7 @@ fn estimate(home: &HomeView<'_>, run: &[(u32, f32)], dry: &[f32], floor: f32) ->
         sum += litres;
         stretches += u32::from(last_quiet != Some(hour + 1));
         last_quiet = Some(*hour);
+        let dry = *dry.get_or_insert_with(|| chance_of_dry(home, *hour));
         evidence += (dry / ((1.0 - dry) * chance)).ln().clamp(0.0, MOST_OF_AN_HOUR);
     }
     Estimate {

@@ -5,9 +5,7 @@ use crate::detect::tests::{Watched, with_rules};
 
 /// A home under the rule of the meters in the field alone.
 fn home() -> Watched {
-    let mut home = under(vec![("no-dry-hour-24h", Condition::continuous(24))]);
-    home.settings.leak.skip_unknown_hours = 6;
-    home
+    under(vec![("no-dry-hour-24h", Condition::continuous(24))])
 }
 
 fn under(rules: Vec<(&str, Condition)>) -> Watched {
@@ -20,13 +18,8 @@ fn fresh(rules: Vec<(&str, Condition)>) -> Watched {
     let mut settings = with_rules(Vec::new());
     settings.burst.enabled = false;
     settings.prolonged_draw.enabled = false;
-    let rule = |(name, when): (&str, Condition)| Rule {
-        name: name.into(),
-        severity: None,
-        when,
-    };
     if !rules.is_empty() {
-        settings.leak.rules = rules.into_iter().map(rule).collect();
+        settings.leak.rules = rules.into_iter().map(|(name, when)| Rule::new(name, when)).collect();
     }
     Watched::new(settings, "Asia/Shanghai", "2024-03-04T16:00:00Z")
 }
@@ -213,17 +206,296 @@ fn mistakes_are_named() {
     let settings = LeakSettings {
         enabled: true,
         rules: vec![Rule {
-            name: "".into(),
-            severity: None,
-            when: Condition::continuous(1),
+            skip_unknown_hours: 241,
+            clear_after_dry_hours: 0,
+            ..Rule::new("", Condition::continuous(1))
         }],
-        skip_unknown_hours: 241,
-        clear_after_dry_hours: 0,
     };
     let keys: Vec<_> = settings.mistakes().into_iter().map(|mistake| mistake.key).collect();
     assert_eq!(
         keys,
-        ["rules[0]", "rules[0]", "clear_after_dry_hours", "skip_unknown_hours"]
+        [
+            "rules[0]",
+            "rules[0]",
+            "rules[0].clear_after_dry_hours",
+            "rules[0].skip_unknown_hours"
+        ]
     );
     assert_eq!(LeakSettings::default().mistakes(), []);
+}
+
+fn hours_until_found(home: &mut Watched, most: u32, mut hour: impl FnMut(&mut Watched, u32)) -> Option<u32> {
+    (0..most).find(|at| {
+        hour(home, *at);
+        home.is_open(AlertKind::Leak)
+    })
+}
+
+#[test]
+fn the_default_rules_find_a_leak_though_an_hour_of_each_day_is_lost() {
+    for leak in [2.0, 30.0] {
+        let mut home = fresh(Vec::new());
+        home.hours((0..24 * 28).map(ordinary));
+        let found = hours_until_found(&mut home, 72, |home, hour| {
+            if hour % 24 == 17 {
+                home.lose(1);
+            } else {
+                home.hours([ordinary(hour) + leak]);
+            }
+        });
+        assert!(
+            found.is_some_and(|hour| hour <= 25),
+            "{leak} L/h is found after {found:?} hours"
+        );
+    }
+}
+
+#[test]
+fn a_lost_day_does_not_hide_a_leak_and_does_not_make_one() {
+    // Ordinary use, one day in fifty without readings, and single lost hours: 98 % of days as in Tokyo.
+    let lost = |hour: u32| hour / 24 % 50 == 30 || hour % 41 == 7;
+    let mut home = fresh(Vec::new());
+    for hour in 0..24 * 100 {
+        if lost(hour) {
+            home.lose(1);
+        } else {
+            home.hours([ordinary(hour)]);
+        }
+    }
+    assert!(!home.told.contains("leak"), "{}", home.told);
+    // One that begins six hours before a day is lost.
+    let found = hours_until_found(&mut home, 24 * 4, |home, hour| {
+        if (6..30).contains(&hour) {
+            home.lose(1);
+        } else {
+            home.hours([ordinary(hour) + 2.0]);
+        }
+    });
+    assert!(found.is_some_and(|hour| hour <= 30 + 24), "{found:?}");
+}
+
+#[test]
+fn two_rules_may_count_from_different_flows_and_skip_differently() {
+    let rule = |name: &str, hours, litres, skips| Rule {
+        skip_unknown_hours: skips,
+        clear_after_dry_hours: 1,
+        ..Rule::new(
+            name,
+            Condition::Continuous {
+                hours,
+                at_least_litres_per_hour: litres,
+                slot_minutes: 60,
+            },
+        )
+    };
+    let mut settings = with_rules(Vec::new());
+    settings.burst.enabled = false;
+    settings.prolonged_draw.enabled = false;
+    // The third and the fourth kind of run are kept apart from the first two.
+    settings.leak.rules = vec![
+        rule("any-30h", 30, 0.0, 0),
+        rule("any-30h-gaps", 30, 0.0, 2),
+        rule("four-litres-24h", 24, 3.785, 24),
+        rule("28-litres-12h", 12, 28.4, 0),
+    ];
+    assert_eq!(settings.leak.mistakes(), []);
+    let mut home = Watched::new(settings, "Asia/Shanghai", "2024-03-04T16:00:00Z");
+    home.hours([0.0, 5.0, 0.0]);
+    home.hours([5.0; 12]);
+    home.lose(20);
+    assert!(!home.is_open(AlertKind::Leak));
+    home.hours([5.0; 12]);
+    let opened = home.told.clone();
+    assert!(opened.contains("four-litres-24h"), "{opened}");
+    // Three litres go on: that is over, and the next one that is met is of any flow.
+    home.hours([3.0; 9]);
+    assert!(!home.is_open(AlertKind::Leak), "{}", home.told);
+    home.lose(2);
+    home.hours([3.0; 10]);
+    assert!(home.told.contains("any-30h-gaps"), "{}", home.told);
+    home.hours([0.0]);
+    home.hours([30.0; 12]);
+    assert!(home.told.contains("28-litres-12h"), "{}", home.told);
+    home.hours([20.0]);
+    assert!(!home.is_open(AlertKind::Leak));
+}
+
+#[test]
+fn a_count_that_hovers_about_its_bound_is_one_leak() {
+    let rule = Condition::Intermittent {
+        at_least: 50,
+        at_most: 95,
+        of: 96,
+    };
+    let mut home = fresh(vec![("intermittent", rule)]);
+    // 50 of 96, then 49 and 50 in turn.
+    let mut used: std::collections::VecDeque<bool> = (0..96).map(|slot| slot * 50 % 96 < 50).collect();
+    used.iter().for_each(|used| home.read(900, f64::from(u8::from(*used))));
+    for _ in 0..960 {
+        let count = used.iter().filter(|used| **used).count();
+        let leaves = used.pop_front().expect("96 of them");
+        let flows = match (count, leaves) {
+            (50, true) => false,
+            (49, false) => true,
+            _ => leaves,
+        };
+        used.push_back(flows);
+        home.read(900, f64::from(u8::from(flows)));
+    }
+    assert_eq!(home.raised(AlertKind::Leak).lines().count(), 1, "{}", home.told);
+    assert!(home.is_open(AlertKind::Leak));
+    for _ in 0..96 {
+        home.read(900, 0.0);
+    }
+    assert_eq!(home.told.matches("Resolved").count(), 1, "{}", home.told);
+}
+
+#[test]
+fn a_few_unknown_quarter_hours_do_not_hide_that_water_comes_and_goes() {
+    let rule = Condition::Intermittent {
+        at_least: 50,
+        at_most: 95,
+        of: 96,
+    };
+    let with_lost = |lost: u32| {
+        let mut home = fresh(vec![("intermittent", rule.clone())]);
+        for slot in 0..96 {
+            if slot % 10 == 9 && slot / 10 < lost {
+                home.next = home.next.plus(QUARTER);
+            } else {
+                home.read(900, f64::from(u8::from(slot % 3 > 0)));
+            }
+        }
+        home.is_open(AlertKind::Leak)
+    };
+    assert!(with_lost(1));
+    assert!(with_lost(8));
+    assert!(!with_lost(9), "too little is known");
+}
+
+#[test]
+fn litres_of_a_day_that_hover_about_the_bound_are_one_leak_and_the_bound_itself_is_none() {
+    let rule = Condition::Daily {
+        above_litres: 2_000.0,
+        hours: 24,
+    };
+    // Tenths that have no exact binary form: 24 hours of 83.3 and 0.8 more are 2,000.0 L.
+    let mut exact = fresh(vec![("daily", rule.clone())]);
+    exact.hours((0..24).map(|hour| if hour == 5 { 84.1 } else { 83.3 }));
+    assert!(!exact.is_open(AlertKind::Leak), "{}", exact.told);
+    exact.hours([83.4]);
+    assert!(exact.is_open(AlertKind::Leak), "2,000.1 L");
+
+    let mut hovers = fresh(vec![("daily", rule)]);
+    for hour in 0..24 * 10 {
+        hovers.hours([if hour / 24 % 2 == 0 { 84.0 } else { 82.5 }]);
+    }
+    assert_eq!(hovers.raised(AlertKind::Leak).lines().count(), 1, "{}", hovers.told);
+    assert!(hovers.is_open(AlertKind::Leak));
+    hovers.hours([10.0; 24]);
+    assert!(!hovers.is_open(AlertKind::Leak));
+}
+
+#[test]
+fn what_a_leak_showed_does_not_make_the_next_one_wait() {
+    let found = |leaks: u32| {
+        let mut home = fresh(Vec::new());
+        home.hours((0..24 * 28).map(ordinary));
+        let mut last = None;
+        for _ in 0..leaks {
+            last = hours_until_found(&mut home, 24, |home, hour| home.hours([ordinary(hour) + 2.0]));
+            // Mended twenty hours after it began, then four ordinary days.
+            let already = last.expect("found") + 1;
+            home.hours((already..20).map(|hour| ordinary(hour) + 2.0));
+            home.hours((20..24 * 5).map(ordinary));
+        }
+        last
+    };
+    assert_eq!(found(1), found(3));
+}
+
+#[test]
+fn a_floor_that_grows_is_told_with_its_interval_and_stays_one_at_its_peak() {
+    let rule = Condition::Growing {
+        days: 8,
+        by_litres_per_hour: 1.0,
+    };
+    let mut home = fresh(vec![("growing", rule)]);
+    home.with_words = true;
+    let day =
+        |home: &mut Watched, day: u32, leak: f64| home.hours((0..24).map(|hour| ordinary(day * 24 + hour) + leak));
+    for at in 0..8 {
+        day(&mut home, at, 1.0);
+    }
+    assert_eq!(home.told, "", "a floor that stays the same");
+    for at in 8..16 {
+        day(&mut home, at, 1.0 + f64::from(at - 7) * 0.5);
+    }
+    assert!(home.is_open(AlertKind::Leak), "{}", home.told);
+    let view = home.view(home.next);
+    let finding = home.states.findings(&home.settings, &view)[1]
+        .clone()
+        .expect("a finding");
+    let said = home.states.explain(
+        &home.settings,
+        &view,
+        &crate::detect::OpenAlert {
+            kind: AlertKind::Leak,
+            rule: &finding.rule,
+            since: finding.since,
+            detected_at: finding.detected_at,
+            severity: finding.severity,
+            stage: None,
+        },
+        crate::model::AlertState::Raised,
+    );
+    let figure = |name: &str| said.evidence[name].as_f64().expect(name);
+    assert!(figure("growth_litres_per_hour_from") >= 1.0);
+    assert!(figure("growth_litres_per_hour_from") <= figure("growth_litres_per_hour"));
+    assert!(figure("growth_litres_per_hour") <= figure("growth_litres_per_hour_to"));
+    assert!(figure("p_value") < 0.01);
+    // At its peak for longer than the days that are looked at, with days somewhat less: one leak.
+    for at in 16..46 {
+        day(&mut home, at, 5.0 - f64::from(at % 3) * 0.5);
+    }
+    assert!(home.is_open(AlertKind::Leak), "{}", home.told);
+    assert_eq!(home.raised(AlertKind::Leak).matches("Raised").count(), 1);
+    day(&mut home, 46, 1.0);
+    assert!(!home.is_open(AlertKind::Leak), "{}", home.told);
+}
+
+#[test]
+fn a_leak_is_called_by_its_size_and_by_whether_it_pauses() {
+    let called = |quarter: &dyn Fn(u32) -> f64| {
+        let mut home = fresh(vec![("no-dry-hour-24h", Condition::continuous(24))]);
+        (0..4 * 25).for_each(|slot| home.read(900, quarter(slot)));
+        let view = home.view(home.next);
+        let finding = home.states.findings(&home.settings, &view)[1].clone().expect("a leak");
+        let alert = crate::detect::OpenAlert {
+            kind: AlertKind::Leak,
+            rule: &finding.rule,
+            since: finding.since,
+            detected_at: finding.detected_at,
+            severity: finding.severity,
+            stage: None,
+        };
+        let said = home
+            .states
+            .explain(&home.settings, &view, &alert, crate::model::AlertState::Raised);
+        (
+            said.evidence["leak_kind"].as_str().expect("a kind").to_owned(),
+            finding.severity,
+        )
+    };
+    assert_eq!(called(&|_| 0.5), ("drip".into(), Severity::Low), "2 L/h");
+    assert_eq!(called(&|_| 3.0), ("toilet".into(), Severity::Medium), "12 L/h");
+    // A cistern that fills for a quarter of an hour of each hour.
+    let pausing = |slot: u32| if slot % 4 == 1 { 60.0 } else { 0.0 };
+    assert_eq!(
+        called(&pausing),
+        ("toilet".into(), Severity::High),
+        "60 L/h, not all the time"
+    );
+    assert_eq!(called(&|_| 15.0), ("continuous".into(), Severity::High), "60 L/h");
+    assert_eq!(called(&|_| 200.0), ("burst".into(), Severity::High), "800 L/h");
 }

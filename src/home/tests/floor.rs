@@ -100,3 +100,38 @@ fn a_register_that_moved_by_the_leak_alone_is_no_sign_of_life() {
     home.offer(register(37, litres + 100.0));
     assert_eq!(home.usage().last_sign(), Some(at(38)));
 }
+
+#[test]
+fn a_coarser_meter_in_the_place_of_a_fine_one_is_known_for_it_within_two_weeks() {
+    let mut home = Home::default();
+    home.hours(0, (0..48).map(|hour| if hour % 6 == 0 { 0.37 } else { 0.0 }));
+    assert_eq!(home.usage().floor().resolution(), Some(0.37));
+    home.hours(48, (0..24 * 15).map(|hour| if hour % 6 == 0 { 10.0 } else { 0.0 }));
+    assert_eq!(home.usage().floor().resolution(), Some(10.0));
+    // A leak of 11 L/h shows as 10 L, and as 20 L now and then: no sign of life.
+    let next = 48 + 24 * 15;
+    home.hours(next, (0..60).map(|hour| if hour % 10 == 9 { 20.0 } else { 10.0 }));
+    assert_eq!(home.usage().floor().litres_per_hour(), 10.0);
+    assert!(home.usage().last_sign() < Some(at(next + 1)));
+    home.hours(next + 60, [30.0]);
+    assert_eq!(home.usage().last_sign(), Some(at(next + 61)));
+}
+
+#[test]
+fn a_home_without_use_for_weeks_keeps_its_meters_step() {
+    let mut home = Home::default();
+    home.hours(0, [0.0, 0.5, 2.0]);
+    home.hours(3, [0.0; 24 * 40]);
+    assert_eq!(home.usage().floor().resolution(), Some(0.5));
+}
+
+#[test]
+fn parts_of_readings_of_two_meters_are_no_step_of_a_meter() {
+    let mut home = Home::default();
+    for hour in 0..48 {
+        let litres = if hour % 5 == 0 { 10.0 } else { 0.0 };
+        home.offer(reading(0, hour * HOUR, HOUR, Measure::Volume(litres)));
+        home.offer(reading(1, hour * HOUR + 700, HOUR, Measure::Volume(litres)));
+    }
+    assert_eq!(home.usage().floor().resolution(), Some(10.0));
+}

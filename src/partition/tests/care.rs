@@ -376,13 +376,13 @@ fn a_withdrawal_ends_what_is_open_and_leaves_nothing() {
         } else {
             // That it was withdrawn is all that is kept.
             let slot = partition.arena().find("h1").expect("its name");
-            assert_eq!(partition.arena().usage(slot), &Default::default());
+            assert_eq!(*partition.arena().usage(slot), Default::default());
         }
         // Another home of a name as long takes the place; the old one comes back with nothing.
         take(&mut partition, &[beside(InputTopic::Homes, "h3", 31.0, GIVEN)]);
         take(&mut partition, &[beside(InputTopic::Homes, "h1", 32.0, GIVEN)]);
         let slot = partition.arena().find("h1").expect("it is watched again");
-        assert_eq!(partition.arena().usage(slot), &Default::default());
+        assert_eq!(*partition.arena().usage(slot), Default::default());
         assert_eq!(partition.arena().len(), 3);
         let names: Vec<_> = partition
             .arena()

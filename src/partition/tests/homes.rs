@@ -113,3 +113,62 @@ fn a_record_with_unknown_names_changes_nothing() {
     );
     assert!(partition.arena().is_empty());
 }
+
+#[test]
+fn a_declared_appliance_is_no_sign_of_life_and_is_stored_with_the_home() {
+    let mut partition = Partition::new(rules());
+    let record = |appliances: &str| {
+        let text = format!(r#"{{"household_id": "h1", "time_zone": "Asia/Shanghai", "appliances": {appliances}}}"#);
+        serde_json::from_str::<HomeRecord>(&text)
+    };
+    let declared = record(r#"[{"from": "14:00", "to": "14:30", "litres_at_most": 60}]"#).expect("a record");
+    partition.set_home("h1", Some(&declared)).expect("it may be");
+    let start = at(0).seconds() % 86_400 / 3_600;
+    // 14:00 in Shanghai is 6:00 UTC.
+    let place = (6 + 24 - start) % 24;
+    apply(&mut partition, &[hour("h1", 0, 5.0)]);
+    let litres = |hour: u32| if hour % 24 == place { 60.0 } else { 0.0 };
+    let days: Vec<_> = (1..30).map(|at| hour("h1", at, litres(at))).collect();
+    let told_of = told(&apply(&mut partition, &days));
+    assert_eq!(
+        told_of,
+        ["h1 inactivity Raised at 7 h", "h1 inactivity Updated at 13 h"],
+        "it does not end with the appliance"
+    );
+    let bytes = partition.snapshot(0);
+    let mut other = Partition::new(rules());
+    other.restore(&bytes).expect("its own bytes");
+    assert_eq!(other.snapshot(0), bytes);
+    let kept: Vec<_> = other.arena().usage(0).declared_appliances().collect();
+    assert_eq!(kept, declared.appliances);
+    // What cannot be is refused whole.
+    for (appliances, because) in [
+        (
+            r#"[{"from": "14:00", "to": "14:00", "litres_at_most": 60}]"#,
+            "begins where it ends",
+        ),
+        (
+            r#"[{"from": "14:00", "to": "04:00", "litres_at_most": 60}]"#,
+            "longer than 12 hours",
+        ),
+        (
+            r#"[{"from": "14:00", "to": "15:00", "litres_at_most": -1}]"#,
+            "litres_at_most",
+        ),
+    ] {
+        let refused = other.set_home("h1", Some(&record(appliances).expect("a record")));
+        assert!(refused.expect_err("refused").to_string().contains(because), "{because}");
+    }
+    assert!(record(r#"[{"from": "24:00", "to": "05:00", "litres_at_most": 60}]"#).is_err());
+    assert!(record(r#"[{"from": "5:00", "to": "05:30", "litres_at_most": 60}]"#).is_err());
+    assert_eq!(
+        other.arena().usage(0).declared_appliances().count(),
+        1,
+        "it keeps what it had"
+    );
+    // A record that says nothing of appliances takes them back.
+    other
+        .set_home("h1", Some(&record("[]").expect("a record")))
+        .expect("it may be");
+    assert_eq!(other.arena().usage(0).declared_appliances().count(), 0);
+}

@@ -331,7 +331,8 @@ impl Home {
             if sum > tenths && !open {
                 said.push(leak(rule, (hour as u32 + 1) * 3_600));
             }
-            open = sum > tenths;
+            // Over only well below, so that a home that hovers about it has one alert.
+            open = sum > tenths || open && sum * 10 >= tenths * 8;
         }
         said
     }
@@ -514,9 +515,14 @@ fn neptune(home: &Home) -> Vec<Said> {
         let was_open = continuous || intermittent;
         continuous = (continuous && !home.ends_dry_hour(reading)) || home.no_dry_slot(900, reading);
         let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
-        if let Some(day) = day.filter(|day| day.iter().all(Option::is_some)) {
+        if let Some(day) = day {
+            // A few may be unknown, where that makes no difference; over only well below.
             let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
-            intermittent = (50..=95).contains(&used);
+            let unknown = day.iter().filter(|tenths| tenths.is_none()).count();
+            if unknown <= 8 {
+                let is_met = used >= 50 && used + unknown <= 95;
+                intermittent = is_met || intermittent && used + unknown >= 40;
+            }
         }
         if !was_open && (continuous || intermittent) {
             let rule = if continuous {

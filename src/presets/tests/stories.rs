@@ -271,7 +271,7 @@ fn much_in_a_day() {
         hours(),
         expect![[r#"
         Tue 10:00 leak raised liaocheng-over-1000l-in-24h: 1220 L were used in 24 h, more than 1000 L.
-        Wed 10:00 leak resolved liaocheng-over-1000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 27 h.
+        Thu 07:00 leak resolved liaocheng-over-1000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
     "#]],
     );
     let hours = || hours().map(|litres| litres * 2.0);
@@ -280,7 +280,7 @@ fn much_in_a_day() {
         hours(),
         expect![[r#"
         Tue 10:00 leak raised jingan-over-2000l-in-24h: 2440 L were used in 24 h, more than 2000 L.
-        Wed 10:00 leak resolved jingan-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 27 h.
+        Thu 07:00 leak resolved jingan-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
     "#]],
     );
     story(
@@ -288,7 +288,7 @@ fn much_in_a_day() {
         hours(),
         expect![[r#"
         Tue 10:00 leak raised zhenhai-over-2000l-in-24h: 2440 L were used in 24 h, more than 2000 L.
-        Wed 10:00 leak resolved zhenhai-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 27 h.
+        Thu 07:00 leak resolved zhenhai-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
     "#]],
     );
 }
@@ -388,7 +388,7 @@ fn slots_of_a_day() {
         record(),
         expect![[r#"
             Tue 00:00 leak raised neptune-intermittent: Water flowed in 69 of the last 96 quarter-hours.
-            Tue 10:30 leak resolved neptune-intermittent: The use is within the rule again; it had run since 2024-03-04 00:00, for at most 27 h.
+            Tue 14:00 leak resolved neptune-intermittent: The use is within the rule again; it had run since 2024-03-04 00:00, for at most 38 h.
         "#]],
     );
 }

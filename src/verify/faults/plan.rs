@@ -148,9 +148,8 @@ fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
             },
             leak: LeakSettings {
                 rules: vec![leak::Rule {
-                    name: "no-dry-hour-5h".into(),
-                    severity: None,
-                    when: leak::Condition::continuous(5),
+                    skip_unknown_hours: 0,
+                    ..leak::Rule::new("no-dry-hour-5h", leak::Condition::continuous(5))
                 }],
                 ..LeakSettings::default()
             },

@@ -1,0 +1,252 @@
+//! What each detector costs, and what a home takes in memory, with everything on.
+//!
+//! `cargo bench --bench cost` for the time of a reading from bytes to effects: nothing on, each detector alone, the defaults,
+//! everything; hourly readings and quarter-hours. The cases take turns, and medians are given, because machines have good
+//! and bad minutes. `cargo bench --bench cost -- memory` for the memory: sixty days of hourly readings of 20,000 homes, as the
+//! partition counts it and as the process grows by it.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tapwatch::detect::DetectorSettings;
+use tapwatch::history::{History, arrival};
+use tapwatch::model::{Consent, DAY, EventTime, HOUR, HomeRecord, RawRecord};
+use tapwatch::partition::{ConsentRule, Partition, Rules, Stamp};
+use tapwatch::simulate::District;
+
+const ROUNDS: usize = 5;
+
+struct Log {
+    history: History,
+    payloads: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Log {
+    fn new(homes: u32, interval_seconds: u32) -> Self {
+        let district = District {
+            seed: 1,
+            homes,
+            days: 20,
+            start: date(2026, 1, 1),
+            interval_seconds,
+            time_zone: TimeZone::UTC,
+            incidents_per_home_month: 0.2,
+        };
+        let (history, _) = district.history();
+        let (mut payloads, mut ends) = (Vec::new(), Vec::new());
+        for row in &history.rows {
+            history.json(row, &mut payloads);
+            ends.push(payloads.len());
+        }
+        Self {
+            history,
+            payloads,
+            ends,
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
+        self.history.rows.iter().enumerate().map(|(index, row)| {
+            let start = if index == 0 { 0 } else { self.ends[index - 1] };
+            RawRecord {
+                offset: index as i64,
+                timestamp: Some(arrival(row)),
+                key: Some(self.history.name(row).household.as_bytes()),
+                value: Some(&self.payloads[start..self.ends[index]]),
+            }
+        })
+    }
+
+    /// Nanoseconds a reading under each of the rules, medians of rounds in which they take turns.
+    #[expect(clippy::disallowed_methods, reason = "what takes time is measured by a clock")]
+    fn times(&self, cases: &[Rules]) -> Vec<f64> {
+        let cases: Vec<_> = cases.iter().map(|rules| Arc::new(rules.clone())).collect();
+        let mut times = vec![Vec::new(); cases.len()];
+        for _ in 0..ROUNDS {
+            for (rules, times) in cases.iter().zip(&mut times) {
+                let mut partition = Partition::new(Arc::clone(rules));
+                let begun = Instant::now();
+                black_box(partition.apply(self.records()));
+                times.push(begun.elapsed().as_nanos() as f64 / self.history.rows.len() as f64);
+            }
+        }
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        times.iter_mut().map(median).collect()
+    }
+}
+
+type Change = fn(&mut DetectorSettings, &DetectorSettings);
+
+/// Each detector, switched on as the defaults have it.
+const DETECTORS: [(&str, Change); 11] = [
+    ("inactivity", |on, default| on.inactivity = default.inactivity.clone()),
+    ("leak", |on, default| on.leak = default.leak.clone()),
+    ("burst", |on, default| on.burst = default.burst.clone()),
+    ("prolonged draw", |on, default| {
+        on.prolonged_draw = default.prolonged_draw.clone()
+    }),
+    ("silent meter", |on, _| on.silent_meter.enabled = true),
+    ("meter trouble", |on, _| on.meter_trouble.enabled = true),
+    ("well today", |on, _| on.well_today.enabled = true),
+    ("use while away", |on, _| on.use_while_away.enabled = true),
+    ("no return", |on, _| on.no_return.enabled = true),
+    ("night drift", |on, _| on.night_drift.enabled = true),
+    ("routine drift", |on, _| on.routine_drift.enabled = true),
+];
+
+fn rules(change: impl FnOnce(&mut DetectorSettings)) -> Rules {
+    let mut rules = Rules::default();
+    change(&mut rules.programmes[0].detectors);
+    rules
+}
+
+/// Nothing is judged.
+fn bare(on: &mut DetectorSettings) {
+    on.inactivity.rules.clear();
+    on.leak.rules.clear();
+    on.burst.rules.clear();
+    on.prolonged_draw.rules.clear();
+    on.silent_meter.enabled = false;
+    on.meter_trouble.enabled = false;
+    on.well_today.enabled = false;
+    on.use_while_away.enabled = false;
+    on.no_return.enabled = false;
+}
+
+fn everything() -> Rules {
+    rules(|on| {
+        on.well_today.enabled = true;
+        on.night_drift.enabled = true;
+        on.routine_drift.enabled = true;
+    })
+}
+
+fn time() {
+    let default = DetectorSettings::default();
+    let mut names = vec!["nothing"];
+    let mut cases = vec![rules(bare)];
+    for (name, change) in DETECTORS {
+        names.push(name);
+        cases.push(rules(|on| {
+            bare(on);
+            change(on, &default);
+        }));
+    }
+    names.extend(["the defaults", "everything"]);
+    cases.extend([Rules::default(), everything()]);
+    let hourly = Log::new(1_000, 3_600).times(&cases);
+    let quarters = Log::new(250, 900).times(&cases);
+    println!("| On | hourly, ns a reading | more than nothing | quarter-hours, ns a reading | more than nothing |");
+    println!("|---|---|---|---|---|");
+    for ((name, hourly_ns), quarter_ns) in names.iter().zip(&hourly).zip(&quarters) {
+        let (more, more_quarters) = (hourly_ns - hourly[0], quarter_ns - quarters[0]);
+        println!("| {name} | {hourly_ns:.0} | {more:+.0} | {quarter_ns:.0} | {more_quarters:+.0} |");
+    }
+}
+
+/// Bytes of the process that are in memory.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
+    kib.unwrap_or_default() * 1_024
+}
+
+fn memory(seconds: u32) {
+    const HOMES: usize = 20_000;
+    let start = EventTime::from_seconds(1_767_225_600);
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let names: Vec<String> = (0..HOMES).map(|home| format!("home-{home:07}")).collect();
+    let mut rules = everything();
+    rules.consent = ConsentRule::Required;
+    let mut partition = Partition::new(Arc::new(rules));
+    let mut payloads = vec![String::with_capacity(256); HOMES];
+    let mut lost = vec![false; HOMES];
+    let mut given = vec![0u32; HOMES];
+    let before = resident();
+    for (name, given) in names.iter().zip(&mut given) {
+        *given = random.random_range(0..100 * DAY);
+        let record = HomeRecord {
+            household_id: name.clone(),
+            zone: Some(format!("zone-{}", *given % 97)),
+            consent: Some(Consent {
+                purpose: "welfare".into(),
+                given_at: start.minus(*given),
+                withdrawn_at: None,
+            }),
+            ..HomeRecord::default()
+        };
+        if let Err(error) = partition.set_home(name, Some(&record)) {
+            return println!("{error}");
+        }
+    }
+    let mut offset = 0;
+    for day in 0..60 {
+        partition.checkpoints(Stamp::default(), 1 << 30);
+        partition.replay_point();
+        for lost in &mut lost {
+            // A day is lost after a lost one in half of the cases: 1 in 50 over all.
+            *lost = random.random_bool(if *lost { 0.5 } else { 0.0102 });
+        }
+        let an_hour = f64::from(seconds) / f64::from(HOUR);
+        for place in 0..DAY / seconds {
+            let at = start.plus(day * DAY + place * seconds);
+            let awake = (5..22).contains(&(place * seconds / HOUR));
+            let used = if awake { 0.4 } else { 0.08 } * an_hour.sqrt();
+            for (home, payload) in payloads.iter_mut().enumerate() {
+                let leak = if home % 50 == 0 && day > 50 { 4.5 * an_hour } else { 0.0 };
+                let litres = [0.5, 3.0, 6.5, 12.5, 45.0, 81.5].choose(&mut random).copied();
+                let litres = leak + litres.filter(|_| random.random_bool(used)).unwrap_or_default();
+                payload.clear();
+                let name = &names[home];
+                use std::fmt::Write;
+                let _ = write!(
+                    payload,
+                    r#"{{"household_id":"{name}","meter_id":"{name}","timestamp":"{at}","interval_seconds":{seconds},"volume_litres":{litres}}}"#
+                );
+            }
+            let there = (0..HOMES).filter(|home| !lost[*home]);
+            let mut batch: Vec<_> = there
+                .map(|home| RawRecord {
+                    offset: 0,
+                    timestamp: Some(at.plus(seconds + home as u32 % 600)),
+                    key: Some(names[home].as_bytes()),
+                    value: Some(payloads[home].as_bytes()),
+                })
+                .collect();
+            batch.sort_by_key(|record| record.timestamp);
+            for record in &mut batch {
+                record.offset = offset;
+                offset += 1;
+            }
+            black_box(partition.apply(batch));
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    let stored: usize = (0..1_000).map(|home| partition.snapshot(home).len()).sum();
+    println!(
+        "readings of {seconds} s: {} bytes a home as counted, {} as the process has grown, {} stored",
+        partition.bytes() / HOMES,
+        grown / HOMES,
+        stored / 1_000,
+    );
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "memory") {
+        memory(HOUR);
+    } else {
+        time();
+    }
+}

@@ -1,0 +1,90 @@
+//! `inject`: labelled incidents into readings that exist.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueHint};
+
+use crate::history::{History, read_homes, read_truth, write_homes, write_truth};
+use crate::model::{DAY, HomeRecord};
+use crate::simulate::{Delivery, Injection, Scenario};
+
+#[derive(Debug, Args)]
+pub struct InjectArgs {
+    /// Files of readings (CSV, plain or gzip).
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    readings: Vec<PathBuf>,
+    /// File of homes; declared absences are written into it, zones are read from it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    homes: Option<PathBuf>,
+    /// File of incidents that are in the readings already; they are kept.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    truth: Option<PathBuf>,
+    /// What happens: emergency, emergency-under-leak:5 (L/h), emergency-in-bath, decline, leak:2, intermittent-leak:20,
+    /// toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter. Each home gets them in turn.
+    #[arg(long, num_args = 1.., value_name = "KIND")]
+    incident: Vec<Scenario>,
+    /// How readings come, in this order: gaps (as in Tokyo's trial), uploads:24 (once in so many hours), late, duplicates,
+    /// shuffled.
+    #[arg(long, num_args = 1.., value_name = "HOW", required_unless_present = "incident")]
+    delivery: Vec<Delivery>,
+    /// A home has one incident in so many days, at most.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365))]
+    every_days: u32,
+    /// Equal seeds give equal incidents.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for readings.csv.gz, truth.csv and homes.csv.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: PathBuf,
+}
+
+/// Writes readings with incidents, and what happened in them.
+pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
+    let mut history = History::read(&args.readings)?;
+    let mut homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let mut truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    let injection = Injection {
+        seed: args.seed,
+        scenarios: args.incident,
+        every: args.every_days * DAY,
+        deliveries: args.delivery,
+    };
+    let injected = injection.apply(&mut history, &homes)?;
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for incident in &injected.truth {
+        *counts.entry(&incident.kind).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+    truth.extend(injected.truth.iter().cloned());
+    history.sort_by_arrival();
+    std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    history.write(&args.out.join("readings.csv.gz"))?;
+    write_truth(&args.out.join("truth.csv"), &truth)?;
+    let mut known: BTreeMap<String, usize> = homes
+        .iter()
+        .enumerate()
+        .map(|(place, home)| (home.household_id.clone(), place))
+        .collect();
+    for meter in &history.meters {
+        let place = *known.entry(meter.household.to_string()).or_insert_with(|| {
+            homes.push(HomeRecord {
+                household_id: meter.household.to_string(),
+                ..HomeRecord::default()
+            });
+            homes.len() - 1
+        });
+        if let Some(absence) = injected.absences.get(&meter.household) {
+            homes[place].absence = Some(*absence);
+        }
+    }
+    write_homes(&args.out.join("homes.csv"), &homes)?;
+    let what = if counts.is_empty() {
+        "no incidents".into()
+    } else {
+        counts.join(", ")
+    };
+    say!("{}: readings.csv.gz, truth.csv, homes.csv ({what})", args.out.display());
+    Ok(())
+}
