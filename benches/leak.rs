@@ -62,11 +62,11 @@ fn main() {
     for (name, settings) in rules() {
         let names = || settings.rules.iter().map(|rule| rule.name.to_string());
         println!("{name} ({}):", names().collect::<Vec<_>>().join(", "));
-        bench.rates("all readings", &settings, &homes);
+        bench.rates("all readings", &settings, &homes, &homes);
         let lossy: Vec<Home> = homes.iter().map(|home| an_hour_a_day_lost(home, seconds)).collect();
-        bench.rates("an hour of each day lost", &settings, &lossy);
+        bench.rates("an hour of each day lost", &settings, &lossy, &homes);
         let days: Vec<Home> = homes.iter().map(|home| days_lost(home)).collect();
-        bench.rates("2 % of days lost", &settings, &days);
+        bench.rates("2 % of days lost", &settings, &days, &homes);
         if matches!(settings.rules[0].when, Condition::Growing { .. }) {
             continue;
         }
@@ -79,6 +79,9 @@ fn main() {
             ("toilet, 20 min of each hour at 3 L/min", PutIn::Toilet(3.0)),
         ] {
             bench.found(kind, leak, &settings, &homes, "");
+        }
+        if !name.starts_with("default") {
+            continue;
         }
         bench.found(
             "30 L/h",
@@ -101,6 +104,18 @@ fn rules() -> Vec<(String, LeakSettings)> {
         "meters in the field".into(),
         one(Rule::new("no-dry-hour-24h", Condition::continuous(24))),
     ));
+    for skips in [0, 1, 6] {
+        let mut settings = LeakSettings::default();
+        for rule in &mut settings.rules {
+            rule.skip_unknown_hours = skips;
+        }
+        all.push((format!("default, skipping {skips} unknown hours"), settings));
+    }
+    for evidence in [9.0, 12.0, 15.0, 20.0] {
+        let when = Condition::Steady { hours: 10, evidence };
+        let rule = Rule::new(&format!("steady-{evidence}"), when);
+        all.push((format!("steady flow with an evidence of {evidence}"), one(rule)));
+    }
     for (days, by) in [(8, 1.0), (8, 2.0), (14, 1.0), (14, 2.0), (14, 5.0)] {
         let when = Condition::Growing {
             days,
@@ -185,8 +200,8 @@ struct Seen {
     said: Vec<Said>,
     /// The first appliance that was learnt.
     learnt: Option<Learnt>,
-    /// Whether it was ever followed for one.
-    followed: bool,
+    /// Stretches in which it was followed for one, of all.
+    followed: [u32; 2],
 }
 
 /// An alert: its rule, and when it was found.
@@ -216,7 +231,8 @@ impl Bench {
                         circumstances: Circumstances::default(),
                         now: usage.frontier(),
                     };
-                    seen.followed |= usage.may_have_appliance();
+                    seen.followed[0] += u32::from(usage.may_have_appliance());
+                    seen.followed[1] += 1;
                     seen.learnt = seen.learnt.or(usage.learnt_appliance());
                     Leak::on_interval(settings, &mut state, &view, interval);
                     let finding = Leak::finding(settings, &state, &view);
@@ -233,11 +249,11 @@ impl Bench {
         seen
     }
 
-    fn rates(&self, name: &str, settings: &LeakSettings, homes: &[Home]) {
+    fn rates(&self, name: &str, settings: &LeakSettings, homes: &[Home], whole: &[Home]) {
         let (mut months, mut counts, mut real) = (0.0, BTreeMap::<String, u32>::new(), 0);
-        for home in homes {
+        for (home, whole) in homes.iter().zip(whole) {
             let Some(from) = begins(home) else { continue };
-            let runs = real_runs(home, self.seconds);
+            let runs = real_runs(whole, self.seconds);
             let judged = home.iter().filter(|(start, _)| *start >= from).count();
             months += judged as f64 * f64::from(self.seconds) / (730.5 * f64::from(HOUR));
             for said in self.watch(settings, home.iter().copied()).said {
@@ -322,17 +338,18 @@ impl Bench {
     }
 
     fn appliances(&self, homes: &[Home]) {
-        let (mut followed, mut learnt) = (0, Vec::new());
+        let (mut followed, mut learnt) = ([0, 0], Vec::new());
         let settings = LeakSettings::default();
         for home in homes {
             let seen = self.watch(&settings, home.iter().copied());
-            followed += u32::from(seen.followed);
+            (followed[0], followed[1]) = (followed[0] + seen.followed[0], followed[1] + seen.followed[1]);
             learnt.extend(seen.learnt);
         }
         println!(
-            "appliances: {} of {} homes are said to have one, {followed} were ever followed for one: {learnt:?}",
+            "appliances: {} of {} homes are said to have one, {:.1} % of the time a home is followed for one: {learnt:?}",
             learnt.len(),
-            homes.len()
+            homes.len(),
+            100.0 * f64::from(followed[0]) / f64::from(followed[1].max(1))
         );
     }
 }

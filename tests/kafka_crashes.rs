@@ -115,7 +115,18 @@ impl Drop for Verification {
 
 /// Everything there once, after as many kills as were asked for, and enough of it to say something.
 fn assert_exactly_once(report: &Value, kills: u64) {
-    for topic in ["alerts", "dead_letters"] {
+    assert_eq!(
+        report["pauses"], 12,
+        "pauses in which something is sent beside the readings"
+    );
+    for (topic, enough) in [
+        ("alerts", 200),
+        ("dead_letters", 200),
+        ("visits", 200),
+        ("zones", 200),
+        // Three outages that begin and end.
+        ("area_alerts", 5),
+    ] {
         let comparison = &report[topic];
         for kind in ["missing", "doubled", "invented", "reordered", "different"] {
             let tally = &comparison["differences"][kind];
@@ -123,7 +134,7 @@ fn assert_exactly_once(report: &Value, kills: u64) {
         }
         assert_eq!(comparison["expected"], comparison["found"], "{topic}");
         assert!(
-            comparison["expected"].as_u64() > Some(200),
+            comparison["expected"].as_u64() > Some(enough),
             "{topic}: too few to say something"
         );
     }
@@ -284,7 +295,7 @@ fn logins_reach_its_clients_and_its_instances() {
     arguments.extend(login.iter().flat_map(|setting| ["--set", setting]));
     let mut run = Verification::start(&broker.bootstrap(), &arguments);
     let (_, report) = run.end();
-    for topic in ["alerts", "dead_letters"] {
+    for topic in ["alerts", "dead_letters", "visits"] {
         assert_eq!(report[topic]["differences"]["missing"]["count"], 0);
         assert!(report[topic]["expected"].as_u64() > Some(20));
     }

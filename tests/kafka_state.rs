@@ -13,6 +13,8 @@ use std::time::Duration;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::Value;
 use tapwatch::engine::CommitMetadata;
+use tapwatch::kafka::Feeder;
+use tapwatch::model::{Consent, EventTime, HomeRecord, partition_of};
 
 use support::broker::Broker;
 use support::district::District;
@@ -385,10 +387,125 @@ fn what_is_stored_is_shown_and_exported() {
     );
 }
 
+/// A deployment where consent is required, with that of every home of the district that has an alert on record.
+fn consenting(name: &str) -> Deployment {
+    let deployment = Deployment::new(Broker::shared(), name).with("privacy.consent=required");
+    let given = EventTime::from_seconds(1);
+    let homes: Vec<_> = District::shared()
+        .said
+        .by_home
+        .keys()
+        .map(|home| HomeRecord {
+            household_id: home.clone(),
+            consent: Some(Consent::given("welfare", given)),
+            ..HomeRecord::default()
+        })
+        .collect();
+    let settings = deployment.kafka();
+    let feeder = Feeder::new(&settings).expect("a producer");
+    let sent = feeder.send_homes(&settings.topics.homes, &homes, given);
+    sent.expect("the broker takes them");
+    deployment
+}
+
+/// The records of a topic, as they stand after compaction.
+fn compacted(deployment: &Deployment, purpose: &str) -> Vec<Stored> {
+    let mut last = BTreeMap::new();
+    for record in deployment.records(purpose) {
+        last.insert((record.partition, record.key.clone()), record);
+    }
+    last.into_values().filter(|record| record.value.is_some()).collect()
+}
+
+/// Whether a record names a home anywhere.
+fn names(record: &Stored, home: &str) -> bool {
+    let holds = |bytes: &[u8]| bytes.windows(home.len()).any(|part| part == home.as_bytes());
+    let bytes = [&record.key, &record.value];
+    bytes.into_iter().flatten().any(|bytes| holds(bytes)) || record.headers.values().any(|text| text.contains(home))
+}
+
+#[test]
+fn a_home_that_withdraws_in_mid_stream_leaves_nothing() {
+    let district = District::shared();
+    let deployment = consenting("withdrawn");
+    let (part, all) = (district.at(0.8), district.count());
+    let mut instance = deployment.start();
+    district.feed(&deployment, 0..part);
+    deployment.wait_until_done(part);
+    let alerts = |home: &str| {
+        let records = deployment.records("alerts").into_iter();
+        records
+            .filter(|record| record.key.as_deref() == Some(home.as_bytes()))
+            .collect::<Vec<_>>()
+    };
+    let (home, alert) = home_with_open_alert(&deployment.alerts());
+    let before = alerts(&home).len();
+    assert!(
+        compacted(&deployment, "state")
+            .iter()
+            .any(|record| names(record, &home))
+    );
+
+    let done = deployment.run(&["state", "withdraw", "--home", &home]);
+    assert!(done.contains(&format!("{home} is withdrawn and erased")), "{done}");
+    assert!(done.contains(&deployment.topic("alerts")), "{done}");
+    // It goes on delivering, and so does something that nobody can read.
+    let readings = deployment.topic("readings");
+    let named = format!(r#"{{"household_id":"{home}"}}"#);
+    let other = district
+        .said
+        .by_home
+        .keys()
+        .find(|other| **other != home)
+        .expect("another home");
+    let place = |key: &str| partition_of(key.as_bytes(), PARTITIONS) as i32;
+    let wrong: [(i32, &[u8], &[u8]); 2] = [
+        (place(&home), home.as_bytes(), b"no reading"),
+        (place(other), other.as_bytes(), named.as_bytes()),
+    ];
+    write(&deployment, &readings, wrong);
+    district.feed(&deployment, part..all);
+    deployment.wait_until_done(all + wrong.len());
+    let assert_gone = || {
+        let after = alerts(&home);
+        let (resolved, event) = (&after[after.len() - 2], &after[after.len() - 1]);
+        let resolved: Value = serde_json::from_slice(value(resolved)).expect("JSON");
+        assert_eq!(
+            (&resolved["reason"], &resolved["alert_id"]),
+            (&"consent_withdrawn".into(), &alert["alert_id"])
+        );
+        assert_eq!(event.headers["ce_type"], "tapwatch.withdrawal.v1");
+        let event: Value = serde_json::from_slice(value(event)).expect("JSON");
+        assert_eq!(event["reason"], "consent_withdrawn");
+        for purpose in ["state", "visits", "zones", "homes"] {
+            let left = compacted(&deployment, purpose);
+            assert!(!left.iter().any(|record| names(record, &home)), "{purpose}");
+        }
+        let letters = deployment.records("dead-letter");
+        assert!(!letters.iter().any(|letter| names(letter, &home)));
+        let bare = |letter: &&Stored| letter.key.is_none() && letter.value.is_none();
+        assert_eq!(
+            letters.iter().filter(bare).count(),
+            1,
+            "what came under another's key, with its reason alone"
+        );
+        after.len()
+    };
+    let count = assert_gone();
+    assert!(count > before);
+    instance.process.kill();
+    let mut instance = deployment.start();
+    instance.wait_until_ready();
+    instance.stop();
+    assert_eq!(assert_gone(), count);
+    let nothing = deployment.refused(&["state", "export", "--home", &home]);
+    assert!(nothing.contains("nothing is stored"), "{nothing}");
+}
+
 #[test]
 fn a_home_is_erased_for_good() {
     let district = District::shared();
-    let deployment = Deployment::new(Broker::shared(), "erased");
+    let deployment = consenting("erased");
     let part = district.at(0.8);
     let mut instance = deployment.start();
     district.feed(&deployment, 0..part);
@@ -413,6 +530,15 @@ fn a_home_is_erased_for_good() {
         let state: Value = serde_json::from_str(&deployment.run(&["state", "export", "--home", &home])).expect("JSON");
         assert_eq!(state["home"]["cases"], serde_json::json!([]));
         assert!(state["home"]["meters"].is_null());
+        // The enrolment stays, in the state and in the topic that a rebuild would read.
+        assert_eq!(state["home"]["record"]["consent"]["purpose"], "welfare");
+        let mut homes = deployment.records("homes").into_iter();
+        let last = homes.rfind(|record| record.key.as_deref() == Some(home.as_bytes()));
+        let last: Value = serde_json::from_slice(value(&last.expect("its record"))).expect("JSON");
+        assert_eq!(
+            (&last["consent"]["purpose"], &last["erase"]),
+            (&"welfare".into(), &true.into())
+        );
         after
     };
     let after = assert_erased(&said);

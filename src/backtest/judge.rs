@@ -9,6 +9,8 @@
 //! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
 //! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
 //! | flap | a second `raised` in one dry spell |
+//! | stage reached | the first record of an inactivity alert that asks for the stage, or for a later one; delay and false alerts of a stage are those of all alerts with that record in the place of `raised` |
+//! | answered | with an assumed share of people who answer when an ask is false, and of contacts who clear, a false alert weighs what is expected of it: each stage that it passed before leaves what it did not clear |
 //! | leak found | `raised` within a leak; false: outside leaks and outside runs of 24 h in which every hour has flow |
 //!
 //! Alerts before the home's 30th day and in dry spells touched by an emergency are neither false nor of absence.
@@ -16,13 +18,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+pub use super::score::{Delay, Figure, Score, StageScore};
+use super::score::{StageTally, Tally, score};
 use super::timeline::{Stretch, Timeline};
 use crate::history::{History, Incident, Row};
-use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR};
+use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
 
 /// Days of a home that are not judged.
 const WARM_UP: u32 = 30 * DAY;
@@ -30,8 +32,6 @@ const WARM_UP: u32 = 30 * DAY;
 const MISS_HOURS: f64 = 72.0;
 /// Hours of a home-month.
 const MONTH_HOURS: f64 = 730.5;
-/// Fleets drawn for an interval.
-const RESAMPLES: usize = 1_000;
 
 /// A record of the alerts topic, as far as it is judged. They come in the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct JudgedAlert {
     pub kind: AlertKind,
     /// Where it is in its life.
     pub state: AlertState,
+    /// What it asks for; none where its kind has no stages.
+    pub stage: Option<Stage>,
     /// Which alert it is a record of.
     pub alert_id: Arc<str>,
     /// The event time at which the rule was met.
@@ -50,70 +52,36 @@ pub struct JudgedAlert {
     pub decided_at: EventTime,
 }
 
-/// A figure with the interval that holds it in 90 of 100 fleets of such homes; `None` where there is nothing to
-/// divide by.
+/// Shares of false alerts that are assumed to be answered, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Figure {
-    /// The figure itself.
-    pub value: Option<f64>,
-    /// The lower end of the interval.
-    pub low: Option<f64>,
-    /// The upper end of the interval.
-    pub high: Option<f64>,
+pub struct Answers {
+    /// Of people who answer when they are asked and nothing is the matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<f64>,
+    /// Of contacts who clear it, of those that come to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<f64>,
 }
 
-/// How long it took, in hours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Delay {
-    /// The mean.
-    pub mean_hours: Figure,
-    /// The median.
-    pub median_hours: Option<f64>,
-}
+impl Answers {
+    /// Whether nothing is assumed.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
 
-/// What a run is worth.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Score {
-    /// Homes judged.
-    pub homes: usize,
-    /// Home-months judged.
-    pub home_months: f64,
-    /// Emergencies in the truth.
-    pub emergencies: usize,
-    /// Those detected.
-    pub detected: usize,
-    /// From the start of the emergency to the event time of the detection; misses count.
-    pub delay: Delay,
-    /// From the start of the emergency to when the detection could be known; misses count.
-    pub arrival_delay: Delay,
-    /// False inactivity alerts.
-    pub false_alerts: usize,
-    /// The same by home-month.
-    pub false_per_home_month: Figure,
-    /// Inactivity alerts of people who were away.
-    pub absence_alerts: usize,
-    /// The same by home-month.
-    pub absence_per_home_month: Figure,
-    /// Inactivity alerts of which the readings do not tell what they were.
-    pub unclear_alerts: usize,
-    /// Inactivity alerts in a spell without one measured reading before them; must be 0.
-    pub alerts_without_readings: usize,
-    /// Second alerts in one dry spell; must be 0.
-    pub flaps: usize,
-    /// Leaks in the truth.
-    pub leaks: usize,
-    /// Those found.
-    pub leaks_found: usize,
-    /// From the start of those leaks that were found, in event time.
-    pub leak_delay: Delay,
-    /// Leak alerts where there was none.
-    pub false_leaks: usize,
-    /// The same by home-month.
-    pub false_leaks_per_home_month: Figure,
+    /// The share of false alerts that go on after a stage.
+    fn unanswered(&self, stage: Stage) -> f64 {
+        let answered = match stage {
+            Stage::Ask => self.ask,
+            Stage::Contact => self.contact,
+            Stage::Visit => None,
+        };
+        1.0 - answered.unwrap_or(0.0)
+    }
 }
 
 /// Judges alerts against what truly happened. `seed` draws the fleets of the intervals.
-pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], seed: u64) -> Score {
+pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
     let mut homes = BTreeMap::<&str, Home>::new();
     for row in &history.rows {
         homes.entry(&history.name(row).household).or_default().rows.push(row);
@@ -124,8 +92,10 @@ pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], seed
     for alert in alerts {
         homes.entry(&alert.household).or_default().alerts.push(alert);
     }
-    let tallies: Vec<Tally> = homes.values().map(Home::tally).collect();
-    score(&tallies, seed)
+    let tallies: Vec<Tally> = homes.values().map(|home| home.tally(answers)).collect();
+    let staged = alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity);
+    let stages = staged.filter_map(|alert| alert.stage).collect();
+    score(&tallies, stages, answers, seed)
 }
 
 /// All that is to be known of one home.
@@ -136,21 +106,12 @@ struct Home<'a> {
     alerts: Vec<&'a JudgedAlert>,
 }
 
-/// One home's share in the score.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    months: f64,
-    detected: usize,
-    delays: Vec<f64>,
-    arrival_delays: Vec<f64>,
-    false_alerts: usize,
-    absence_alerts: usize,
-    unclear_alerts: usize,
-    alerts_without_readings: usize,
-    flaps: usize,
-    leaks: usize,
-    leak_delays: Vec<f64>,
-    false_leaks: usize,
+/// What an alert turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    False,
+    Absence,
+    Unclear,
 }
 
 impl Home<'_> {
@@ -167,7 +128,21 @@ impl Home<'_> {
         self.alerts.iter().copied().filter(is_it)
     }
 
-    fn tally(&self) -> Tally {
+    /// The record by which each alert of inactivity came to `stage`; with none, by which it was raised.
+    fn reached(&self, stage: Option<Stage>) -> Vec<&JudgedAlert> {
+        let Some(stage) = stage else {
+            return self.raised(AlertKind::Inactivity).collect();
+        };
+        let mut seen = BTreeSet::new();
+        let tells = |alert: &&JudgedAlert| {
+            let is_said = !matches!(alert.state, AlertState::Acknowledged | AlertState::Resolved);
+            alert.kind == AlertKind::Inactivity && is_said && alert.stage >= Some(stage)
+        };
+        let all = self.alerts.iter().copied().filter(tells);
+        all.filter(|alert| seen.insert(&*alert.alert_id)).collect()
+    }
+
+    fn tally(&self, answers: Answers) -> Tally {
         let (emergencies, leaks) = (self.of_kind("emergency"), self.of_kind("leak"));
         let timeline = Timeline::new(&self.rows, &leaks);
         let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
@@ -176,16 +151,41 @@ impl Home<'_> {
             leaks: leaks.len(),
             ..Tally::default()
         };
-        for emergency in &emergencies {
-            let detection = self.detection(emergency);
-            tally.detected += usize::from(detection.is_some());
+        let delays = |stage: Option<Stage>| -> (Vec<f64>, Vec<f64>, usize) {
+            let found: Vec<_> = emergencies
+                .iter()
+                .map(|e| (e.start, self.detection(e, stage)))
+                .collect();
             let hours = |at: fn(&JudgedAlert) -> EventTime| {
-                detection.map_or(MISS_HOURS, |alert| hours_between(emergency.start, at(alert)))
+                let delay = |(start, found): &(EventTime, Option<&JudgedAlert>)| {
+                    found.map_or(MISS_HOURS, |alert| hours_between(*start, at(alert)))
+                };
+                found.iter().map(delay).collect()
             };
-            tally.delays.push(hours(|alert| alert.detected_at));
-            tally.arrival_delays.push(hours(|alert| alert.decided_at));
-        }
+            let detected = found.iter().filter(|(_, found)| found.is_some()).count();
+            (
+                hours(|alert| alert.detected_at),
+                hours(|alert| alert.decided_at),
+                detected,
+            )
+        };
+        (tally.delays, tally.arrival_delays, tally.detected) = delays(None);
         self.tally_inactivity(&timeline, judged_from, &emergencies, &mut tally);
+        for stage in Stage::ALL {
+            let mut of_stage = StageTally::default();
+            (of_stage.delays, of_stage.arrival_delays, of_stage.detected) = delays(Some(stage));
+            for alert in self.reached(Some(stage)) {
+                match self.turn(alert, &timeline, judged_from, &emergencies) {
+                    Some(Turn::False) => {
+                        of_stage.false_alerts += 1;
+                        of_stage.left += self.left(alert, stage, answers);
+                    }
+                    Some(Turn::Absence) => of_stage.absence_alerts += 1,
+                    Some(Turn::Unclear) | None => {}
+                }
+            }
+            tally.stages.insert(stage, of_stage);
+        }
         for leak in &leaks {
             let within = self.raised(AlertKind::Leak).map(|alert| alert.detected_at);
             let found = within.filter(|at| stretch(leak).was_seen_at(*at)).min();
@@ -200,19 +200,23 @@ impl Home<'_> {
     }
 
     /// The record by which somebody learnt of an emergency.
-    fn detection(&self, emergency: &Incident) -> Option<&JudgedAlert> {
+    fn detection(&self, emergency: &Incident, stage: Option<Stage>) -> Option<&JudgedAlert> {
         let raised_before: BTreeSet<&str> = self
             .raised(AlertKind::Inactivity)
             .filter(|alert| alert.detected_at <= emergency.start)
             .map(|alert| &*alert.alert_id)
             .collect();
+        let first = self.reached(stage);
         let tells = |alert: &&&JudgedAlert| {
             let is_news = match alert.state {
                 AlertState::Raised => true,
-                AlertState::Updated | AlertState::Escalated => raised_before.contains(&*alert.alert_id),
+                AlertState::Updated | AlertState::Escalated => {
+                    raised_before.contains(&*alert.alert_id) || first.iter().any(|first| std::ptr::eq(*first, **alert))
+                }
                 AlertState::Acknowledged | AlertState::Resolved => false,
             };
-            alert.kind == AlertKind::Inactivity && is_news && stretch(emergency).was_seen_at(alert.detected_at)
+            let is_it = alert.kind == AlertKind::Inactivity && alert.stage >= stage;
+            is_it && is_news && stretch(emergency).was_seen_at(alert.detected_at)
         };
         self.alerts
             .iter()
@@ -236,17 +240,45 @@ impl Home<'_> {
                 tally.flaps += usize::from(!spells_told.insert(spell.start));
                 tally.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
             }
-            let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
-            let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
-            if at < judged_from || emergencies.iter().any(touches) {
-                continue;
-            }
-            match end {
-                Some(end) if end.since(start) < DAY => tally.false_alerts += 1,
-                _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => tally.absence_alerts += 1,
-                _ => tally.unclear_alerts += 1,
+            match self.turn(alert, timeline, judged_from, emergencies) {
+                Some(Turn::False) => tally.false_alerts += 1,
+                Some(Turn::Absence) => tally.absence_alerts += 1,
+                Some(Turn::Unclear) => tally.unclear_alerts += 1,
+                None => {}
             }
         }
+    }
+
+    /// What an alert turned out to be, by the moment of one of its records; `None` where that is not judged.
+    fn turn(
+        &self,
+        alert: &JudgedAlert,
+        timeline: &Timeline,
+        judged_from: EventTime,
+        emergencies: &[&Incident],
+    ) -> Option<Turn> {
+        let at = alert.detected_at;
+        let spell = timeline.spell(at);
+        let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
+        let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
+        if at < judged_from || emergencies.iter().any(touches) {
+            return None;
+        }
+        Some(match end {
+            Some(end) if end.since(start) < DAY => Turn::False,
+            _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => Turn::Absence,
+            _ => Turn::Unclear,
+        })
+    }
+
+    /// How much of a false alert is expected to come to `stage`, if the stages that it passed before are answered so often.
+    fn left(&self, alert: &JudgedAlert, stage: Stage, answers: Answers) -> f64 {
+        let records = self.alerts.iter().filter(|record| record.alert_id == alert.alert_id);
+        let passed: BTreeSet<Stage> = records
+            .filter_map(|record| record.stage)
+            .filter(|passed| *passed < stage)
+            .collect();
+        passed.into_iter().map(|stage| answers.unanswered(stage)).product()
     }
 }
 
@@ -265,84 +297,6 @@ fn judged_seconds(timeline: &Timeline, from: EventTime, emergencies: &[&Incident
     let within = |emergency: &&Incident| timeline.measured(emergency.start.max(from), emergency.end.max(from));
     let in_emergencies: u32 = emergencies.iter().map(within).sum();
     f64::from(timeline.measured(from, EventTime::MAX).saturating_sub(in_emergencies))
-}
-
-fn score(tallies: &[Tally], seed: u64) -> Score {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let fleets: Vec<Vec<&Tally>> = (0..RESAMPLES)
-        .map(|_| {
-            tallies
-                .iter()
-                .map(|_| &tallies[random.random_range(0..tallies.len())])
-                .collect()
-        })
-        .collect();
-    let all: Vec<&Tally> = tallies.iter().collect();
-    let figure = |of: &dyn Fn(&[&Tally]) -> Option<f64>| {
-        let mut values: Vec<f64> = fleets.iter().filter_map(|fleet| of(fleet)).collect();
-        values.sort_by(f64::total_cmp);
-        // The value below which this share of the fleets is.
-        let quantile = |share: f64| {
-            values
-                .get((share * values.len().saturating_sub(1) as f64).round() as usize)
-                .copied()
-        };
-        Figure {
-            value: of(&all),
-            low: quantile(0.05),
-            high: quantile(0.95),
-        }
-    };
-    let count = |of: fn(&Tally) -> usize| all.iter().map(|tally| of(tally)).sum::<usize>();
-    let per_month = |of: fn(&Tally) -> usize| {
-        figure(&|homes| {
-            ratio(
-                homes.iter().map(|home| of(home) as f64).sum(),
-                homes.iter().map(|home| home.months).sum(),
-            )
-        })
-    };
-    let delay = |of: fn(&Tally) -> &Vec<f64>| Delay {
-        mean_hours: figure(&|homes| {
-            let hours = || homes.iter().flat_map(|home| of(home));
-            ratio(hours().sum(), hours().count() as f64)
-        }),
-        median_hours: median(all.iter().flat_map(|home| of(home)).copied().collect()),
-    };
-    Score {
-        homes: tallies.len(),
-        home_months: tallies.iter().map(|tally| tally.months).sum(),
-        emergencies: count(|tally| tally.delays.len()),
-        detected: count(|tally| tally.detected),
-        delay: delay(|tally| &tally.delays),
-        arrival_delay: delay(|tally| &tally.arrival_delays),
-        false_alerts: count(|tally| tally.false_alerts),
-        false_per_home_month: per_month(|tally| tally.false_alerts),
-        absence_alerts: count(|tally| tally.absence_alerts),
-        absence_per_home_month: per_month(|tally| tally.absence_alerts),
-        unclear_alerts: count(|tally| tally.unclear_alerts),
-        alerts_without_readings: count(|tally| tally.alerts_without_readings),
-        flaps: count(|tally| tally.flaps),
-        leaks: count(|tally| tally.leaks),
-        leaks_found: count(|tally| tally.leak_delays.len()),
-        leak_delay: delay(|tally| &tally.leak_delays),
-        false_leaks: count(|tally| tally.false_leaks),
-        false_leaks_per_home_month: per_month(|tally| tally.false_leaks),
-    }
-}
-
-fn ratio(count: f64, of: f64) -> Option<f64> {
-    (of > 0.0).then(|| count / of)
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
-    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ fn alert(kind: AlertKind, state: AlertState, id: &str, detected_at: EventTime) -
         household,
         kind,
         state,
+        stage: None,
         alert_id,
         detected_at,
         decided_at,
@@ -64,7 +65,7 @@ fn raised(at: EventTime) -> JudgedAlert {
 fn judged(litres: impl Fn(u32, u32) -> Option<f64>, truth: &[Incident], alerts: &[JudgedAlert]) -> Score {
     let mut history = History::default();
     home(&mut history, "h", litres);
-    judge(&history, truth, alerts, 1)
+    judge(&history, truth, alerts, Answers::default(), 1)
 }
 
 /// An ordinary home in which nobody uses water for 72 hours after the use at noon of day 40.
@@ -229,7 +230,13 @@ fn flow_without_a_dry_hour_for_a_day_is_a_leak_of_its_own() {
 fn a_register_tells_use_by_its_steps() {
     let mut history = History::default();
     home(&mut history, "h", |_, at| Some(ordinary(at)));
-    let by_volume = judge(&history, &[], &[raised(hour(45, 4)), raised(hour(45, 13))], 1);
+    let by_volume = judge(
+        &history,
+        &[],
+        &[raised(hour(45, 4)), raised(hour(45, 13))],
+        Answers::default(),
+        1,
+    );
     let mut index = 500.0;
     for row in &mut history.rows {
         if let Some(Measure::Volume(litres)) = row.measure {
@@ -238,7 +245,13 @@ fn a_register_tells_use_by_its_steps() {
         row.measure = Some(Measure::Register(index));
     }
     assert_eq!(
-        judge(&history, &[], &[raised(hour(45, 4)), raised(hour(45, 13))], 1),
+        judge(
+            &history,
+            &[],
+            &[raised(hour(45, 4)), raised(hour(45, 13))],
+            Answers::default(),
+            1
+        ),
         by_volume
     );
     assert_eq!(by_volume.false_alerts, 2);
@@ -258,7 +271,7 @@ fn intervals_come_from_resampling_homes() {
             });
         }
     }
-    let score = judge(&history, &[], &alerts, 1);
+    let score = judge(&history, &[], &alerts, Answers::default(), 1);
     let Figure {
         value: Some(value),
         low: Some(low),
@@ -274,9 +287,109 @@ fn intervals_come_from_resampling_homes() {
         (low * months - 0.63).abs() < 0.11 && (high * months - 1.37).abs() < 0.11,
         "{low} to {high}"
     );
-    assert_eq!(judge(&history, &[], &alerts, 1), score);
+    assert_eq!(judge(&history, &[], &alerts, Answers::default(), 1), score);
     assert_eq!(score.delay, Delay::default());
     let json = serde_json::to_value(&score).unwrap();
     assert_eq!((&json["homes"], &json["false_alerts"]), (&20.into(), &20.into()));
     assert!(json["delay"]["mean_hours"]["value"].is_null());
+}
+
+/// A record of stage `stage` of the alert `id`.
+fn at_stage(id: &str, state: AlertState, stage: Stage, at: EventTime) -> JudgedAlert {
+    JudgedAlert {
+        stage: Some(stage),
+        ..alert(AlertKind::Inactivity, state, id, at)
+    }
+}
+
+/// An alert that asks at 2 o'clock, comes to a contact at 4 and to a visit at 5.
+fn climbs(id: &str, day: u32, last: Stage) -> Vec<JudgedAlert> {
+    let hours = [(Stage::Ask, 2), (Stage::Contact, 4), (Stage::Visit, 5)];
+    let records = hours.into_iter().filter(|(stage, _)| *stage <= last);
+    let record = |(stage, at)| {
+        let state = if stage == Stage::Ask {
+            AlertState::Raised
+        } else {
+            AlertState::Escalated
+        };
+        at_stage(id, state, stage, hour(day, at))
+    };
+    records.map(record).collect()
+}
+
+#[test]
+fn each_stage_has_a_delay_and_false_alerts_of_its_own() {
+    let truth = [incident("emergency", hour(40, 13), 72)];
+    let within = |stage, hours: u32| {
+        let state = if stage == Stage::Ask {
+            AlertState::Raised
+        } else {
+            AlertState::Escalated
+        };
+        at_stage("e", state, stage, hour(40, 13).plus(hours * HOUR))
+    };
+    let mut alerts = vec![
+        within(Stage::Ask, 8),
+        within(Stage::Contact, 9),
+        within(Stage::Visit, 14),
+    ];
+    // False nights, of which one comes to the door; one before the thirtieth day does not count.
+    alerts.extend(climbs("a", 45, Stage::Visit));
+    alerts.extend(climbs("b", 46, Stage::Contact));
+    alerts.extend(climbs("c", 47, Stage::Ask));
+    alerts.extend(climbs("d", 20, Stage::Visit));
+    let score = judged(with_emergency, &truth, &alerts);
+    let of = |stage: Stage| &score.stages[&stage];
+    for (stage, delay, false_alerts) in [(Stage::Ask, 8.0, 3), (Stage::Contact, 9.0, 2), (Stage::Visit, 14.0, 1)] {
+        let found = of(stage);
+        assert_eq!(
+            (found.detected, found.delay.mean_hours.value),
+            (1, Some(delay)),
+            "{stage:?}"
+        );
+        assert_eq!(found.arrival_delay.mean_hours.value, Some(delay + 2.0));
+        assert_eq!(found.false_alerts, false_alerts);
+        let rate = f64::from(u32::try_from(false_alerts).expect("few")) / score.home_months;
+        assert_eq!(found.false_per_home_month.value, Some(rate));
+        assert_eq!(found.false_per_home_month_with_answers, None);
+    }
+    assert_eq!(
+        (score.false_alerts, score.delay),
+        (3, of(Stage::Ask).delay),
+        "the first word"
+    );
+    // What was said before a stage is not its delay; a stage that is not reached is a miss.
+    let score = judged(with_emergency, &truth, &[within(Stage::Ask, 8)]);
+    assert_eq!(score.stages.len(), 1, "a programme without later stages has none");
+    let mut alerts = climbs("a", 45, Stage::Visit);
+    alerts.push(within(Stage::Ask, 8));
+    let missed = judged(with_emergency, &truth, &alerts);
+    assert_eq!(missed.stages[&Stage::Visit].delay.mean_hours.value, Some(72.0));
+}
+
+#[test]
+fn assumed_answers_leave_less_to_the_later_stages() {
+    let mut history = History::default();
+    home(&mut history, "h", |_, at| Some(ordinary(at)));
+    // Twice as far as a visit; and once to a visit without an ask before.
+    let mut alerts = [climbs("a", 45, Stage::Visit), climbs("b", 46, Stage::Visit)].concat();
+    alerts.push(at_stage("c", AlertState::Raised, Stage::Contact, hour(47, 2)));
+    alerts.push(at_stage("c", AlertState::Escalated, Stage::Visit, hour(47, 4)));
+    let answers = Answers {
+        ask: Some(0.75),
+        contact: Some(0.5),
+    };
+    let score = judge(&history, &[], &alerts, answers, 1);
+    let left = |stage: Stage| {
+        let of = &score.stages[&stage];
+        let rate = of.false_per_home_month_with_answers.and_then(|figure| figure.value);
+        (
+            of.false_alerts,
+            rate.map(|rate| (rate * score.home_months * 1e6).round() / 1e6),
+        )
+    };
+    // All that reach `ask` or a later stage reach it; two are left a quarter by the ask, and the contacts clear a half.
+    assert_eq!(left(Stage::Ask), (3, Some(3.0)));
+    assert_eq!(left(Stage::Contact), (3, Some(2.0 * 0.25 + 1.0)));
+    assert_eq!(left(Stage::Visit), (3, Some(2.0 * 0.25 * 0.5 + 0.5)));
 }

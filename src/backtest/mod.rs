@@ -2,6 +2,7 @@
 
 pub mod judge;
 mod run;
+mod score;
 mod timeline;
 mod train;
 

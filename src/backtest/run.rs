@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::judge::{JudgedAlert, Score, judge};
+use super::judge::{Answers, JudgedAlert, Score, judge};
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::history::{History, Incident, Row, arrival};
@@ -257,6 +257,9 @@ pub struct Summary {
     pub alerts: BTreeMap<String, u64>,
     /// Records of the homes file that were refused.
     pub bad_homes: Vec<String>,
+    /// Shares of answers that were assumed.
+    #[serde(skip_serializing_if = "Answers::are_none")]
+    pub answers: Answers,
     /// Delay and false alerts by the judge's definitions; emergencies and leaks are those of the truth file.
     pub score: Score,
     /// Sets of rules that were compared, by name; empty where only one was run.
@@ -285,7 +288,7 @@ impl RuleSetSummary {
 
 impl Outcome {
     /// Judges the alerts against `truth` and adds up the rest.
-    pub fn summary(&self, history: &History, truth: &[Incident]) -> Summary {
+    pub fn summary(&self, history: &History, truth: &[Incident], answers: Answers) -> Summary {
         let judged: Vec<JudgedAlert> = self.alerts.iter().map(as_judged).collect();
         let mut alerts = BTreeMap::new();
         for event in &self.alerts {
@@ -311,7 +314,8 @@ impl Outcome {
             homes: self.homes,
             alerts,
             bad_homes: self.bad_homes.clone(),
-            score: judge(history, truth, &judged, 1),
+            answers,
+            score: judge(history, truth, &judged, answers, 1),
             rule_sets: BTreeMap::new(),
         }
     }
@@ -322,6 +326,7 @@ fn as_judged(event: &CloudEvent) -> JudgedAlert {
         household: event.data.household_id.as_str().into(),
         kind: event.data.kind,
         state: event.data.state,
+        stage: event.data.stage,
         alert_id: event.data.alert_id.as_str().into(),
         detected_at: event.data.detected_at,
         decided_at: event.data.decided_at,

@@ -13,10 +13,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::progress;
+use super::wish::{Wish, share, stage_named, with_wish};
 use crate::alert::CloudEvent;
+use crate::backtest::judge::{Answers, Score};
 use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
-use crate::detect::inactivity::{Condition, Learned, lambda_for};
 use crate::history::{History, Incident, read_homes, read_truth};
+use crate::model::Stage;
 use crate::partition::{ConsentRule, ProgrammeSettings, Rules};
 use crate::presets::{Preset, likely};
 use crate::settings::{Settings, SettingsFile, Validated};
@@ -32,12 +34,24 @@ pub struct BacktestArgs {
     /// File of incidents that truly happened: delays and false alerts are judged against it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     truth: Option<PathBuf>,
-    /// λ of every learned rule: hours of delay accepted for one false alert avoided.
+    /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
+    /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
     lambda: Option<f64>,
-    /// False inactivity alerts accepted a home-month; sets λ by what was measured on open data.
+    /// False inactivity alerts accepted a home-month at a stage; sets λ by what was measured on open data, beside the
+    /// fixed rules.
     #[arg(long, value_name = "N", conflicts_with = "lambda")]
     budget: Option<f64>,
+    /// The stage that --lambda or --budget speaks of: ask, contact or visit; the last with a learned rule without it.
+    #[arg(long, value_name = "STAGE", value_parser = stage_named)]
+    stage: Option<Stage>,
+    /// Assumed share of people who answer when they are asked and nothing is the matter (0 to 1): says what the later
+    /// stages then cost.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    answer_share: Option<f64>,
+    /// Assumed share of false alerts that a contact clears, of those that come to the contact (0 to 1).
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    contact_share: Option<f64>,
     /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     preset: Vec<String>,
@@ -84,13 +98,14 @@ pub fn backtest(
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
-    let budget = match args.budget {
-        Some(budget) => Some(lambda_for(budget).with_context(|| format!("--budget {budget}: give a number above 0"))?),
-        None => None,
+    let rules = match (args.lambda, args.budget) {
+        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
+        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
+        (None, None) => Arc::clone(&validated.rules),
     };
-    let rules = match args.lambda.or(budget) {
-        Some(lambda) => with_lambda(&validated.rules, lambda)?,
-        None => Arc::clone(&validated.rules),
+    let answers = Answers {
+        ask: args.answer_share,
+        contact: args.contact_share,
     };
     let sets = rule_sets(rules, &args.preset, own.as_ref())?;
     let partitions = args
@@ -108,7 +123,7 @@ pub fn backtest(
     for (index, set) in sets.iter().enumerate() {
         let source = &validated.settings.source;
         let outcome = run(&history, &homes, &set.rules, source, partitions, |done| bar.inc(done));
-        let summary = outcome.summary(&history, &truth);
+        let summary = outcome.summary(&history, &truth, answers);
         if sets.len() > 1 {
             write_events(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome.alerts)?;
             compared.insert(set.name.clone(), RuleSetSummary::of(&summary));
@@ -209,27 +224,6 @@ fn not_judged(truth: &[Incident]) -> BTreeSet<&str> {
     kinds.filter(|kind| !matches!(*kind, "emergency" | "leak")).collect()
 }
 
-/// The rules with λ in the place of every learned rule's own.
-fn with_lambda(rules: &Arc<Rules>, lambda: f64) -> anyhow::Result<Arc<Rules>> {
-    if !(1.0..=1e6).contains(&lambda) {
-        bail!("--lambda {lambda}: give hours from 1 to 1000000");
-    }
-    let mut rules = Rules::clone(rules);
-    let mut found = false;
-    for programme in &mut rules.programmes {
-        for rule in &mut programme.detectors.inactivity.rules {
-            if let Condition::Learned(own) = &mut rule.when {
-                *own = Learned::with_lambda(lambda);
-                found = true;
-            }
-        }
-    }
-    if !found {
-        bail!("--lambda {lambda}: no programme has a learned rule");
-    }
-    Ok(Arc::new(rules))
-}
-
 /// Writes a file whole or not at all: under another name first, so that a full disk leaves no half of one.
 fn write_file(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let unfinished = path.with_extension("unfinished");
@@ -321,6 +315,38 @@ fn compare(sets: &[RuleSet], summary: &Summary) -> anyhow::Result<()> {
             raised.join(", ")
         );
     }
+    for set in sets {
+        if let Some(of) = summary.rule_sets.get(&set.name).filter(|of| of.score.stages.len() > 1) {
+            say!("  stages of {}", set.name);
+            stages(&of.score)?;
+        }
+    }
+    Ok(())
+}
+
+/// What each stage is worth, a line a stage.
+fn stages(score: &Score) -> anyhow::Result<()> {
+    for (stage, of) in &score.stages {
+        let mut line = format!(
+            "    {:<8} {} false a home-month, {} of absence",
+            stage.name(),
+            figure(of.false_per_home_month.value),
+            figure(of.absence_per_home_month.value)
+        );
+        if let Some(left) = of.false_per_home_month_with_answers {
+            line += &format!("; {} false with the assumed answers", figure(left.value));
+        }
+        if score.emergencies > 0 {
+            line += &format!(
+                "; reached in {} of {} emergencies, mean delay {} h (by arrival {} h)",
+                of.detected,
+                score.emergencies,
+                figure(of.delay.mean_hours.value),
+                figure(of.arrival_delay.mean_hours.value)
+            );
+        }
+        say!("{line}");
+    }
     Ok(())
 }
 
@@ -359,6 +385,10 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
             figure(score.delay.mean_hours.value),
             figure(score.arrival_delay.mean_hours.value)
         );
+    }
+    if score.stages.len() > 1 || !summary.answers.are_none() {
+        say!("  stages of inactivity");
+        stages(score)?;
     }
     if score.leaks > 0 {
         say!(

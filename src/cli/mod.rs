@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod backtest;
+mod erase;
 mod feed;
 mod inject;
 mod rules;
@@ -17,6 +18,7 @@ mod service;
 mod state;
 mod verify;
 mod visits;
+mod wish;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

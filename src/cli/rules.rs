@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use super::read_file;
+use super::state::{find, nothing};
+use crate::kafka::{check_topics, deployment};
 use crate::partition::ProgrammeSettings;
-use crate::presets::{PRESETS, Preset, RuleInWords, likely, told_in_words, words};
+use crate::presets::{PRESETS, Preset, RuleInWords, likely, rules_of_home, told_in_words, words};
 use crate::settings::{Settings, Sources, Validated};
 
 #[derive(Debug, Args)]
@@ -19,14 +21,20 @@ pub struct RulesArgs {
     /// A rule file: says what is wrong with it, or what it means.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
+    /// A home, by its household_id: which rules of its programme speak for it by what the service has stored, and why the
+    /// others are in shadow.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "file"])]
+    home: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Presets, one preset, or a rule file; without any, the programmes of the settings stand before the presets. What a
-/// single home is judged by (its programme, its own hours, whether it has been learnt) is for a later `--home`.
+/// Presets, one preset, a rule file, or one home; without any, the programmes of the settings stand before the presets.
 pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
+    if let Some(home) = &args.home {
+        return of_home(home, validated, args.json);
+    }
     if let Some(name) = &args.name {
         return one_preset(name, args.json);
     }
@@ -55,6 +63,47 @@ pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
         presets.push((preset.name.to_owned(), Settings::of_preset(preset)?));
     }
     tell(&sets, &presets, args.json)
+}
+
+/// What the state topic says of a home, beside the rules of its programme.
+fn of_home(home: &str, validated: &Validated, as_json: bool) -> anyhow::Result<()> {
+    let kafka = &validated.settings.kafka;
+    check_topics(kafka)?;
+    let deployment = deployment(kafka, &validated.settings.source)?;
+    let (_, stored) = find(kafka, &deployment, home)?.with_context(|| nothing(kafka, home))?;
+    let first = || {
+        validated
+            .rules
+            .programmes
+            .first()
+            .map(|programme| programme.name.to_string())
+    };
+    let name = stored.programme.clone().or_else(first).unwrap_or_default();
+    let Some(programme) = validated.settings.programmes.get(&name) else {
+        bail!("{home} is in the programme {name:?}, which these settings do not have");
+    };
+    let rules = rules_of_home(programme, &stored);
+    if as_json {
+        let all = json!({
+            "household_id": home,
+            "programme": name,
+            "known_hours": stored.known_hours,
+            "rules": rules,
+        });
+        say!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    say!("{home}, programme {name}, as it was last stored");
+    for rule in &rules {
+        let speaks = if rule.speaks { "speaks" } else { "silent" };
+        let met = if rule.met_in_shadow {
+            "; it is met now, counted and not sent"
+        } else {
+            ""
+        };
+        say!("  {speaks}  {} {}: {}{met}", rule.detector, rule.rule, rule.why);
+    }
+    Ok(())
 }
 
 fn one_preset(name: &str, as_json: bool) -> anyhow::Result<()> {

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueHint};
 use serde::Serialize;
 
+use super::erase::{Order, order};
 use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
-use crate::kafka::{Feeder, KafkaSettings, check_topics, deployment};
-use crate::model::{EventTime, HomeRecord, InputTopic, check_id};
+use crate::kafka::{KafkaSettings, check_topics, deployment};
+use crate::model::{EventTime, check_id};
 use crate::partition::{StoredHome, StoredZone, ZONE_KEY};
 use crate::settings::Validated;
 use crate::telemetry::init_logging;
@@ -38,18 +39,26 @@ enum StateCommand {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
     },
-    /// Erase what is kept of one home; its open alerts are resolved.
+    /// Erase what is kept of one home's usage; its open alerts are resolved, and it goes on being watched.
     ///
-    /// The service does it: this puts the order into the homes topic and waits until it is done. Readings, alerts and
-    /// dead letters of the home stay in their topics until retention removes them.
-    Erase {
-        /// The home's household_id.
-        #[arg(long, value_name = "ID")]
-        home: String,
-        /// How long to wait for the service, in seconds.
-        #[arg(long, default_value_t = 30)]
-        wait: u64,
-    },
+    /// The service does it: this sends the home's record again with the order, waits until it is done, and reads whether
+    /// it is. Readings, alerts and dead letters of the home stay in their topics until retention removes them.
+    Erase(OrderArgs),
+    /// Withdraw the consent of one home: its open alerts are resolved, all that is kept of it is erased, and it is watched
+    /// no more.
+    ///
+    /// The service does it: this puts the withdrawal into the homes topic, waits until it is done, and reads whether it is.
+    Withdraw(OrderArgs),
+}
+
+#[derive(Debug, Args)]
+struct OrderArgs {
+    /// The home's household_id.
+    #[arg(long, value_name = "ID")]
+    home: String,
+    /// How long to wait for the service, in seconds.
+    #[arg(long, default_value_t = 30)]
+    wait: u64,
 }
 
 /// What there is of one partition.
@@ -88,6 +97,16 @@ pub fn state(args: StateArgs, validated: &Validated) -> anyhow::Result<()> {
     let kafka = &validated.settings.kafka;
     check_topics(kafka)?;
     let deployment = deployment(kafka, &validated.settings.source)?;
+    let rule = validated.settings.privacy.consent;
+    let carry_out = |what, args: &OrderArgs| {
+        order(
+            kafka,
+            &deployment,
+            &args.home,
+            (what, rule),
+            Duration::from_secs(args.wait),
+        )
+    };
     match args.command {
         None => show(kafka, &deployment, args.json).map(drop),
         Some(StateCommand::Check) => match show(kafka, &deployment, args.json)? {
@@ -103,11 +122,13 @@ pub fn state(args: StateArgs, validated: &Validated) -> anyhow::Result<()> {
                 None => super::print_line(&text),
             }
         }
-        Some(StateCommand::Erase { home, wait }) => erase(kafka, &deployment, &home, Duration::from_secs(wait)),
+        Some(StateCommand::Erase(args)) => carry_out(Order::Erase, &args),
+        Some(StateCommand::Withdraw(args)) => carry_out(Order::Withdraw, &args),
     }
 }
 
-fn nothing(kafka: &KafkaSettings, home: &str) -> String {
+/// That a home is not found.
+pub(super) fn nothing(kafka: &KafkaSettings, home: &str) -> String {
     format!(
         "nothing is stored of {home:?} in {}; what came since its partition's last commit is not either",
         kafka.topics.state
@@ -263,7 +284,11 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
 }
 
 /// The latest stored state of a home, with its offset in the state topic.
-fn find(kafka: &KafkaSettings, deployment: &Deployment, home: &str) -> anyhow::Result<Option<(i64, StoredHome)>> {
+pub(super) fn find(
+    kafka: &KafkaSettings,
+    deployment: &Deployment,
+    home: &str,
+) -> anyhow::Result<Option<(i64, StoredHome)>> {
     check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
     let partition = partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?);
     let mut found: Option<(i64, Vec<u8>)> = None;
@@ -276,45 +301,4 @@ fn find(kafka: &KafkaSettings, deployment: &Deployment, home: &str) -> anyhow::R
         Some((offset, bytes)) => Some((offset, StoredHome::read(&bytes)?)),
         None => None,
     })
-}
-
-fn erase(kafka: &KafkaSettings, deployment: &Deployment, home: &str, wait: Duration) -> anyhow::Result<()> {
-    check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
-    let partition = partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?);
-    let partition = i32::try_from(partition)?;
-    let order = HomeRecord {
-        household_id: home.to_owned(),
-        erase: true,
-        ..HomeRecord::default()
-    };
-    let feeder = Feeder::new(kafka)?;
-    let value = serde_json::to_vec(&order)?;
-    feeder.send(
-        &kafka.topics.homes,
-        home.as_bytes(),
-        Some(&value),
-        crate::app::wall_clock(),
-    )?;
-    feeder.finish()?;
-    // Done is what a commit includes; a state that was stored since may be one from before.
-    let (_, ordered) = kafka.retained(&kafka.topics.homes, partition)?;
-    let began = Instant::now();
-    loop {
-        let committed = kafka.committed(partition)?;
-        let metadata = committed.and_then(|(_, text)| text.parse::<CommitMetadata>().ok());
-        if metadata.is_some_and(|metadata| metadata.beside.next(InputTopic::Homes) >= ordered) {
-            say!(
-                "{home} is erased; its readings, alerts and dead letters stay in their topics until retention removes them"
-            );
-            return Ok(());
-        }
-        if began.elapsed() > wait {
-            bail!(
-                "the order is in {}, and the service has not done it within {} s: it does when its partition is live",
-                kafka.topics.homes,
-                wait.as_secs()
-            );
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
 }

@@ -31,6 +31,9 @@ use serde::{Deserialize, Serialize};
 use crate::home::{Interval, MeterEvent};
 use crate::model::{AlertKind, AlertState, EventTime, Explanation, Finding};
 
+/// For the settings of each detector a number that changes with them, as bytes.
+pub type DetectorNumbers = [[u8; 2]; KINDS.len()];
+
 /// Writes, from one line a detector, everything that has to name them all.
 macro_rules! registry {
     ($($name:ident: $detector:ty,)+) => {
@@ -52,6 +55,14 @@ macro_rules! registry {
         pub const KINDS: &[AlertKind] = &[$(<$detector as Detector>::KIND),+];
 
         impl DetectorSettings {
+            /// A number for the settings of each detector, in the order of the registry: half the CRC-32 of their JSON.
+            pub fn numbers(&self) -> DetectorNumbers {
+                [$(serde_json::to_vec(&self.$name).map(|json| crc32fast::hash(&json)).unwrap_or_default()),+].map(|number| {
+                    let [first, second, ..] = number.to_le_bytes();
+                    [first, second]
+                })
+            }
+
             /// Every mistake in the settings, with its key.
             pub fn mistakes(&self) -> Vec<Mistake> {
                 let mut all = Vec::new();
@@ -61,6 +72,14 @@ macro_rules! registry {
         }
 
         impl DetectorStates {
+            /// Forgets what those detectors keep whose numbers differ.
+            pub fn forget(&mut self, before: &DetectorNumbers, now: &DetectorNumbers) {
+                let mut differ = before.iter().zip(now).map(|(before, now)| before != now);
+                $(if differ.next() == Some(true) {
+                    self.$name = Default::default();
+                })+
+            }
+
             /// Shows all detectors a stretch of the home's time.
             pub fn on_interval(&mut self, settings: &DetectorSettings, home: &HomeView<'_>, interval: &Interval) {
                 $(<$detector>::on_interval(&settings.$name, &mut self.$name, home, interval);)+
@@ -79,6 +98,14 @@ macro_rules! registry {
             /// How many findings are in shadow now that were not before.
             pub fn new_in_shadow(&self, before: &Self) -> u32 {
                 [$((<$detector>::shadow(&self.$name) & !<$detector>::shadow(&before.$name)).count_ones()),+].into_iter().sum()
+            }
+
+            /// Bit by bit, what the detector of `kind` would say if it had learnt this home.
+            pub fn in_shadow(&self, kind: AlertKind) -> u16 {
+                $(if kind == <$detector as Detector>::KIND {
+                    return <$detector>::shadow(&self.$name);
+                })+
+                0
             }
 
             /// What they say now, in the order of the registry.

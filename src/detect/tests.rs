@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Condition, InactivitySettings, Learned, Rule, Weekday};
+use super::inactivity::{Condition, HarmSettings, InactivitySettings, Learned, Rule, Weekday};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
@@ -224,6 +224,10 @@ pub fn with_rules(rules: Vec<Rule>) -> DetectorSettings {
     DetectorSettings {
         inactivity: InactivitySettings {
             rules,
+            harm: HarmSettings {
+                enabled: false,
+                ..HarmSettings::default()
+            },
             ..InactivitySettings::default()
         },
         ..DetectorSettings::default()
@@ -264,6 +268,10 @@ fn talkative() -> DetectorSettings {
         ),
     ]);
     settings.inactivity.learn_hours = 24;
+    settings.inactivity.harm = HarmSettings {
+        high_from_percent: 0.02,
+        ..HarmSettings::default()
+    };
     let leak_rule = leak::Rule::new;
     settings.leak.rules = vec![
         leak_rule(

@@ -1,16 +1,20 @@
 //! What an instance commits, and what becomes of it: the half of [`Engine`] that speaks with [`Commits`].
 
+use hashbrown::HashSet;
+
 use super::beside::BesideOffsets;
 use super::instance::{Engine, EngineError};
 use super::invariants::check;
 use super::life::Stage;
 use super::metadata::CommitMetadata;
 use super::mutation::Mutation;
+use super::outgoing::OutRecord;
 use super::pending::{Pending, SideInput};
 use super::ports::{Commits, Now, Observation, Observer, Restorer, Source};
 use super::rebuild::Rebuilt;
 use super::transaction::{CommitOffset, Transaction, Verdict};
-use crate::model::EventTime;
+use crate::alert::WITHDRAWAL_TYPE;
+use crate::model::{EventTime, Output};
 use crate::partition::{Partition, ReplayPoint, Stamp, ZONE_KEY};
 
 /// States of homes take no more of one transaction than this, for each partition.
@@ -43,6 +47,9 @@ pub(super) struct Work {
     pub beside: BesideOffsets,
     /// The end of the partition has been seen, and nothing came since.
     pub at_end: bool,
+    /// Hashes of homes that are not watched and for whose sake the homes topic has been read to its end: what it says of them
+    /// later comes as it is followed.
+    pub asked: HashSet<u64>,
     /// Bytes of states that may be written; below zero after states that had to be.
     pub credit: f64,
     /// Offset, clock and start of replay of the last transaction that was begun.
@@ -91,6 +98,7 @@ impl Work {
             pending: Pending::default(),
             beside: rebuilt.beside,
             at_end: false,
+            asked: HashSet::new(),
             credit: 0.0,
             committed_offset: state.next_offset(),
             committed_clock: state.clock(),
@@ -274,7 +282,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             }
         }
         work.credit -= spent as f64;
-        drop_states_by_mistake(&mut work.pending, settings.mutation);
+        forget_by_mistake(&mut work.pending, settings.mutation);
 
         let clock = work.state.clock();
         check(
@@ -342,7 +350,11 @@ fn store(work: &mut Work, stamp: Stamp, budget: i64) -> usize {
     bytes
 }
 
-fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
+fn is_withdrawal(record: &OutRecord) -> bool {
+    record.headers.iter().any(|(_, value)| value == WITHDRAWAL_TYPE)
+}
+
+fn forget_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
     let homes: Vec<Vec<u8>> = match mutation {
         Some(Mutation::AlertWithoutCheckpoint) => {
             let keys = pending.spoken().iter().filter_map(|record| record.key.clone());
@@ -355,10 +367,13 @@ fn drop_states_by_mistake(pending: &mut Pending, mutation: Option<Mutation>) {
             });
             homes.collect()
         }
-        Some(Mutation::ForgetZoneState) => return pending.unstore_if(|key| key.starts_with(ZONE_KEY)),
+        Some(Mutation::ForgetTombstone) => return pending.unstore_if(|_, bytes| bytes.is_none()),
+        Some(Mutation::ForgetVisits) => return pending.unsay_if(|record| record.output == Output::Visits),
+        Some(Mutation::ForgetWithdrawal) => return pending.unsay_if(is_withdrawal),
+        Some(Mutation::ForgetZoneState) => return pending.unstore_if(|key, _| key.starts_with(ZONE_KEY)),
         _ => return,
     };
     homes
         .iter()
-        .for_each(|home| pending.unstore_if(|key| key.as_bytes() == home.as_slice()));
+        .for_each(|home| pending.unstore_if(|key, _| key.as_bytes() == home.as_slice()));
 }

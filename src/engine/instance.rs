@@ -261,7 +261,8 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                     let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) else {
                         return Answer::Taken; // Revoked while the batch was on its way, or fetched before the pause took hold.
                     };
-                    if !homes_are_read && records.iter().any(|record| is_new(&work.state, record)) {
+                    let mut new = records.iter().filter_map(|record| new_home(&work.state, record));
+                    if !homes_are_read && new.any(|home| !work.asked.contains(&home)) {
                         return Answer::HomesFirst;
                     }
                     let rises = records.is_sorted_by(|a, b| a.offset < b.offset);
@@ -273,6 +274,13 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                     work.at_end = false;
                     observer.observe(&Observation::BatchBegins);
                     let effects = work.state.apply(records.iter().copied());
+                    if homes_are_read {
+                        if work.asked.len() > MOST_ASKED {
+                            work.asked.clear();
+                        }
+                        let still_new = records.iter().filter_map(|record| new_home(&work.state, record));
+                        work.asked.extend(still_new);
+                    }
                     observe_applied(observer, home_partitions, partition, &effects, &work.state);
                     work.pending.add(effects, deployment, partition);
                 }
@@ -391,9 +399,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
 
     fn go_live(&mut self, partition: i32, mut rebuilt: Rebuilt) {
         let arena = rebuilt.state.arena();
-        let homes: Vec<u64> = (0..arena.len() as u32)
-            .map(|slot| Arena::hash(arena.id(slot)))
-            .collect();
+        let homes: Vec<u64> = arena.occupied().map(|slot| Arena::hash(arena.id(slot))).collect();
         note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
@@ -491,10 +497,14 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 }
 
-/// Whether the record may be the first reading of its home here. What the homes topic has said of it before is no reading.
-fn is_new(state: &Partition, record: &RawRecord<'_>) -> bool {
-    let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
-    home.is_some_and(|home| !state.has_heard(home))
+/// Homes without consent that are remembered to have been asked for, in one partition.
+const MOST_ASKED: usize = 1 << 20;
+
+/// The hash of the record's home, if it may be its first reading here. What the homes topic has said of it before is no
+/// reading, and nor are those of homes that are not watched.
+fn new_home(state: &Partition, record: &RawRecord<'_>) -> Option<u64> {
+    let home = record.key.and_then(|key| std::str::from_utf8(key).ok())?;
+    (!state.has_heard(home)).then(|| Arena::hash(home))
 }
 
 fn size(record: &RawRecord<'_>) -> usize {
@@ -509,6 +519,9 @@ fn observe_applied(
     state: &Partition,
 ) {
     note_new_homes(home_partitions, partition, &effects.new_homes, observer);
+    for withdrawal in &effects.withdrawals {
+        home_partitions.remove(&Arena::hash(&withdrawal.household));
+    }
     observer.observe(&Observation::Applied {
         partition,
         effects,

@@ -62,11 +62,17 @@ pub enum Mutation {
     ForgetZoneState,
     /// What was taken in of the zones topic is forgotten in a restart.
     ForgetZoneReports,
+    /// The stored state of a home that withdrew its consent stays.
+    ForgetTombstone,
+    /// A list of homes to visit is not published.
+    ForgetVisits,
+    /// That consent was withdrawn is not published.
+    ForgetWithdrawal,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -95,5 +101,8 @@ impl Mutation {
         Self::ForgetLater,
         Self::ForgetZoneState,
         Self::ForgetZoneReports,
+        Self::ForgetTombstone,
+        Self::ForgetVisits,
+        Self::ForgetWithdrawal,
     ];
 }

@@ -64,29 +64,32 @@ impl OutRecord {
         }
     }
 
-    /// On the alerts topic: a home withdrew its consent and was erased.
-    pub fn withdrawal(withdrawal: Withdrawal, source: &str, partition: i32) -> Self {
-        let Withdrawal { household, at } = withdrawal;
-        let id = format!("withdrawal/{household}/{}", at.seconds());
+    /// On the alerts topic: a home is watched no more, and was erased.
+    pub fn withdrawal(withdrawal: &Withdrawal, source: &str, partition: i32) -> Self {
+        let Withdrawal { household, at, why, .. } = withdrawal;
+        let data = json!({ "household_id": household, "withdrawn_at": at, "reason": why.name() });
         Self {
             output: Output::Alerts,
             partition,
             to: None,
             key: Some(household.as_bytes().to_vec()),
-            value: serde_json::to_vec(&json!({ "household_id": household, "withdrawn_at": at })).ok(),
-            headers: event_headers(WITHDRAWAL_TYPE, source, &id, &household, at).into(),
+            value: serde_json::to_vec(&data).ok(),
+            headers: event_headers(WITHDRAWAL_TYPE, source, &withdrawal.id(), household, *at).into(),
         }
     }
 
-    /// A list of homes to visit: the latest of its programme and partition stays.
+    /// A list of homes to visit: the latest of its programme and partition stays. One that is made anew, because a home is
+    /// no more to be named, bears another id as soon as it says anything else.
     pub fn visit_list(list: &VisitList, source: &str, partition: i32) -> Self {
-        let id = format!("visits/{}/{partition}/{}", list.programme, list.day);
+        let value = serde_json::to_vec(list).unwrap_or_default();
+        let number = crc32fast::hash(&value);
+        let id = format!("visits/{}/{partition}/{}/{number:08x}", list.programme, list.day);
         Self {
             output: Output::Visits,
             partition,
             to: Some(partition),
             key: Some(list.programme.as_bytes().to_vec()),
-            value: serde_json::to_vec(list).ok(),
+            value: Some(value),
             headers: event_headers(VISITS_TYPE, source, &id, &list.programme, list.made_at).into(),
         }
     }

@@ -67,7 +67,7 @@ impl Pending {
                 .flat_map(|said| OutRecord::zone(&said, deployment, partition)),
         );
         let source = &deployment.source;
-        let withdrawals = effects.withdrawals.into_iter();
+        let withdrawals = effects.withdrawals.iter();
         self.records
             .extend(withdrawals.map(|withdrawal| OutRecord::withdrawal(withdrawal, source, partition)));
         let lists = effects.visit_lists.iter();
@@ -111,8 +111,13 @@ impl Pending {
     }
 
     /// Takes states out again.
-    pub fn unstore_if(&mut self, is_it: impl Fn(&str) -> bool) {
-        self.states.retain(|key, _| !is_it(key));
+    pub fn unstore_if(&mut self, is_it: impl Fn(&str, Option<&[u8]>) -> bool) {
+        self.states.retain(|key, bytes| !is_it(key, bytes.as_deref()));
+    }
+
+    /// Takes back records.
+    pub fn unsay_if(&mut self, is_it: impl Fn(&OutRecord) -> bool) {
+        self.records.retain(|record| !is_it(record));
     }
 
     /// Puts what an aborted transaction carried before what came since.

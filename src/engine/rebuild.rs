@@ -24,7 +24,7 @@ use super::metadata::{CommitMetadata, MetadataError};
 use super::mutation::Mutation;
 use crate::home::SnapshotError;
 use crate::model::{EventTime, InputTopic, RawRecord};
-use crate::partition::{Effects, Partition, Recovery, ReplayPoint, Rules, StoredOutcome};
+use crate::partition::{Effects, Partition, Recovered, Recovery, ReplayPoint, Rules, StoredOutcome};
 
 /// A partition cannot be rebuilt from what is there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -307,8 +307,8 @@ impl Rebuild {
             (Some(metadata), _) => metadata.clock,
         };
         let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
-        let (state, effects) = self.recovery.finish(self.until, clock)?;
-        let found = state.arena().len() as u64;
+        let Recovered { state, effects, gone } = self.recovery.finish(self.until, clock)?;
+        let found = (state.arena().len() + gone) as u64;
         let lost_to_state = u64::try_from(self.first.min(self.until) - replayed_from).unwrap_or(0);
         if found < expected && lost_to_state == 0 {
             return Err(RebuildError::StateMissing { expected, found });

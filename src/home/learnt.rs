@@ -108,8 +108,11 @@ impl Kind {
     }
 
     fn is_forgotten(&self, day: u16) -> bool {
-        let between = u16::from(self.every).max(if self.every == 0 { MOST_DAYS as u16 } else { 1 });
-        self.seen > 0 && day.saturating_sub(self.day) > between * MAY_FAIL
+        let most = match self.every {
+            0 => MOST_DAYS as u16,
+            every => u16::from(every) * MAY_FAIL,
+        };
+        self.seen > 0 && day.saturating_sub(self.day) > most
     }
 }
 

@@ -35,6 +35,8 @@ impl Default for HomeSettings {
     }
 }
 
+/// Litres of one hour of two days that may be those of a machine are apart by this share at most.
+const DAILY_APART: f32 = 0.1;
 /// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
 const HOUR_SLACK: u32 = 2 * MINUTE;
 
@@ -351,15 +353,22 @@ impl Usage {
         }
     }
 
-    /// Whether as much was used in `hour` as a machine takes, and in this hour of earlier days at equal distances.
+    /// Whether as much was used in `hour` as a machine takes, and in this hour of three earlier days at equal distances, but
+    /// not between; daily, as many litres as the day before.
     fn may_be_appliance(&self, hour: u32) -> bool {
         let litres = self.window.litres(hour, hour + 1).unwrap_or(0.0) - self.floor.litres_per_hour();
         if litres < LEAST_LITRES {
             return false;
         }
         let used = |days: u32| hour.checked_sub(24 * days).and_then(|hour| self.routine.used(hour)) == Some(true);
-        let every = (1..=MOST_DAYS).find(|days| used(*days));
-        every.is_some_and(|days| used(2 * days))
+        let Some(every) = (1..=MOST_DAYS).find(|days| used(*days)) else {
+            return false;
+        };
+        let before = hour
+            .checked_sub(24)
+            .and_then(|before| self.window.litres(before, hour + 1));
+        let is_alike = every > 1 || before.is_some_and(|before| (before - litres).abs() <= DAILY_APART * litres);
+        is_alike && used(2 * every) && used(3 * every)
     }
 
     /// The floor rose: what looked like use in the hours since may have been the leak alone.

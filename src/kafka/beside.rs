@@ -42,6 +42,8 @@ pub(super) struct Beside {
 /// Where a partition is followed.
 struct Place {
     next: i64,
+    /// Up to this end everything was waited for in vain: its last offsets hold no records.
+    passed: i64,
     /// Whether the broker has been heard of it since.
     is_heard: bool,
 }
@@ -79,6 +81,7 @@ impl Beside {
         self.leave(&[partition]);
         let place = Place {
             next: offset,
+            passed: offset,
             is_heard: false,
         };
         self.places.insert(partition, place);
@@ -125,13 +128,23 @@ impl Beside {
             }
         };
         let mut last_heard = Instant::now();
-        while let Some(place) = self.places.get(&partition).filter(|place| place.next < end) {
+        while let Some(place) = self
+            .places
+            .get_mut(&partition)
+            .filter(|place| place.next.max(place.passed) < end)
+        {
             let silence = if place.is_heard { SILENCE } else { FIRST_SILENCE };
+            if last_heard.elapsed() > silence {
+                // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time. Once is
+                // enough where it answers: what comes late all the same is handed over as it comes.
+                if place.is_heard {
+                    place.passed = end;
+                }
+                return;
+            }
             match self.look(MOMENT, warnings, visit) {
                 Look::Something => last_heard = Instant::now(),
                 Look::Later => return,
-                // The last offsets hold no records, as after a transaction; or the broker is slow, and was given time.
-                Look::Nothing if last_heard.elapsed() > silence => return,
                 Look::Nothing => {}
             }
         }

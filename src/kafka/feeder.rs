@@ -106,10 +106,35 @@ impl Feeder {
     /// # Errors
     /// If an earlier record was refused for good, or this one is.
     pub fn send(&self, topic: &str, key: &[u8], value: Option<&[u8]>, timestamp: EventTime) -> Result<(), FeedError> {
+        self.put(BaseRecord::to(topic), key, value, timestamp)
+    }
+
+    /// Puts one record into a partition of a topic, whatever its key.
+    ///
+    /// # Errors
+    /// As [`Feeder::send`].
+    pub fn send_to(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp: EventTime,
+    ) -> Result<(), FeedError> {
+        self.put(BaseRecord::to(topic).partition(partition), key, value, timestamp)
+    }
+
+    fn put<'r>(
+        &self,
+        place: BaseRecord<'r, [u8], [u8]>,
+        key: &'r [u8],
+        value: Option<&'r [u8]>,
+        timestamp: EventTime,
+    ) -> Result<(), FeedError> {
         if let Some(failure) = self.failure() {
             return Err(FeedError::Undelivered(failure));
         }
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).key(key).timestamp(timestamp.millis());
+        let mut record = place.key(key).timestamp(timestamp.millis());
         record.payload = value;
         loop {
             match self.producer.send(record) {

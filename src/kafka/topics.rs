@@ -86,9 +86,10 @@ impl KafkaSettings {
                     ("delete.retention.ms", "86400000"),
                 ],
             ),
+            // Each partition of the readings has its own lists in the partition of the same number.
+            (&self.topics.visits, vec![("cleanup.policy", "compact")]),
             (&self.topics.alerts, vec![]),
             (&self.topics.area_alerts, vec![]),
-            (&self.topics.visits, vec![("cleanup.policy", "compact")]),
             // Dead letters carry what came in and why: more than what came in may have had.
             (&self.topics.dead_letter, vec![("max.message.bytes", "2097152")]),
         ]
@@ -114,8 +115,8 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
             partitions,
         });
     }
-    // Those that are read, and the state.
-    let together = &reports[..=InputTopic::ALL.len()];
+    // Those that are read, the state and the visits.
+    let together = &reports[..InputTopic::ALL.len() + 2];
     let readings = &reports[0];
     for other in &together[1..] {
         if readings.partitions > 0 && other.partitions > 0 && readings.partitions != other.partitions {

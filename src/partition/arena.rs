@@ -13,10 +13,10 @@ use super::cases::{MESSAGES, Over};
 use super::contain::contain;
 use super::profile::{Beside, Names, Profile, Surroundings};
 use super::rest::{Rest, on_heap};
-use super::rules::{HomeError, Rules};
+use super::rules::Rules;
 use crate::detect::{DetectorStates, HomeView};
 use crate::home::{MAX_METERS, MeterEvent, MeterIndex, MeterReading, Ordered, Rhythm, TimelineState, Usage};
-use crate::model::{DAY, EventTime, HomeRecord};
+use crate::model::{DAY, EventTime};
 
 /// What is left of the id of a home that was removed; no id holds a control character.
 const GONE: char = '\0';
@@ -139,6 +139,8 @@ pub struct Slot {
     pub noted: EventTime,
     /// Bit i: an alert of the i-th kind is open.
     pub open: u16,
+    /// The last list of visits of its programme names it.
+    pub(super) listed: bool,
     /// What the last message of each of [`MESSAGES`] was about; zero before the first.
     pub(super) said: [EventTime; MESSAGES.len()],
     /// Alerts that are over, the last of each kind, by kind.
@@ -153,21 +155,6 @@ pub struct NamedMeter {
 }
 
 impl Slot {
-    /// Puts the home under other names; whether its rules are others now.
-    pub fn set_profile(&mut self, profile: Profile) -> bool {
-        let changes = profile.programme() != self.profile.programme();
-        if changes {
-            self.forget_what_was_met();
-        }
-        self.profile = profile;
-        changes
-    }
-
-    /// What was met under other rules says nothing. The usage stays.
-    pub fn forget_what_was_met(&mut self) {
-        self.home.change(|state| state.detectors = DetectorStates::default());
-    }
-
     /// The place of meter `name` among this home's meters; a new name gets the next place. `None` beyond the limit.
     pub fn meter_index(&mut self, household: &str, name: &str) -> Option<MeterIndex> {
         if self.meters.is_none() {
@@ -374,6 +361,7 @@ impl Arena {
 
     /// Removes a home: nothing of it is left, not even its id.
     pub(super) fn remove(&mut self, slot: u32) {
+        self.set_profile(slot, Profile::default());
         let hash = Self::hash(self.id(slot));
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
@@ -387,9 +375,19 @@ impl Arena {
         self.free.push(slot);
     }
 
-    /// Finds the names of a homes record in the arena's tables; without a record, the defaults.
-    pub(super) fn profile(&mut self, record: Option<&HomeRecord>, rules: &Rules) -> Result<Profile, HomeError> {
-        record.map_or(Ok(Profile::default()), |record| self.names.profile(record, rules))
+    /// Puts a home under another profile, whose names are [in use](Names::profile) already.
+    pub(super) fn set_profile(&mut self, index: u32, profile: Profile) {
+        let before = std::mem::replace(&mut self.slot_mut(index).profile, profile);
+        self.names.release(before);
+    }
+
+    /// Forgets what is known of a home but its name and its profile.
+    pub(super) fn clear(&mut self, index: u32) {
+        let slot = self.slot_mut(index);
+        *slot = Slot {
+            profile: slot.profile,
+            ..Slot::default()
+        };
     }
 
     /// A slot with the tables of names beside it.

@@ -9,16 +9,15 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::Partition;
-use super::effects::{Effects, Withdrawal};
+use super::effects::Effects;
 use super::profile::Beside;
-use super::rules::{ConsentRule, HomeError};
+use super::rules::HomeError;
 use super::words;
-use super::words::{erased, rules_changed};
 use crate::alert::{Contradiction, Occasion, alert_id};
 use crate::detect::KINDS;
 use crate::model::{
-    Absence, AlertKind, DeadLetter, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response,
-    ResponseRecord, Sign, SignKind, SignRecord, check_id,
+    Absence, AlertKind, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response, ResponseRecord, Sign,
+    SignKind, SignRecord, check_id,
 };
 
 /// Why a record from beside the readings is refused. Nothing is changed by it.
@@ -120,90 +119,31 @@ impl Partition {
             InputTopic::Readings => Ok(()),
         };
         if let Err(refusal) = taken {
-            effects.dead_letters.push(DeadLetter {
-                topic,
-                reason: refusal.name(),
-                detail: refusal.to_string(),
-                offset: record.offset,
-                timestamp: record.timestamp,
-                key: record.key.map(<[u8]>::to_vec),
-                value: record.value.map(<[u8]>::to_vec),
-            });
+            effects.dead_letters.push(self.refused(topic, record, &refusal));
         }
         effects
     }
 
     fn take_home(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
         let (household, home) = home_record(record)?;
-        Ok(self.put_home(household, home.as_ref(), effects)?)
+        let said = (record.offset, record.timestamp);
+        Ok(self.put_home(household, home.as_ref(), said, effects)?)
     }
 
-    /// Takes what the homes topic says of a home; `None` as record withdraws it and leaves the defaults.
+    /// Takes what the homes topic says of a home; `None` as record withdraws it.
     ///
     /// # Errors
     /// [`HomeError`] if it says what cannot be; the home keeps what it had.
     pub fn set_home(&mut self, household: &str, record: Option<&HomeRecord>) -> Result<Effects, HomeError> {
         let mut effects = self.no_effects();
-        self.put_home(household, record, &mut effects)?;
+        self.put_home(household, record, (0, None), &mut effects)?;
         Ok(effects)
-    }
-
-    fn put_home(
-        &mut self,
-        household: &str,
-        record: Option<&HomeRecord>,
-        effects: &mut Effects,
-    ) -> Result<(), HomeError> {
-        let profile = self.arena.profile(record, &self.rules)?;
-        let known = self.arena.find(household);
-        if !profile.may_be_watched(self.rules.consent) {
-            let was_watched = known.is_some_and(|slot| self.is_watched(slot));
-            if was_watched && record.is_some_and(|record| record.consent.is_none()) {
-                return Err(HomeError::ConsentLeftOut);
-            }
-            if let Some(slot) = known.filter(|_| was_watched) {
-                self.end_all(slot, words::consent_withdrawn, effects);
-                effects.withdrawals.push(Withdrawal {
-                    household: household.into(),
-                    at: self.clock,
-                });
-            }
-            if let Some(slot) = known {
-                self.remove(slot);
-            }
-            if self.rules.consent == ConsentRule::Assumed {
-                // That it was withdrawn must be known when the next reading comes.
-                let (slot, _) = self.arena.find_or_insert(household);
-                self.arena.slot_mut(slot).set_profile(profile);
-                self.unsaved.urge(slot);
-            }
-            return Ok(());
-        }
-        let (index, is_new) = self.arena.find_or_insert(household);
-        if is_new {
-            effects.new_homes.push(super::Arena::hash(household));
-        }
-        if record.is_some_and(|record| record.erase) {
-            self.end_all(index, erased, effects);
-            self.forget(index);
-        }
-        let declared = record.and_then(|record| record.absence);
-        let slot = self.arena.slot_mut(index);
-        let changes_rules = slot.set_profile(profile);
-        let appliances = record.map_or(&[][..], |record| &record.appliances);
-        slot.home.change(|state| state.usage.declare_appliances(appliances));
-        self.change_beside(index, |beside| beside.declared = declared);
-        let because = changes_rules.then_some(rules_changed as fn() -> _);
-        // A detector that fails here fails on the next reading too, and is reported with it.
-        let _ = self.reconcile(index, Occasion::Beside, None, self.clock, because, effects);
-        self.changed_beside(index);
-        Ok(())
     }
 
     fn take_sign(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
         let sign: SignRecord = parse(record, |sign: &SignRecord| &sign.household_id)?;
         self.check_times(record, sign.at, sign.until)?;
-        let Some(index) = self.watched(&sign.household_id) else {
+        let Some(index) = self.watched(&sign.household_id, sign.at) else {
             effects.counts.not_watched += 1;
             return Ok(());
         };
@@ -259,27 +199,6 @@ impl Partition {
         Ok(())
     }
 
-    /// The slot of a home whose readings may be judged and kept. Where consent is assumed, one that was never heard of
-    /// is taken up.
-    pub(super) fn watched(&mut self, household: &str) -> Option<u32> {
-        match (self.arena.find(household), self.rules.consent) {
-            // It is at hand from here on.
-            (Some(slot), rule) => self.arena.slot_mut(slot).profile.may_be_watched(rule).then_some(slot),
-            (None, ConsentRule::Required) => None,
-            (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household).0),
-        }
-    }
-
-    pub(super) fn is_watched(&self, slot: u32) -> bool {
-        self.arena.slot(slot).profile.may_be_watched(self.rules.consent)
-    }
-
-    fn remove(&mut self, slot: u32) {
-        self.unsaved.remove(slot, self.arena.id(slot));
-        self.forget(slot);
-        self.arena.remove(slot);
-    }
-
     fn go_away(&mut self, index: u32, from: EventTime, to: Option<EventTime>) {
         self.change_beside(index, |beside| beside.go_away(Absence { from, to }));
     }
@@ -312,7 +231,7 @@ impl Partition {
         self.change_beside(index, |beside| beside.hear(Sign { kind, at, until }));
     }
 
-    fn change_beside(&mut self, index: u32, change: impl FnOnce(&mut Beside)) {
+    pub(super) fn change_beside(&mut self, index: u32, change: impl FnOnce(&mut Beside)) {
         let place = &mut self.arena.slot_mut(index).beside;
         let mut beside = place.as_deref().copied().unwrap_or_default();
         change(&mut beside);
@@ -320,7 +239,7 @@ impl Partition {
     }
 
     /// The home is stored with the next commit, and its deadlines may be others.
-    fn changed_beside(&mut self, index: u32) {
+    pub(super) fn changed_beside(&mut self, index: u32) {
         self.unsaved.urge(index);
         // From where the home stood, as a restart would: what time has brought since was said.
         let heard = self.arena.slot(index).heard;

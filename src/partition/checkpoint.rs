@@ -5,7 +5,7 @@
 //! home's stored state does not include. Homes are stored in the order in which their first such reading came, so that
 //! every stored home moves that offset forward.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::model::EventTime;
 
@@ -57,7 +57,7 @@ pub(super) struct Unsaved {
     /// Slots that must be stored with the next commit, because what they hold cannot be had by replay.
     urgent: Vec<u32>,
     /// Homes of which nothing is to be kept, since the last commit.
-    removed: Vec<Box<str>>,
+    removed: BTreeSet<Box<str>>,
     /// The log's clock at some offsets, in order.
     marks: VecDeque<ReplayPoint>,
 }
@@ -92,11 +92,16 @@ impl Unsaved {
     pub fn remove(&mut self, slot: u32, household: &str) {
         self.forget(slot);
         self.urgent.retain(|urgent| *urgent != slot);
-        self.removed.push(household.into());
+        self.removed.insert(household.into());
+    }
+
+    /// Nothing is to be kept of a home that is in no slot.
+    pub fn remove_unknown(&mut self, household: &str) {
+        self.removed.insert(household.into());
     }
 
     /// The homes of which nothing is to be kept. They count as dealt with.
-    pub fn take_removed(&mut self) -> Vec<Box<str>> {
+    pub fn take_removed(&mut self) -> BTreeSet<Box<str>> {
         std::mem::take(&mut self.removed)
     }
 

@@ -19,7 +19,7 @@ pub struct Effects {
     pub dead_letters: Vec<DeadLetter>,
     /// Lists of homes to visit that were due.
     pub visit_lists: Vec<VisitList>,
-    /// Homes that withdrew their consent, and of which nothing is left.
+    /// Homes that are watched no more, and of which nothing is left.
     pub withdrawals: Vec<Withdrawal>,
     /// Records for further topics, in order.
     pub messages: Vec<Message>,
@@ -47,13 +47,49 @@ impl Effects {
     }
 }
 
-/// A home withdrew its consent and was erased.
+/// A home is watched no more, and was erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawal {
     /// The home.
     pub household: Box<str>,
-    /// The stream's time.
+    /// The stream's time; before any reading, when it was said.
     pub at: EventTime,
+    /// Why.
+    pub why: Parting,
+    /// The offset of the record of the homes topic that said so; else that of the reading before which it was found.
+    pub offset: i64,
+}
+
+impl Withdrawal {
+    /// An identity of its own: a home may be withdrawn more than once.
+    pub fn id(&self) -> String {
+        format!("withdrawal/{}/{}/{}", self.household, self.why.name(), self.offset)
+    }
+}
+
+/// Why a home is watched no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// Its consent was withdrawn on the homes topic.
+    ConsentWithdrawn,
+    /// The settings of today ask for a consent that is not on record, or for one to another purpose.
+    NoConsent,
+    /// The settings of today know no programme or time zone as its record names.
+    RecordRefused,
+    /// Its stored state cannot be read, and its record and readings do not bring it back.
+    StateLost,
+}
+
+impl Parting {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConsentWithdrawn => "consent_withdrawn",
+            Self::NoConsent => "no_consent",
+            Self::RecordRefused => "record_refused",
+            Self::StateLost => "state_lost",
+        }
+    }
 }
 
 /// An alert with the Kafka timestamp of the record that brought it; `None` where time alone did.

@@ -11,15 +11,18 @@ mod arena;
 mod beside;
 mod cases;
 mod checkpoint;
+mod consent;
 mod contain;
 mod deadlines;
 mod effects;
+mod hearing;
 mod profile;
 mod recovery;
 mod rest;
 mod rules;
 mod snapshot;
 mod speak;
+mod table;
 mod visits;
 mod words;
 mod zones;
@@ -30,8 +33,8 @@ mod tests;
 pub use arena::Arena;
 pub use beside::{Refusal, home_record};
 pub use checkpoint::{Checkpoint, ReplayPoint, Stamp};
-pub use effects::{Counts, Decided, Effects, ReadingState, Withdrawal};
-pub use recovery::{Recovery, StoredOutcome};
+pub use effects::{Counts, Decided, Effects, Parting, ReadingState, Withdrawal};
+pub use recovery::{Recovered, Recovery, StoredOutcome};
 pub use rules::{ConsentRule, HomeError, Programme, ProgrammeSettings, Rules};
 pub use snapshot::{Restored, StoredHome};
 pub use zones::{StoredZone, ZONE_KEY};
@@ -47,15 +50,16 @@ use self::deadlines::Deadlines;
 use self::zones::Zones;
 use crate::alert::{Case, Occasion};
 use crate::area::Watch;
+use crate::detect::DetectorNumbers;
 use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
 use crate::ingest::{Arrived, Rejection, decode};
-use crate::model::{AlertKind, DAY, DeadLetter, EventTime, InputTopic, Measure, Quality, RawRecord};
+use crate::model::{AlertKind, DAY, EventTime, InputTopic, Measure, Quality, RawRecord};
 
 /// The state of one partition.
 pub struct Partition {
     rules: Arc<Rules>,
     /// The number of each programme's rules.
-    rule_numbers: Box<[u32]>,
+    rule_numbers: Box<[DetectorNumbers]>,
     arena: Arena,
     /// What is open, by slot and kind.
     cases: BTreeMap<(u32, AlertKind), Case>,
@@ -90,7 +94,7 @@ impl Partition {
         let mut arena = Arena::default();
         arena.names_mut().begin(&rules);
         Self {
-            rule_numbers: rules.programmes.iter().map(Programme::number).collect(),
+            rule_numbers: rules.programmes.iter().map(Programme::numbers).collect(),
             zones: Zones::new(Watch::new(rules.area.clone())),
             rules,
             arena,
@@ -181,10 +185,12 @@ impl Partition {
             match taken {
                 Ok(()) => {}
                 // What is wrong with it is nobody's business whose consent is not there.
-                Err(_) if !self.may_be_kept(record.key) => effects.counts.not_watched += 1,
+                Err(_) if !self.is_of_somebody_watched(record.key) => effects.counts.not_watched += 1,
                 Err(rejection) => {
                     self.hear_rejection(&record, &rejection, Voice::Aloud, &mut effects);
-                    effects.dead_letters.push(dead_letter(&record, &rejection));
+                    let (reason, detail) = (rejection.name(), rejection.to_string());
+                    let letter = self.dead_letter(InputTopic::Readings, &record, reason, detail);
+                    effects.dead_letters.push(letter);
                 }
             }
         }
@@ -273,7 +279,7 @@ impl Partition {
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
         let before = self.arena.len();
-        let Some(index) = self.watched(&reading.household) else {
+        let Some(index) = self.watched(&reading.household, reading.start) else {
             effects.counts.not_watched += 1;
             return Ok(());
         };
@@ -364,85 +370,12 @@ impl Partition {
     }
 }
 
-impl Partition {
-    /// Takes in what a meter did at `at` that no place of the timeline has: late readings do not move it.
-    fn hear_meter(
-        &mut self,
-        index: u32,
-        events: impl IntoIterator<Item = MeterEvent>,
-        at: EventTime,
-        timestamp: Option<EventTime>,
-        voice: Voice,
-        effects: &mut Effects,
-    ) -> Result<(), Rejection> {
-        let (rules, clock) = (&*self.rules, self.log_clock);
-        let (slot, names) = self.arena.slot_and_names(index);
-        let around = names.around(slot, rules);
-        let mut outcome = Ok(());
-        let mut heard = false;
-        for event in events {
-            heard = true;
-            effects.counts.meter_event(event);
-            slot.home.change(|state| {
-                if let Err(message) = state.hear(event, &around, at) {
-                    outcome = Err(message);
-                }
-            });
-        }
-        if heard && voice == Voice::Aloud {
-            outcome = outcome.and(self.reconcile(index, Occasion::Reading, timestamp, clock, None, effects));
-        }
-        outcome.map_err(|message| Rejection::DetectorPanicked { message })
-    }
-
-    /// Some of what cannot be taken for a reading says something of the meter all the same.
-    fn hear_rejection(&mut self, record: &RawRecord<'_>, rejection: &Rejection, voice: Voice, effects: &mut Effects) {
-        let event = match rejection {
-            Rejection::AbsurdVolume { .. } | Rejection::AbsurdRegister { .. } => MeterEvent::ImpossibleFlow,
-            Rejection::InTheFuture { .. } | Rejection::ClockJump { .. } => MeterEvent::ClockDrift,
-            _ => return,
-        };
-        // Only a key that is the home of the payload comes so far.
-        let home = record.key.and_then(|key| std::str::from_utf8(key).ok());
-        let index = home.and_then(|home| self.arena.find(home));
-        let Some(index) = index.filter(|index| self.is_watched(*index)) else {
-            return;
-        };
-        self.unsaved.note(index, record.offset);
-        // A detector that fails here fails on the next reading too, and is reported with it.
-        let _ = self.hear_meter(index, [event], self.log_clock, record.timestamp, voice, effects);
-    }
-
-    /// Whether a record that cannot be used may be kept as a dead letter: not if its home is not watched.
-    fn may_be_kept(&self, key: Option<&[u8]>) -> bool {
-        let home = key.and_then(|key| std::str::from_utf8(key).ok());
-        let slot = home.and_then(|home| self.arena.find(home));
-        match (slot, self.rules.consent) {
-            (Some(slot), _) => self.is_watched(slot),
-            (None, ConsentRule::Required) => home.is_none(),
-            (None, ConsentRule::Assumed) => true,
-        }
-    }
-}
-
 fn unmeasured(quality: Quality) -> Option<ReadingState> {
     match quality {
         Quality::Measured => None,
         Quality::Estimated => Some(ReadingState::Estimated),
         Quality::Faulty => Some(ReadingState::Faulty),
         Quality::Missing => Some(ReadingState::Missing),
-    }
-}
-
-fn dead_letter(record: &RawRecord<'_>, rejection: &Rejection) -> DeadLetter {
-    DeadLetter {
-        topic: InputTopic::Readings,
-        reason: rejection.name(),
-        detail: rejection.to_string(),
-        offset: record.offset,
-        timestamp: record.timestamp,
-        key: record.key.map(<[u8]>::to_vec),
-        value: record.value.map(<[u8]>::to_vec),
     }
 }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::arena::Slot;
 use super::rules::{ConsentRule, HomeError, Programme, Rules};
+use super::table::Table;
 use crate::area::Cause;
 use crate::detect::HomeView;
 use crate::home::{Rhythm, Usage};
@@ -41,23 +42,33 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// What the homes topic says of a home, with numbers for names.
+/// What the homes topic says of a home, with numbers for names; 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
+    /// The place among those of the rules plus one.
     programme: u16,
-    /// 0 for none, else the place in the table plus one; so are the next two.
     time_zone: u16,
     zone: u16,
-    purpose: u16,
-    consent_given_at: EventTime,
     /// 0 where nobody said; so the next one.
     upload_minutes: u16,
     /// Q3 in tenths of a cubic metre an hour.
     q3_tenths: u16,
+    /// What lies before is nobody's business.
+    consent_given_at: EventTime,
+    purpose: u8,
     /// 0 where the programme's rules hold.
     no_use_half_hours: u8,
     kind: HouseholdKind,
-    withdrawn: bool,
+    consent: OnRecord,
+}
+
+/// What is on record of a home's consent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum OnRecord {
+    #[default]
+    Nothing,
+    Given,
+    Withdrawn,
 }
 
 /// What few homes have: absences, and other signs of life.
@@ -117,9 +128,17 @@ impl Beside {
 }
 
 impl Profile {
+    /// That of a home whose consent was withdrawn: nothing but that.
+    pub fn withdrawn() -> Self {
+        Self {
+            consent: OnRecord::Withdrawn,
+            ..Self::default()
+        }
+    }
+
     /// The place of its programme among those of the rules.
     pub fn programme(self) -> usize {
-        usize::from(self.programme)
+        usize::from(self.programme.saturating_sub(1))
     }
 
     /// The number of its time zone; 0 for that of the settings.
@@ -130,62 +149,53 @@ impl Profile {
     /// Whether its readings may be judged and kept.
     pub fn may_be_watched(self, rule: ConsentRule) -> bool {
         match rule {
-            ConsentRule::Required => self.purpose > 0 && !self.withdrawn,
-            ConsentRule::Assumed => !self.withdrawn,
+            ConsentRule::Required => self.consent == OnRecord::Given,
+            ConsentRule::Assumed => !self.is_withdrawn(),
         }
+    }
+
+    /// From when on they may.
+    pub fn watched_from(self) -> EventTime {
+        self.consent_given_at
+    }
+
+    /// Whether its consent is known to be withdrawn.
+    pub fn is_withdrawn(self) -> bool {
+        self.consent == OnRecord::Withdrawn
     }
 }
 
 /// What profiles refer to by number.
-#[derive(Default)]
 pub struct Names {
-    time_zones: Vec<(Arc<str>, TimeZone)>,
-    zones: Vec<Zone>,
-    purposes: Vec<Arc<str>>,
-    /// Of rules that alerts were raised by.
-    rules: Vec<Arc<str>>,
+    time_zones: Table<TimeZone>,
+    /// With the last outage of each cause.
+    zones: Table<[Option<Outage>; Cause::ALL.len()]>,
+    purposes: Table<()>,
+    /// Of rules that alerts were raised by; those of the settings, and they stay.
+    rules: Table<()>,
 }
 
-struct Zone {
-    name: Arc<str>,
-    /// The last one of each cause.
-    outages: [Option<Outage>; Cause::ALL.len()],
-}
-
-impl Zone {
-    fn new(name: Arc<str>) -> Self {
+impl Default for Names {
+    fn default() -> Self {
         Self {
-            name,
-            outages: [None; Cause::ALL.len()],
+            time_zones: Table::of(u16::MAX),
+            zones: Table::of(u16::MAX),
+            // A byte in every home.
+            purposes: Table::of(u8::MAX.into()),
+            rules: Table::of(u16::MAX),
         }
     }
 }
 
-/// The place of a name in a table plus one; a new name is added.
-fn number<T>(
-    table: &mut Vec<T>,
-    is_it: impl Fn(&T) -> bool,
-    new: impl FnOnce() -> Result<T, HomeError>,
-) -> Result<u16, HomeError> {
-    let place = match table.iter().position(is_it) {
-        Some(place) => place,
-        None => {
-            let new = new()?;
-            table.push(new);
-            table.len() - 1
-        }
-    };
-    u16::try_from(place + 1).map_err(|_| HomeError::TooMany)
-}
-
-fn entry<T>(table: &[T], number: u16) -> Option<&T> {
-    usize::from(number).checked_sub(1).and_then(|place| table.get(place))
-}
+const NO_OUTAGES: [Option<Outage>; Cause::ALL.len()] = [None; Cause::ALL.len()];
 
 impl Names {
     /// The zone of homes that name none is the first, if the rules have one.
     pub fn begin(&mut self, rules: &Rules) {
-        self.zones = rules.zone.iter().map(|name| Zone::new(Arc::clone(name))).collect();
+        if let Some(name) = &rules.zone {
+            // The first use of a name that the settings let pass; it is never over.
+            let _ = self.zones.take(name, || Ok(NO_OUTAGES));
+        }
     }
 
     /// What the detectors of a home need to know besides its state.
@@ -194,14 +204,18 @@ impl Names {
         let beside = slot.beside.as_deref().copied().unwrap_or_default();
         let heard = slot.heard_at();
         let outage = |cause| {
-            let outage = self.zone_of(slot, rules)?.outages[cause as usize]?;
+            let (_, outages) = self.zone_of(slot, rules)?;
+            let outage = outages[cause as usize]?;
             // Nothing is excused for ever, should nobody be left who knows that it began.
             let to = outage.to.unwrap_or(outage.from.plus(rules.area.forgotten_after()));
             Some(Outage { to: Some(to), ..outage })
         };
         Surroundings {
-            programme: &rules.programmes[usize::from(profile.programme).min(rules.programmes.len() - 1)],
-            time_zone: entry(&self.time_zones, profile.time_zone).map_or(&rules.time_zone, |(_, zone)| zone),
+            programme: &rules.programmes[profile.programme().min(rules.programmes.len() - 1)],
+            time_zone: self
+                .time_zones
+                .get(profile.time_zone)
+                .map_or(&rules.time_zone, |(_, zone)| zone),
             heard_at: heard.map(|(at, _)| at),
             rhythm: heard.map(|(_, rhythm)| rhythm).unwrap_or_default(),
             meters: slot.meters_in_use(),
@@ -221,121 +235,108 @@ impl Names {
 
     /// The number of a rule's name; `None` when there are too many.
     pub fn rule_number(&mut self, name: &Arc<str>) -> Option<u16> {
-        number(&mut self.rules, |known| **known == **name, || Ok(Arc::clone(name))).ok()
+        let known = self.rules.number(name);
+        known.or_else(|| self.rules.take(name, || Ok(())).ok())
     }
 
     /// The name of the rule with this number.
     pub fn rule(&self, number: u16) -> Arc<str> {
-        entry(&self.rules, number).cloned().unwrap_or_default()
+        self.rules
+            .get(number)
+            .map(|(name, ())| Arc::clone(name))
+            .unwrap_or_default()
     }
 
     /// The grid cell of a home.
     pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
-        self.zone_of(slot, rules).map(|zone| Arc::clone(&zone.name))
+        self.zone_of(slot, rules).map(|(name, _)| Arc::clone(name))
     }
 
-    fn zone_of(&self, slot: &Slot, rules: &Rules) -> Option<&Zone> {
-        match slot.profile.zone {
-            0 if rules.zone.is_some() => self.zones.first(),
-            number => entry(&self.zones, number),
-        }
+    fn zone_of(&self, slot: &Slot, rules: &Rules) -> Option<(&Arc<str>, &[Option<Outage>; Cause::ALL.len()])> {
+        let number = slot.profile.zone;
+        self.zones
+            .get(if number == 0 && rules.zone.is_some() { 1 } else { number })
     }
 
-    /// Finds the names of a homes record, adding those that are new.
+    /// What a homes record says. Its names are in use from here on: the profile goes into a slot, or is
+    /// [released](Names::release).
+    ///
+    /// # Errors
+    /// [`HomeError`] if it says what cannot be.
     pub fn profile(&mut self, record: &HomeRecord, rules: &Rules) -> Result<Profile, HomeError> {
-        let mut profile = Profile {
-            kind: record.kind.unwrap_or_default(),
-            ..Profile::default()
-        };
-        if let Some(name) = &record.programme {
-            let place = rules.programmes.iter().position(|programme| *programme.name == **name);
-            let known = || {
-                let names = rules.programmes.iter().map(|programme| &*programme.name);
-                names.collect::<Vec<_>>().join(", ")
-            };
-            let place = place.ok_or_else(|| HomeError::Programme {
-                name: name.clone(),
-                known: known(),
-            })?;
-            profile.programme = u16::try_from(place).map_err(|_| HomeError::TooMany)?;
+        let mut profile = said(record, rules)?;
+        let taken = self.take_names(record, &mut profile);
+        if taken.is_err() {
+            self.release(profile);
         }
+        taken.map(|()| profile)
+    }
+
+    fn take_names(&mut self, record: &HomeRecord, profile: &mut Profile) -> Result<(), HomeError> {
         if let Some(name) = &record.time_zone {
-            profile.time_zone = number(
-                &mut self.time_zones,
-                |(known, _)| **known == **name,
-                || {
-                    let zone = TimeZone::get(name).map_err(|_| HomeError::TimeZone(name.clone()))?;
-                    Ok((name.as_str().into(), zone))
-                },
-            )?;
+            let new = || TimeZone::get(name).map_err(|_| HomeError::TimeZone(name.clone()));
+            profile.time_zone = self.time_zones.take(name, new)?;
         }
         if let Some(name) = &record.zone {
-            let new = || Ok(Zone::new(name.as_str().into()));
-            profile.zone = number(&mut self.zones, |known| *known.name == **name, new)?;
-        }
-        if let Some(seconds) = record.upload_seconds {
-            let minutes = u16::try_from(seconds / MINUTE).ok().filter(|minutes| *minutes > 0);
-            profile.upload_minutes = minutes.ok_or(HomeError::UploadSeconds(seconds))?;
-        }
-        if let Some(hours) = record.no_use_hours {
-            let half_hours = (hours * 2.0).round();
-            let is_right = (1.0..=240.0).contains(&half_hours) && (half_hours - hours * 2.0).abs() < 1e-3;
-            if !is_right {
-                return Err(HomeError::NoUseHours(hours));
-            }
-            profile.no_use_half_hours = half_hours as u8;
-        }
-        if let Some(q3) = record.q3_m3h {
-            if !(0.1..=6_000.0).contains(&q3) {
-                return Err(HomeError::Q3(q3));
-            }
-            profile.q3_tenths = (q3 * 10.0).round() as u16;
-        }
-        if let Some(absence) = &record.absence
-            && absence.to.is_some_and(|to| to <= absence.from)
-        {
-            return Err(HomeError::Absence);
-        }
-        if record.appliances.len() > MAX_APPLIANCES {
-            return Err(HomeError::Appliance("more than four are declared"));
-        }
-        if let Some(mistake) = record.appliances.iter().find_map(Appliance::mistake) {
-            return Err(HomeError::Appliance(mistake));
+            profile.zone = self.zones.take(name, || Ok(NO_OUTAGES))?;
         }
         if let Some(consent) = &record.consent {
-            if !rules.consent_purposes.is_empty() && !rules.consent_purposes.contains(&consent.purpose) {
-                return Err(HomeError::Purpose {
-                    name: consent.purpose.clone(),
-                    known: rules.consent_purposes.join(", "),
-                });
-            }
-            let new = || Ok(consent.purpose.as_str().into());
-            profile.purpose = number(&mut self.purposes, |known: &Arc<str>| **known == *consent.purpose, new)?;
-            profile.consent_given_at = consent.given_at;
-            profile.withdrawn = consent.withdrawn_at.is_some();
+            let number = self.purposes.take(&consent.purpose, || Ok(()))?;
+            profile.purpose = u8::try_from(number).unwrap_or(0);
         }
-        Ok(profile)
+        Ok(())
+    }
+
+    /// The profile of a home that is watched no more, with as much as its last records need to be found by.
+    pub fn parting(&mut self, record: &HomeRecord, rules: &Rules) -> Profile {
+        let place = HomeRecord {
+            zone: record.zone.clone(),
+            ..HomeRecord::default()
+        };
+        let whole = HomeRecord {
+            time_zone: record.time_zone.clone(),
+            programme: record.programme.clone(),
+            ..place.clone()
+        };
+        let profile = self.profile(&whole, rules).or_else(|_| self.profile(&place, rules));
+        Profile {
+            consent: OnRecord::Withdrawn,
+            ..profile.unwrap_or_default()
+        }
+    }
+
+    /// Nobody refers to the names of this profile any more.
+    pub fn release(&mut self, profile: Profile) {
+        self.time_zones.release(profile.time_zone);
+        self.zones.release(profile.zone);
+        self.purposes.release(profile.purpose.into());
     }
 
     /// What a homes record would say of a slot.
     pub fn record(&self, household: &str, slot: &Slot, rules: &Rules) -> HomeRecord {
         let profile = slot.profile;
         let around = self.around(slot, rules);
-        let purpose = entry(&self.purposes, profile.purpose);
+        if profile.is_withdrawn() {
+            return HomeRecord {
+                household_id: household.to_owned(),
+                consent: Some(Consent {
+                    withdrawn_at: Some(EventTime::ZERO),
+                    ..Consent::given("", EventTime::ZERO)
+                }),
+                ..HomeRecord::default()
+            };
+        }
+        let purpose = self.purposes.get(profile.purpose.into());
         HomeRecord {
             household_id: household.to_owned(),
-            time_zone: entry(&self.time_zones, profile.time_zone).map(|(name, _)| name.to_string()),
-            zone: entry(&self.zones, profile.zone).map(|zone| zone.name.to_string()),
-            programme: Some(around.programme.name.to_string()),
+            time_zone: self.time_zones.get(profile.time_zone).map(|(name, _)| name.to_string()),
+            zone: self.zones.get(profile.zone).map(|(name, _)| name.to_string()),
+            programme: (profile.programme > 0).then(|| around.programme.name.to_string()),
             kind: (profile.kind != HouseholdKind::Unknown).then_some(profile.kind),
             upload_seconds: around.circumstances.upload_seconds,
             no_use_hours: around.circumstances.no_use_hours,
             q3_m3h: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) / 10.0),
-            consent: purpose.map(|purpose| Consent {
-                purpose: purpose.to_string(),
-                given_at: profile.consent_given_at,
-                withdrawn_at: profile.withdrawn.then_some(EventTime::ZERO),
-            }),
+            consent: purpose.map(|(purpose, ())| Consent::given(purpose, profile.consent_given_at)),
             absence: slot.beside.as_deref().and_then(|beside| beside.declared),
             appliances: slot.home.state().usage.declared_appliances().collect(),
             erase: false,
@@ -344,17 +345,90 @@ impl Names {
 
     /// Notes the outage of a zone; whether that is something new.
     pub fn set_outage(&mut self, name: &Arc<str>, cause: Cause, outage: Outage) -> bool {
-        let new = || Ok(Zone::new(Arc::clone(name)));
-        let Ok(zone) = number(&mut self.zones, |known| known.name == *name, new) else {
+        let Ok(number) = self.zones.take(name, || Ok(NO_OUTAGES)) else {
             return false;
         };
-        let known = &mut self.zones[usize::from(zone) - 1].outages[cause as usize];
-        known.replace(outage) != Some(outage)
+        let Some(outages) = self.zones.value_mut(number) else {
+            return false;
+        };
+        // The name stays for the first outage's sake, and for no later one's.
+        let is_first = *outages == NO_OUTAGES;
+        let is_new = outages[cause as usize].replace(outage) != Some(outage);
+        if !is_first {
+            self.zones.release(number);
+        }
+        is_new
     }
 
     /// The last outage of a zone.
     pub fn outage(&self, name: &str, cause: Cause) -> Option<Outage> {
-        let zone = self.zones.iter().find(|zone| *zone.name == *name)?;
-        zone.outages[cause as usize]
+        self.zones.find(name)?[cause as usize]
     }
+
+    /// All names in use.
+    #[cfg(test)]
+    pub fn all(&self) -> Vec<&str> {
+        let zones = self.zones.names().chain(self.purposes.names());
+        zones.chain(self.time_zones.names()).collect()
+    }
+}
+
+/// What a homes record says without names of its own.
+fn said(record: &HomeRecord, rules: &Rules) -> Result<Profile, HomeError> {
+    let mut profile = Profile {
+        kind: record.kind.unwrap_or_default(),
+        ..Profile::default()
+    };
+    if let Some(name) = &record.programme {
+        let place = rules.programmes.iter().position(|programme| *programme.name == **name);
+        let known = || {
+            let names = rules.programmes.iter().map(|programme| &*programme.name);
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let place = place.ok_or_else(|| HomeError::Programme {
+            name: name.clone(),
+            known: known(),
+        })?;
+        profile.programme = u16::try_from(place + 1).map_err(|_| HomeError::TooMany { limit: u16::MAX })?;
+    }
+    if let Some(seconds) = record.upload_seconds {
+        let minutes = u16::try_from(seconds / MINUTE).ok().filter(|minutes| *minutes > 0);
+        profile.upload_minutes = minutes.ok_or(HomeError::UploadSeconds(seconds))?;
+    }
+    if let Some(hours) = record.no_use_hours {
+        let half_hours = (hours * 2.0).round();
+        let is_right = (1.0..=240.0).contains(&half_hours) && (half_hours - hours * 2.0).abs() < 1e-3;
+        if !is_right {
+            return Err(HomeError::NoUseHours(hours));
+        }
+        profile.no_use_half_hours = half_hours as u8;
+    }
+    if record.appliances.len() > MAX_APPLIANCES {
+        return Err(HomeError::Appliance("more than four are declared"));
+    }
+    if let Some(mistake) = record.appliances.iter().find_map(Appliance::mistake) {
+        return Err(HomeError::Appliance(mistake));
+    }
+    if let Some(q3) = record.q3_m3h {
+        if !(0.1..=6_000.0).contains(&q3) {
+            return Err(HomeError::Q3(q3));
+        }
+        profile.q3_tenths = (q3 * 10.0).round() as u16;
+    }
+    if let Some(absence) = &record.absence
+        && absence.to.is_some_and(|to| to <= absence.from)
+    {
+        return Err(HomeError::Absence);
+    }
+    if let Some(consent) = &record.consent {
+        if !rules.consent_purposes.is_empty() && !rules.consent_purposes.contains(&consent.purpose) {
+            return Err(HomeError::Purpose {
+                name: consent.purpose.clone(),
+                known: rules.consent_purposes.join(", "),
+            });
+        }
+        profile.consent = OnRecord::Given;
+        profile.consent_given_at = consent.given_at;
+    }
+    Ok(profile)
 }

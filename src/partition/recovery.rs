@@ -5,13 +5,14 @@
 //! Replay changes usage, never cases: whatever was said since a home was last stored would have stored it again. A home
 //! whose stored state cannot be read is rebuilt from the first retained reading, cases and all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::beside::home_record;
 use super::checkpoint::ReplayPoint;
-use super::effects::Effects;
-use super::rules::Rules;
+use super::effects::{Effects, Parting, Withdrawal};
+use super::rules::{ConsentRule, Rules};
+use super::snapshot::Restored;
 use super::words::rules_changed;
 use super::zones::{StoredZone, ZONE_KEY};
 use super::{Partition, Voice};
@@ -25,8 +26,8 @@ pub struct Recovery {
     state: Partition,
     /// By slot: the offset up to which the stored state includes the readings.
     held: Vec<i64>,
-    /// Homes that were stored under other rules.
-    rules_changed: BTreeSet<u32>,
+    /// What was put back, by slot, where something is to be done about it.
+    restored: BTreeMap<u32, Restored>,
     /// Homes whose stored state cannot be read.
     unreadable: BTreeSet<Box<str>>,
     /// Where those are rebuilt.
@@ -50,13 +51,23 @@ pub enum StoredOutcome {
     Unreadable(SnapshotError),
 }
 
+/// A partition that is back.
+pub struct Recovered {
+    /// The partition at its commit.
+    pub state: Partition,
+    /// What it has to say.
+    pub effects: Effects,
+    /// Homes that were known at the commit and may be watched no more.
+    pub gone: usize,
+}
+
 impl Recovery {
     /// Nothing is known yet.
     pub fn new(rules: Arc<Rules>) -> Self {
         Self {
             state: Partition::new(rules),
             held: Vec::new(),
-            rules_changed: BTreeSet::new(),
+            restored: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             anew: None,
             from_scratch: false,
@@ -83,6 +94,7 @@ impl Recovery {
                     self.state.forget(slot);
                     self.state.arena.remove(slot);
                     self.hold(slot, 0);
+                    self.restored.remove(&slot);
                 }
                 StoredOutcome::Taken
             }
@@ -95,10 +107,10 @@ impl Recovery {
                 }
                 Ok(restored) => {
                     self.hold(restored.slot, restored.stamp.offset);
-                    if restored.rules_changed {
-                        self.rules_changed.insert(restored.slot);
+                    if restored.rules_changed || restored.parting.is_some() || restored.listed.is_some() {
+                        self.restored.insert(restored.slot, restored);
                     } else {
-                        self.rules_changed.remove(&restored.slot);
+                        self.restored.remove(&restored.slot);
                     }
                     StoredOutcome::Taken
                 }
@@ -245,31 +257,53 @@ impl Recovery {
         }
     }
 
-    /// The partition as it was when `until` was committed, with the clock of that commit; and what changed rules make it
-    /// say: alerts are resolved that the rules of today have no reason for.
+    /// The partition as it was when `until` was committed, with the clock of that commit; and what the settings of today
+    /// make it say: alerts are resolved that the rules have no reason for, and homes are ended that may not be watched.
     ///
     /// # Errors
     /// If a rebuilt home cannot be moved, which would be a mistake in this crate.
-    pub fn finish(mut self, until: i64, clock: EventTime) -> Result<(Partition, Effects), SnapshotError> {
+    pub fn finish(mut self, until: i64, clock: EventTime) -> Result<Recovered, SnapshotError> {
         let log_clock = self.state.log_clock;
+        let mut lost = Vec::new();
         if let Some(mut anew) = self.anew.take() {
             anew.begin_at(until);
             anew.advance(clock);
             for slot in anew.arena.occupied().collect::<Vec<_>>() {
                 let restored = self.state.restore(&anew.snapshot(slot))?;
+                self.restored.remove(&restored.slot);
                 self.state.unsaved.urge(restored.slot);
             }
+            let is_back = |household: &str| anew.arena.find(household).is_some();
+            lost = std::mem::take(&mut self.unreadable)
+                .into_iter()
+                .filter(|household| !is_back(household))
+                .collect();
         }
         let mut state = self.state;
         state.zones.mute(false);
         state.begin_at(until);
         if self.from_scratch {
             state.advance(clock);
-            return Ok((state, Effects::default()));
+            return Ok(Recovered {
+                state,
+                effects: Effects::default(),
+                gone: 0,
+            });
         }
         state.log_clock = log_clock;
         state.clock = log_clock.max(clock);
         state.visits_at = EventTime::ZERO;
+        let mut effects = Effects {
+            next_offset: until,
+            ..Effects::default()
+        };
+        let found = state.arena.len();
+        let gone = lost
+            .iter()
+            .filter(|household| state.arena.find(household).is_none())
+            .count();
+        state.settle(self.restored, lost, until, &mut effects);
+        let gone = gone + found - state.arena.len();
         state.deadlines.clear();
         for slot in state.arena.occupied().collect::<Vec<_>>() {
             let known = state.arena.slot_mut(slot);
@@ -278,22 +312,7 @@ impl Recovery {
             let heard = known.heard;
             state.schedule(slot, heard);
         }
-        let mut effects = Effects {
-            next_offset: until,
-            ..Effects::default()
-        };
-        for slot in self.rules_changed {
-            // A detector that fails here fails on the next reading too, and is reported with it.
-            let _ = state.reconcile(
-                slot,
-                Occasion::Beside,
-                None,
-                state.clock,
-                Some(rules_changed),
-                &mut effects,
-            );
-        }
-        Ok((state, effects))
+        Ok(Recovered { state, effects, gone })
     }
 
     fn hold(&mut self, slot: u32, offset: i64) {
@@ -302,5 +321,52 @@ impl Recovery {
             self.held.resize(place + 1, 0);
         }
         self.held[place] = offset;
+    }
+}
+
+impl Partition {
+    /// Does what the settings of today ask for: of what was put back, and of homes whose state is lost.
+    fn settle(&mut self, restored: BTreeMap<u32, Restored>, lost: Vec<Box<str>>, until: i64, effects: &mut Effects) {
+        let mut lists = BTreeSet::new();
+        for (slot, restored) in restored {
+            if restored.listed.is_some() {
+                self.unsaved.urge(slot);
+            }
+            lists.extend(restored.listed);
+            let Some(why) = restored.parting else {
+                // A detector that fails here fails on the next reading too, and is reported with it.
+                let _ = self.reconcile(slot, Occasion::Beside, None, self.clock, Some(rules_changed), effects);
+                continue;
+            };
+            let said = effects.alerts.len();
+            self.part(slot, why, self.clock, until, effects);
+            // In the words of the programme that raised them, be it gone.
+            for decided in &mut effects.alerts[said..] {
+                if let Some(name) = &restored.programme {
+                    decided.alert.programme = Arc::clone(name);
+                }
+            }
+        }
+        for household in lost {
+            match self.arena.find(&household) {
+                Some(slot) => self.remove(slot),
+                None => self.unsaved.remove_unknown(&household),
+            }
+            effects.withdrawals.push(Withdrawal {
+                household,
+                at: self.clock,
+                why: Parting::StateLost,
+                offset: until,
+            });
+        }
+        if self.rules.consent == ConsentRule::Required {
+            // Of those whose withdrawal was said, not even that is kept any more.
+            let left = |slot: &u32| !self.is_watched(*slot);
+            let slots: Vec<u32> = self.arena.occupied().filter(left).collect();
+            slots.into_iter().for_each(|slot| self.remove(slot));
+        }
+        for name in lists {
+            self.list_named_anew(&name, effects);
+        }
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::alert::PolicySettings;
 use crate::area::AreaSettings;
-use crate::detect::DetectorSettings;
+use crate::detect::{DetectorNumbers, DetectorSettings};
 use crate::home::{CompactMeasure, HomeSettings, MeterReading};
 use crate::ingest::IngestSettings;
 
@@ -69,9 +69,10 @@ pub struct Programme {
 }
 
 impl Programme {
-    /// A number that changes with the rules: the CRC-32 of their JSON.
-    pub(super) fn number(&self) -> u32 {
-        crc32fast::hash(&serde_json::to_vec(&(&self.detectors, &self.policy)).unwrap_or_default())
+    /// Numbers that change with the rules of each detector. What is done with what they say changes none: it touches
+    /// nothing that was said.
+    pub(super) fn numbers(&self) -> DetectorNumbers {
+        self.detectors.numbers()
     }
 }
 
@@ -132,8 +133,9 @@ pub enum HomeError {
     },
     /// A home that had given its consent, and a record that says nothing of it.
     #[error(
-        "the record leaves out the home's consent; whoever withdraws it says so (consent.withdrawn_at, or a tombstone), and the \
-         home is erased then"
+        "the record leaves out the home's consent. The home keeps what it had, and its topic now lacks its consent: where \
+         everything is rebuilt from the topics, it would not be watched. Send the whole record; whoever withdraws consent says \
+         so (consent.withdrawn_at, or a tombstone)"
     )]
     ConsentLeftOut,
     /// A rhythm of uploads that cannot be kept.
@@ -151,7 +153,16 @@ pub enum HomeError {
     /// An appliance that cannot be.
     #[error("appliances: {0}")]
     Appliance(&'static str),
+    /// A name that is longer than any may be.
+    #[error("a time zone, zone or purpose of more than {limit} bytes")]
+    TooLong {
+        /// The longest, in bytes.
+        limit: usize,
+    },
     /// More time zones, zones or purposes than a partition may have.
-    #[error("more than 65535 different time zones, zones or purposes in one partition")]
-    TooMany,
+    #[error("more than {limit} different time zones, zones or purposes in use in one partition")]
+    TooMany {
+        /// The most.
+        limit: u16,
+    },
 }

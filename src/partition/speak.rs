@@ -1,6 +1,6 @@
 //! Time, and what a home says when a reading or time has changed it: the half of [`Partition`] that makes alerts.
 
-use super::arena::{HomeState, Slot};
+use super::arena::HomeState;
 use super::contain::contain;
 use super::effects::{Decided, Effects};
 use super::words;
@@ -264,12 +264,12 @@ impl Partition {
         }
     }
 
-    /// Forgets all that is known of a home but its name.
+    /// Forgets all that is known of a home but its name and its profile.
     pub(super) fn forget(&mut self, index: u32) {
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }
-        *self.arena.slot_mut(index) = Slot::default();
+        self.arena.clear(index);
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use super::effects::Parting;
 use crate::alert::{Cause, Transition};
 use crate::detect::local_time;
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, Response};
@@ -36,13 +37,33 @@ pub(super) fn erased() -> Explanation {
     )
 }
 
-/// Why an alert is resolved whose people do not want to be watched any more.
-pub(super) fn consent_withdrawn() -> Explanation {
-    plain(
-        "consent_withdrawn",
-        "Consent has been withdrawn: what was kept of this home has been erased, and it is watched no more.",
-        "住户已撤回同意：该户留存数据已删除，不再守护。",
-    )
+/// Why an alert is resolved whose home may be watched no more.
+pub(super) fn parting(why: Parting) -> fn() -> Explanation {
+    match why {
+        Parting::ConsentWithdrawn => || {
+            plain(
+                "consent_withdrawn",
+                "Consent has been withdrawn: what was kept of this home has been erased, and it is watched no more.",
+                "住户已撤回同意：该户留存数据已删除，不再守护。",
+            )
+        },
+        Parting::NoConsent => || {
+            plain(
+                "no_consent",
+                "No consent is on record that the settings of today accept: what was kept of this home has been erased, and it \
+                 is watched no more. It is not known how its people are.",
+                "现行设置下该户没有有效的同意记录：留存数据已删除，不再守护；住户情况未知。",
+            )
+        },
+        Parting::RecordRefused | Parting::StateLost => || {
+            plain(
+                "record_refused",
+                "The settings of today do not know this home's programme or time zone: what was kept of it has been erased, \
+                 and it is watched no more. It is not known how its people are.",
+                "现行设置中没有该户的项目或时区：留存数据已删除，不再守护；住户情况未知。",
+            )
+        },
+    }
 }
 
 /// Adds what a record follows from, where that is more than what the detector says.

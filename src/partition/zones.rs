@@ -172,7 +172,8 @@ impl Partition {
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {
             let slot = self.arena.slot(index);
-            let Some(zone) = names.zone(&slot, rules) else {
+            let is_watched = slot.profile.may_be_watched(rules.consent);
+            let Some(zone) = names.zone(&slot, rules).filter(|_| is_watched) else {
                 continue;
             };
             let around = names.around(&slot, rules);
@@ -201,8 +202,9 @@ impl Partition {
         }
         let (arena, rules) = (&self.arena, &*self.rules);
         let is_there = |index: &u32| {
-            let zone = arena.names().zone(&arena.slot(*index), rules);
-            zone.as_deref() == Some(&*status.zone)
+            let slot = arena.slot(*index);
+            let zone = arena.names().zone(&slot, rules);
+            zone.as_deref() == Some(&*status.zone) && slot.profile.may_be_watched(rules.consent)
         };
         let mut homes: Vec<_> = arena.occupied().filter(is_there).collect();
         // In an order that a restart does not change.

@@ -8,12 +8,31 @@ use super::excused::{begun_by, excused_by};
 use super::learned::comparable;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState, is_few};
+use super::{HomeView, InactivityState, has_learned, is_few};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 pub(super) fn explain(
+    settings: &InactivitySettings,
+    state: &InactivityState,
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    record: AlertState,
+) -> Explanation {
+    let mut words = said(settings, state, home, alert, record);
+    let is_asked = settings.harm.enabled && record != AlertState::Resolved;
+    let dry_since = home.dry_since().filter(|_| is_asked);
+    if let Some(since) = dry_since.filter(|_| has_learned(settings, home)) {
+        let hours = home.usage.frontier().since(since) / HOUR;
+        let own = comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
+        let chance = settings.harm.chance(&own, hours);
+        chance.add_to(&settings.harm, &mut words.evidence);
+    }
+    words
+}
+
+fn said(
     settings: &InactivitySettings,
     state: &InactivityState,
     home: &HomeView<'_>,

@@ -211,6 +211,10 @@ pub struct Comparable {
     pub longest_hours: u32,
     /// Days of known hours behind it.
     pub known_days: f64,
+    /// Dry spells shorter than a day, begun at any hour.
+    pub all: u32,
+    /// Dry spells of a day or more, whether their end was seen or not.
+    pub day_long: u32,
 }
 
 /// Counts the spells to compare with one that began in UTC hour `start` and has lasted `hours`.
@@ -222,10 +226,15 @@ pub fn comparable(routine: &Routine, start: u32, hours: u32, zone: &TimeZone) ->
         ..Comparable::default()
     };
     for spell in routine.spells() {
-        let is_whole = spell.end == SpellEnd::Use && (spell.hours as usize) < ABSENCE_HOURS;
-        if !is_whole || spell.start == start {
+        if spell.start == start {
             continue;
         }
+        answer.day_long += u32::from(spell.hours as usize >= ABSENCE_HOURS);
+        let is_whole = spell.end == SpellEnd::Use && (spell.hours as usize) < ABSENCE_HOURS;
+        if !is_whole {
+            continue;
+        }
+        answer.all += 1;
         answer.longest_hours = answer.longest_hours.max(spell.hours);
         let away = local.at(spell.start).abs_diff(start_hour);
         if away.min(24 - away) <= 1 {

@@ -10,6 +10,7 @@ mod bands;
 mod budget;
 mod excused;
 mod explain;
+mod harm;
 pub mod learned;
 mod own_spells;
 mod settings;
@@ -21,6 +22,7 @@ mod spell;
 mod tests;
 
 pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for};
+pub use harm::HarmSettings;
 pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,7 @@ use self::spell::still_met;
 use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::Interval;
-use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR};
+use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity};
 
 /// The detector of inactivity.
 pub struct Inactivity;
@@ -48,8 +50,10 @@ pub struct InactivityState {
     threshold_for: EventTime,
     /// When the dry time of the first rule met began.
     since: EventTime,
-    /// When the latest of the met rules was met.
+    /// When the latest of the met rules was met, or the chance of harm came to the severity below.
     detected_at: EventTime,
+    /// Severity by the chance of harm, where that is graver than what the rules say; it stays while a rule is met.
+    harm: Option<Severity>,
 }
 
 impl InactivityState {
@@ -95,6 +99,7 @@ impl Detector for Inactivity {
             }
         }
         judge_spell(settings, state, home, interval);
+        judge_harm(settings, state, home, interval);
     }
 
     fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {
@@ -103,7 +108,7 @@ impl Detector for Inactivity {
         Some(Finding {
             since: spell.since,
             detected_at: spell.detected_at,
-            severity: rule.severity,
+            severity: state.harm.map_or(rule.severity, |harm| harm.max(rule.severity)),
             rule: rule.name.clone(),
             stages: Some(stages),
         })
@@ -153,6 +158,31 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         // Met within this interval, however long the spell may turn out to have been.
         let met_at = since.plus(needed).clamp(interval.start, interval.end);
         state.meet(index, since, met_at);
+    }
+}
+
+/// Raises severity by the chance of harm, looked at when another hour of the spell has passed.
+fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
+    let Some((rule, _)) = together(settings.rules.iter().map(Rule::staged), state.met) else {
+        state.harm = None;
+        return;
+    };
+    let Some(since) = home.dry_since() else { return };
+    let said = state.harm.map_or(rule.severity, |harm| harm.max(rule.severity));
+    // A rule that was met within this interval is about to be said, with this severity.
+    let is_new = state.detected_at > interval.start;
+    let hours = home.usage.frontier().since(since) / HOUR;
+    let is_due = is_new || hours > interval.start.since(since) / HOUR;
+    if !settings.harm.enabled || said == Severity::Critical || !is_due || !has_learned(settings, home) {
+        return;
+    }
+    let own = learned::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
+    let severity = settings.harm.severity(&settings.harm.chance(&own, hours));
+    if severity > said {
+        state.harm = Some(severity);
+        if !is_new {
+            state.detected_at = since.plus(hours * HOUR).clamp(interval.start, interval.end);
+        }
     }
 }
 

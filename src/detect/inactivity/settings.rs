@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budgets;
+use super::harm::HarmSettings;
 use crate::detect::Mistake;
 use crate::detect::staged::StagedRule;
 use crate::home::WINDOW_HOURS;
@@ -28,6 +29,8 @@ pub struct InactivitySettings {
     pub learn_hours: u32,
     /// False alerts accepted at each stage.
     pub budget: Budgets,
+    /// The chance of harm, from which severity rises above that of the rules.
+    pub harm: HarmSettings,
 }
 
 /// One rule.
@@ -186,6 +189,7 @@ impl Default for InactivitySettings {
             ],
             learn_hours: 7 * 24,
             budget: Budgets::default(),
+            harm: HarmSettings::default(),
         }
     }
 }
@@ -376,6 +380,7 @@ impl InactivitySettings {
         }
         mistakes.extend(self.stage_mistakes());
         mistakes.extend(self.budget_mistakes());
+        mistakes.extend(self.harm.mistakes());
         if !self.rules.iter().any(Rule::is_learned) && self.rules.iter().any(|rule| rule.until_learned) {
             mistakes.push(Mistake::new(
                 "rules",

@@ -540,3 +540,39 @@ fn a_band_may_be_told_every_day_and_keep_to_weekdays() {
     "#]]
     .assert_eq(&story(settings(vec![Weekday::Sat, Weekday::Mon], false)));
 }
+
+#[test]
+fn severity_rises_with_the_chance_of_harm_and_never_falls_while_it_lasts() {
+    let story = |high_from_percent: f64| {
+        let mut settings = with_rules(vec![rule("10h", Severity::Low, Condition::NoUse { hours: 10.0 })]);
+        settings.inactivity.harm = HarmSettings {
+            high_from_percent,
+            ..HarmSettings::default()
+        };
+        let mut home = Watched::new(settings, "UTC", "2024-03-04T00:00:00Z");
+        // Dry for 3, 5, 2 and 8 hours a day; then for two days and a half, with a day lost in between.
+        for _ in 0..21 {
+            home.hours(day(&[7, 8, 12, 18, 19, 22]));
+        }
+        home.hours([0.0; 30]);
+        home.lose(24);
+        home.hours([0.0; 6]);
+        home.hours([9.0]);
+        let lines = home.told.lines().filter(|line| line.contains(" inactivity "));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    // 84 spells in 21 days are 121.75 a home-month, of 21 begun about 23 o'clock none lasted ten hours, 0.6 absences are
+    // assumed: 0.00225 / (0.00225 + 0.6 / 1.69 + 121.75 · 0.5 / 22) is 0.07 %, and 0.6 % after a day.
+    expect![[r#"
+        Mon 09:00 inactivity Raised (Low, 10h) since Sun 23:00: no_sign_of_life
+        Mon 23:00 inactivity Updated (Critical, 10h) since Sun 23:00: still_no_sign_of_life
+        Wed 13:00 inactivity Resolved (Critical, 10h) since Sun 23:00: use_returned
+    "#]]
+    .assert_eq(&story(0.1));
+    expect![[r#"
+        Mon 09:00 inactivity Raised (High, 10h) since Sun 23:00: no_sign_of_life
+        Mon 23:00 inactivity Updated (Critical, 10h) since Sun 23:00: still_no_sign_of_life
+        Wed 13:00 inactivity Resolved (Critical, 10h) since Sun 23:00: use_returned
+    "#]]
+    .assert_eq(&story(0.07));
+}

@@ -3,7 +3,8 @@
 //! Method: a list of rules. Fixed ones as meters and utilities state them (no dry hour in so many, so many quarter-hours
 //! of a day with flow, litres of a day), the trend of the daily floor (`trend`), and our own: hours that return to the
 //! same floor more often than the home's habits explain (`steady`). A run skips a few unknown hours rather than beginning
-//! anew, and a leak is over only after several dry hours, so that one that pauses does not flap.
+//! anew, and a leak is over only after several dry hours, so that one that pauses does not flap. Hours in which an appliance
+//! ran by itself say nothing.
 //! Units: litres an hour, known to one step of the meter. Limits: a leak below one step of the meter an hour leaves dry hours
 //! and is not found; water really used in every hour of a day looks the same; a leak that paused before it was found makes
 //! the home's next one wait for more evidence, at most until the rule of 24 hours.
@@ -182,8 +183,7 @@ fn follow_runs(settings: &LeakSettings, runs: &[RunOf], state: &mut LeakState, h
             continue;
         }
         if run.at_least <= 0.0 {
-            // Learning stops while a leak is open: a leak never becomes this home's habit.
-            state.shown(!state.is_open() && state.run(place).hours() < LEAK_HOURS);
+            state.shown(state.run(place).hours() < LEAK_HOURS);
         }
         state.end_run(place);
     }
@@ -227,7 +227,10 @@ fn judge_steady(
     let Some(best) = steady::best(home, &at_hand, hours as usize) else {
         return;
     };
-    state.show(best.evidence);
+    if !is_met {
+        // Learning stops while the leak is open: what it goes on to show makes no later one wait.
+        state.show(best.evidence);
+    }
     // What was found goes on by the plain measure: the home's own is there to find the first.
     if best.evidence >= if is_met { evidence } else { state.needed(evidence) } {
         state.meet(index, EventTime::from_hour(best.start), EventTime::from_hour(hour + 1));

@@ -37,7 +37,7 @@ pub struct Rule {
     /// When it is met.
     pub when: Condition,
     /// Of rules on whole hours: unknown hours in a row that their run may skip; more begin it anew.
-    #[serde(default = "six")]
+    #[serde(default = "two")]
     pub skip_unknown_hours: u32,
     /// Of rules without a dry hour: dry hours (below the flow that counts) since the rule was last fully met, after which
     /// it is over.
@@ -45,8 +45,9 @@ pub struct Rule {
     pub clear_after_dry_hours: u32,
 }
 
-fn six() -> u32 {
-    6
+/// A lost hour of each day hides no leak then, and dry hours that were lost make few (`docs/detectors.md`).
+fn two() -> u32 {
+    2
 }
 
 fn three() -> u32 {
@@ -76,7 +77,7 @@ impl Rule {
             name: name.into(),
             severity: None,
             when,
-            skip_unknown_hours: six(),
+            skip_unknown_hours: two(),
             clear_after_dry_hours: three(),
         }
     }

@@ -10,7 +10,7 @@ use crate::model::EventTime;
 const AT_HAND: usize = 2;
 /// Steps to a nat of evidence, in what is kept.
 const STEPS: f32 = 256.0;
-/// A later run must show more than the home's runs that came to nothing: so many times as much, and so many nats.
+/// A later run must show more than the home's runs that ended within a day: so many times as much, and so many nats.
 const MORE_THAN_SHOWN: (f32, f32) = (1.3, 3.0);
 /// What the home has shown is forgotten by this part a day.
 const FORGOTTEN_A_DAY: u16 = 512;
@@ -22,7 +22,7 @@ pub const OF_SLOTS: usize = MAX_RUNS;
 pub struct LeakState {
     /// Runs of the first kinds that the rules count (`LeakSettings::runs`).
     runs: [Run; AT_HAND],
-    /// The most evidence of a steady flow in runs that came to nothing, fading.
+    /// The most evidence of a steady flow in runs that ended within a day, fading.
     shown: u16,
     /// The most evidence in the run at hand.
     showing: u16,
@@ -190,9 +190,9 @@ impl LeakState {
         self.showing = self.showing.max((evidence * STEPS).min(f32::from(u16::MAX)) as u16);
     }
 
-    /// The run that showed evidence is over. If it came to nothing, that is this home's habit.
-    pub fn shown(&mut self, came_to_nothing: bool) {
-        if came_to_nothing {
+    /// The run that showed evidence is over. If it ended within a day, that is this home's habit.
+    pub fn shown(&mut self, within_a_day: bool) {
+        if within_a_day {
             self.shown = self.shown.max(self.showing);
         }
         self.showing = 0;

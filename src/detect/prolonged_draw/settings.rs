@@ -127,7 +127,7 @@ impl Condition {
     }
 
     /// Whether it waits until the home is known.
-    pub(super) fn learns(&self) -> bool {
+    pub fn learns(&self) -> bool {
         !matches!(self, Self::Lasting { .. })
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::super::*;
 use super::metadata::metadata;
-use crate::model::{InputTopic, RawRecord};
+use crate::model::{HomeRecord, InputTopic, RawRecord};
 use crate::partition::{Partition, Rules, Stamp};
 
 pub fn deployment() -> Deployment {
@@ -80,7 +80,11 @@ fn states_that_are_gone_are_noticed_by_their_number() {
 #[test]
 fn a_state_of_another_deployment_stops_it_and_a_damaged_one_does_not() {
     let mut partition = Partition::new(Arc::new(Rules::default()));
-    partition.set_home("h1", None).expect("the defaults");
+    let home = HomeRecord {
+        household_id: "h1".into(),
+        ..HomeRecord::default()
+    };
+    partition.set_home("h1", Some(&home)).expect("the defaults");
     let stamp = Stamp {
         deployment: deployment().number() ^ 1,
         offset: 1,

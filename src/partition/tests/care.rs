@@ -279,7 +279,7 @@ fn what_cannot_be_is_a_dead_letter_with_its_reason() {
     );
 }
 
-fn consenting() -> Arc<Rules> {
+pub fn consenting() -> Arc<Rules> {
     let mut rules = Rules::clone(&rules());
     rules.consent = ConsentRule::Required;
     rules.consent_purposes = vec!["welfare".to_owned()];
@@ -473,4 +473,25 @@ proptest! {
         }
         prop_assert!(open.is_empty(), "{open:?} stay open");
     }
+}
+
+/// The step that was due next is not on the ladder of the new programme, and time goes on all the same.
+#[test]
+fn a_ladder_that_another_programme_cuts_short_ends_there() {
+    let mut rules = Rules::clone(&with_ladder());
+    rules.programmes[0].policy.ladder_kinds = vec![AlertKind::SilentMeter];
+    rules.programmes[0].policy.ladder[1].after_minutes = 24 * 60;
+    rules.programmes[1].detectors = rules.programmes[0].detectors.clone();
+    let silence = vec![Input::Time(moment(150.0))];
+    let (mut partition, before) = story(Arc::new(rules), &[readings("h1", 0..100, 10.0), silence]);
+    assert_eq!(partition.open_alerts(AlertKind::SilentMeter), 1);
+    let mut told = before
+        .alerts
+        .iter()
+        .filter_map(|decided| decided.alert.contact.as_deref());
+    assert_eq!(told.next_back(), Some("family"));
+    let moved = beside(InputTopic::Homes, "h1", 151.0, r#""programme":"patient""#);
+    let after = take(&mut partition, &[moved, Input::Time(moment(300.0))]);
+    assert_eq!(partition.open_alerts(AlertKind::SilentMeter), 1);
+    assert!(after.alerts.iter().all(|decided| decided.alert.contact.is_none()));
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::DeadLetter;
 
 /// A log of a few homes with uses, zeros, a leak, losses, delays, duplicates, estimates and rubbish.
 pub fn logs() -> impl Strategy<Value = Vec<Record>> {

@@ -1,6 +1,7 @@
 //! Tests of a partition as a function from records to effects.
 
 mod care;
+mod consent;
 mod homes;
 mod life;
 mod log;

@@ -63,7 +63,7 @@ impl Committed {
         let from = recovery.from();
         let replayed = (until - from) as usize;
         recovery.replay(raw(&log[..until as usize], from));
-        let (state, effects) = recovery.finish(until, self.state.clock()).expect("a partition");
+        let Recovered { state, effects, .. } = recovery.finish(until, self.state.clock()).expect("a partition");
         assert_eq!(effects.alerts, []);
         (state, replayed)
     }
@@ -166,7 +166,7 @@ fn a_later_state_takes_the_place_of_an_earlier_one_and_a_tombstone_of_both() {
     assert_eq!(recovery.homes(), 1);
     recovery.stored("h1", None, DEPLOYMENT);
     recovery.begin(Some(committed.point), 0);
-    let (state, _) = recovery.finish(9, at(9)).expect("a partition");
+    let Recovered { state, .. } = recovery.finish(9, at(9)).expect("a partition");
     assert_eq!(state.open_alerts(AlertKind::Inactivity), 0);
 }
 
@@ -186,7 +186,8 @@ fn alerts_that_only_the_rules_of_yesterday_had_a_reason_for_are_resolved_at_the_
         recovery.stored(household, Some(bytes), DEPLOYMENT);
     }
     recovery.begin(Some(committed.point), 0);
-    let (mut state, effects) = recovery.finish(16, committed.state.clock()).expect("a partition");
+    let recovered = recovery.finish(16, committed.state.clock()).expect("a partition");
+    let (mut state, effects) = (recovered.state, recovered.effects);
     assert_eq!(
         told(&effects),
         ["h1 inactivity Resolved at 8 h", "h2 inactivity Resolved at 8 h"]

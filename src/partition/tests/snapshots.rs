@@ -75,12 +75,6 @@ fn what_is_no_snapshot_of_this_version_is_refused_by_name() {
         refused(&|bytes| bytes.push(0)),
         SnapshotError::Checksum { .. }
     ));
-    // Its programme is gone.
-    let other = Rules::default();
-    let error = Partition::new(Arc::new(other))
-        .restore(&good)
-        .expect_err("no such programme");
-    assert!(error.to_string().contains("unknown programme \"watched\""), "{error}");
 }
 
 #[test]

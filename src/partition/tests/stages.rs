@@ -82,3 +82,29 @@ fn a_programme_may_have_one_stage_or_two() {
         ["9 raised ask ask-8h High", "13 escalated visit visit-12h High"]
     );
 }
+
+#[test]
+fn an_alert_turned_out_false_if_there_was_a_sign_of_life_within_a_day() {
+    let wet = |place: u32, litres: f64| Input::Reading(hour("h1", place, litres));
+    let dry = |hours: std::ops::Range<u32>| hours.map(|place| wet(place, 0.0)).collect::<Vec<_>>();
+    let sign = |hours: f64| {
+        let at = T0.plus((hours * f64::from(HOUR)) as u32);
+        let fields = format!(r#""sign":"button","at":"{at}""#);
+        super::care::beside(InputTopic::Signs, "h1", hours, &fields)
+    };
+    let ends = |inputs: Vec<Input>| -> Vec<(String, bool)> {
+        let effects = take(&mut Partition::new(super::rules()), &inputs);
+        let resolved = effects.alerts.iter().map(|decided| &decided.alert);
+        let resolved = resolved.filter(|alert| alert.state == AlertState::Resolved);
+        resolved
+            .map(|alert| (alert.reason.clone(), alert.turned_out_false()))
+            .collect()
+    };
+    let after = |hours: u32, end: Input| [vec![wet(0, 9.0)], dry(1..hours), vec![end]].concat();
+    let end = |reason: &str, turned_out_false| vec![(reason.to_owned(), turned_out_false)];
+    assert_eq!(ends(after(10, wet(10, 9.0))), end("use_returned", true));
+    assert_eq!(ends(after(30, wet(30, 9.0))), end("use_returned", false));
+    let told = |inputs: Vec<Input>, hours: u32| [inputs, dry(hours..hours + 1)].concat();
+    assert_eq!(ends(told(after(10, sign(9.5)), 10)), end("other_sign_of_life", true));
+    assert_eq!(ends(told(after(30, sign(29.5)), 30)), end("other_sign_of_life", false));
+}

@@ -96,7 +96,8 @@ fn a_restart_neither_repeats_a_report_nor_leaves_one_out() {
             recovery.stored(&checkpoint.household, checkpoint.bytes.as_deref(), 1);
         }
         recovery.begin(Some(before.replay_point()), 0);
-        let (mut after, effects) = recovery.finish(cut as i64, before.clock()).expect("a partition");
+        let recovered = recovery.finish(cut as i64, before.clock()).expect("a partition");
+        let (mut after, effects) = (recovered.state, recovered.effects);
         assert_eq!(effects.zone_reports, []);
         said.extend(reports(&mut after, &log[cut..], 50));
         // How often a meter delivers is not kept with its home yet; what it uses is.
@@ -166,7 +167,8 @@ impl Cluster {
             recovery.zone(&record);
         }
         let (until, clock) = (before.next_offset(), before.clock());
-        let (after, effects) = recovery.finish(until, clock).expect("a partition");
+        let recovered = recovery.finish(until, clock).expect("a partition");
+        let (after, effects) = (recovered.state, recovered.effects);
         assert!(!effects.speaks());
         self.partitions[partition] = after;
     }

@@ -12,6 +12,8 @@ use rdkafka::message::{Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use super::aside::OpenAlert;
+use super::feed::{Ends, Rest};
 use super::settings::all_topics;
 use crate::engine::CommitMetadata;
 use crate::kafka::KafkaSettings;
@@ -67,31 +69,70 @@ impl Cluster {
         })
     }
 
-    /// How many records the group has committed, and how many there are, of the readings and of what is sent beside them.
+    /// How many records the group has committed, and how many there are, of the topics that are sent.
     pub fn progress(&self) -> Result<(i64, i64), KafkaError> {
-        const SENT: [InputTopic; 3] = [InputTopic::Homes, InputTopic::Signs, InputTopic::Responses];
+        let done = self.followed()?.into_iter().filter(|((topic, _), _)| is_sent(*topic));
+        let done = done.map(|(_, next)| next).sum();
+        let all = self.ends()?.into_iter().filter(|((topic, _), _)| is_sent(*topic));
+        Ok((done, all.map(|(_, end)| end).sum()))
+    }
+
+    /// What there is, if nothing more happens until something is sent: all that is read is committed, what was said
+    /// of zones, too, and no transaction is open.
+    pub fn rest(&self) -> Result<Option<Rest>, KafkaError> {
+        // Asked first: what a commit after it wrote is then found not to be followed.
+        let followed = self.followed()?;
+        let ends = self.ends()?;
+        let next = |place| followed.get(&place).copied().unwrap_or(0);
+        if ends.iter().any(|(place, end)| is_sent(place.0) && next(*place) < *end) {
+            return Ok(None);
+        }
         let topics = &self.settings.topics;
-        let topic = &topics.readings;
+        if !self.is_settled(&topics.zones)? || !self.is_settled(&topics.alerts)? {
+            return Ok(None);
+        }
+        // Behind the last record there are markers, which nobody follows.
+        let zones = self.read(&topics.zones)?;
+        if zones
+            .iter()
+            .any(|record| next((InputTopic::Zones, record.partition)) <= record.offset)
+        {
+            return Ok(None);
+        }
+        let open = open_alerts(&self.read(&topics.alerts)?);
+        Ok(Some(Rest { ends, open }))
+    }
+
+    /// The next offset of each topic that is read, as the group has committed it.
+    fn followed(&self) -> Result<Ends, KafkaError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(topic, 0, self.settings.partitions - 1);
-        let (mut done, mut all) = (0, 0);
+        list.add_partition_range(&self.settings.topics.readings, 0, self.settings.partitions - 1);
+        let mut next = Ends::new();
         for element in self.committed.committed_offsets(list, QUESTION)?.elements() {
             element.error()?;
+            let partition = element.partition();
             if let Offset::Offset(offset) = element.offset() {
-                done += offset;
+                next.insert((InputTopic::Readings, partition), offset);
             }
             if let Ok(metadata) = element.metadata().parse::<CommitMetadata>() {
-                done += SENT.map(|topic| metadata.beside.next(topic)).iter().sum::<i64>();
+                let beside = InputTopic::BESIDE.map(|topic| ((topic, partition), metadata.beside.next(topic)));
+                next.extend(beside);
             }
         }
-        for partition in 0..self.settings.partitions {
-            all += self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
-            for topic in SENT {
-                let topic = topics.input(topic);
-                all += self.committed.fetch_watermarks(topic, partition, QUESTION)?.1;
+        Ok(next)
+    }
+
+    /// Where the topics that are read end.
+    fn ends(&self) -> Result<Ends, KafkaError> {
+        let mut ends = Ends::new();
+        for topic in InputTopic::ALL {
+            let name = self.settings.topics.input(topic);
+            for partition in 0..self.settings.partitions {
+                let end = self.committed.fetch_watermarks(name, partition, QUESTION)?.1;
+                ends.insert((topic, partition), end);
             }
         }
-        Ok((done, all))
+        Ok(ends)
     }
 
     /// Partitions of a topic.
@@ -173,6 +214,33 @@ impl Cluster {
         }
         Ok(left)
     }
+}
+
+/// Whether a topic has records from outside alone, and so no markers.
+fn is_sent(topic: InputTopic) -> bool {
+    topic != InputTopic::Zones
+}
+
+/// The alerts of which the last record does not say that they are over, in the order of homes.
+fn open_alerts(records: &[Stored]) -> Vec<OpenAlert> {
+    let mut open = BTreeSet::new();
+    for record in records {
+        let value: serde_json::Value =
+            serde_json::from_slice(record.value.as_deref().unwrap_or_default()).unwrap_or_default();
+        let (Some(household), Some(alert_id)) = (value["household_id"].as_str(), value["alert_id"].as_str()) else {
+            continue; // A withdrawal, behind the ends of its home's alerts.
+        };
+        let alert = OpenAlert {
+            household: household.to_owned(),
+            alert_id: alert_id.to_owned(),
+        };
+        if value["state"] == "resolved" {
+            open.remove(&alert);
+        } else {
+            open.insert(alert);
+        }
+    }
+    open.into_iter().collect()
 }
 
 /// A client to the cluster of the settings, by the operator's own properties.

@@ -1,11 +1,14 @@
-//! Homes that do not exist, their readings at an even pace with poison among them, and records beside them.
+//! Homes that do not exist, and their readings at an even pace with poison among them; now and then they pause, and
+//! records are sent beside them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::aside::{Aside, OpenAlert, Record as Beside};
 use super::{CrashesError, Order};
 use crate::history::{History, Row, arrival};
 use crate::kafka::{FeedError, Feeder, Pace, TopicNames};
@@ -14,8 +17,8 @@ use crate::simulate::District;
 
 /// One record in so many is poison.
 const POISON_ONE_IN: u32 = 80;
-/// And one in so many is followed by a record beside the readings.
-const BESIDE_ONE_IN: u32 = 40;
+/// So many times the readings pause: three times for each topic beside them.
+const PAUSES: usize = 12;
 /// What a broker takes by default, with room for the record around it.
 const BROKER_TAKES: usize = 900_000;
 
@@ -24,6 +27,7 @@ pub struct Feed {
     pub history: History,
     pub homes: Vec<HomeRecord>,
     seed: u64,
+    partitions: i32,
     /// The largest payload that tapwatch accepts as a reading.
     max_payload: usize,
 }
@@ -48,6 +52,7 @@ impl Feed {
             history,
             homes: district.home_records(),
             seed: order.seed,
+            partitions: order.partitions,
             max_payload,
         })
     }
@@ -58,21 +63,42 @@ impl Feed {
         feeder.send_homes(&topics.homes, &self.homes, at)
     }
 
-    /// Puts the readings into their topic at an even pace, so that it takes `length`, and others beside them.
+    /// Puts the readings into their topic at an even pace, so that it takes `length` and the pauses. In a pause records
+    /// are sent beside them, once `rest` has found that all before is committed; and the readings go on when these are.
+    /// Where it finds nothing, the feed ends early.
     pub fn send(
         &self,
         feeder: &Feeder,
         topics: &TopicNames,
         length: Duration,
         stop: &AtomicBool,
+        rest: &dyn Fn() -> Option<Rest>,
     ) -> Result<Sent, FeedError> {
         let (mut random, mut payload) = (ChaCha8Rng::seed_from_u64(self.seed), Vec::new());
+        let mut aside = Aside::new(self.seed, &self.homes, self.partitions);
         let (mut sent, topic) = (Sent::default(), &topics.readings);
-        let pace = Pace::default();
-        let count = self.history.rows.len().max(1) as f64;
+        let (mut pace, mut paused) = (Pace::default(), Duration::ZERO);
+        let count = self.history.rows.len().max(1);
+        let distance = count / (PAUSES + 1) + 1;
         for (index, row) in self.history.rows.iter().enumerate() {
+            if index > 0 && index % distance == 0 {
+                feeder.finish()?;
+                let Some(found) = rest() else { break };
+                sent.pauses.push(found.ends);
+                for record in aside.pause(arrival(row), &found.open) {
+                    self.send_beside(feeder, topics, &record, arrival(row))?;
+                    sent.beside += 1;
+                    sent.zones
+                        .extend(Some(record).filter(|record| record.topic == InputTopic::Zones));
+                }
+                feeder.finish()?;
+                if rest().is_none() {
+                    break;
+                }
+                (pace, paused) = (Pace::default(), length.mul_f64(index as f64 / count as f64));
+            }
             // Evenly by number: by the stream's own time, nights and ends would be empty.
-            pace.wait(length.mul_f64(index as f64 / count));
+            pace.wait(length.mul_f64(index as f64 / count as f64).saturating_sub(paused));
             if stop.load(Ordering::SeqCst) {
                 break;
             }
@@ -83,32 +109,26 @@ impl Feed {
                 feeder.send(topic, &poison.key, poison.value.as_deref(), arrival(row))?;
                 (sent.readings, sent.poison) = (sent.readings + 1, sent.poison + 1);
             }
-            if random.random_ratio(1, BESIDE_ONE_IN) {
-                let (topic, record) = self.beside(sent.beside, random.random_range(0..BESIDE.len()));
-                feeder.send(topics.input(topic), &record.key, record.value.as_deref(), arrival(row))?;
-                sent.beside += 1;
-            }
         }
         feeder.finish()?;
         Ok(sent)
     }
 
-    /// A record beside the readings, of a home that has none: no log says between which readings it is taken in, so it
-    /// must come to the same wherever that is.
-    fn beside(&self, number: u64, which: usize) -> (InputTopic, Record) {
-        let (topic, fields) = BESIDE[which];
-        let household = format!("guest-{}", number % 20);
-        let at = self.history.rows.first().map_or(EventTime::ZERO, arrival);
-        let value = match fields {
-            "" => None,
-            fields if fields.starts_with(',') => {
-                let fields = fields.replace("(at)", &at.to_string());
-                Some(format!(r#"{{"household_id":"{household}"{fields}}}"#).into_bytes())
-            }
-            other => Some(other.as_bytes().to_vec()),
-        };
-        let key = household.into_bytes();
-        (topic, Record { key, value })
+    fn send_beside(
+        &self,
+        feeder: &Feeder,
+        topics: &TopicNames,
+        record: &Beside,
+        at: EventTime,
+    ) -> Result<(), FeedError> {
+        let topic = topics.input(record.topic);
+        // What is compacted keeps one time: segments are closed, and cleaned, by the times of their records.
+        let is_compacted = matches!(record.topic, InputTopic::Homes | InputTopic::Zones);
+        let at = self.history.rows.first().filter(|_| is_compacted).map_or(at, arrival);
+        match record.to {
+            Some(partition) => feeder.send_to(topic, partition, &record.key, record.value.as_deref(), at),
+            None => feeder.send(topic, &record.key, record.value.as_deref(), at),
+        }
     }
 
     fn poison(&self, which: usize, row: &Row, json: &[u8]) -> Record {
@@ -140,8 +160,20 @@ impl Feed {
     }
 }
 
-/// How much was sent.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where each partition of each topic that is read ends.
+pub type Ends = BTreeMap<(InputTopic, i32), i64>;
+
+/// What there is when nothing more happens.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Where the topics end.
+    pub ends: Ends,
+    /// The alerts that are open.
+    pub open: Vec<OpenAlert>,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
     /// Records of the readings topic.
     pub readings: u64,
@@ -149,6 +181,10 @@ pub struct Sent {
     pub poison: u64,
     /// Records beside them.
     pub beside: u64,
+    /// Where the topics ended before the records of each pause.
+    pub pauses: Vec<Ends>,
+    /// The records of the zones topic: what else is on it was written by instances.
+    pub zones: Vec<Beside>,
 }
 
 impl Sent {
@@ -157,31 +193,6 @@ impl Sent {
         self.readings + self.beside
     }
 }
-
-/// What is sent beside the readings: the fields of a record, something else, or nothing for a tombstone.
-const BESIDE: [(InputTopic, &str); 12] = [
-    (InputTopic::Signs, r#","sign":"door","at":"(at)""#),
-    (InputTopic::Signs, r#","sign":"out","at":"(at)","until":"(at)""#),
-    (InputTopic::Signs, r#","sign":"smoke","at":"(at)""#),
-    (InputTopic::Signs, r#","sign":"door""#),
-    (
-        InputTopic::Signs,
-        r#"{"household_id":"another","sign":"door","at":"2024-01-01T00:00:00Z"}"#,
-    ),
-    (InputTopic::Signs, ""),
-    (
-        InputTopic::Responses,
-        r#","alert_id":"of no form","response":"safe","at":"(at)""#,
-    ),
-    (
-        InputTopic::Responses,
-        r#","alert_id":"0000000000000000","response":"asleep","at":"(at)""#,
-    ),
-    (InputTopic::Responses, "[1,2]"),
-    (InputTopic::Responses, ""),
-    (InputTopic::Homes, r#","programme":"nobody's""#),
-    (InputTopic::Homes, "not JSON"),
-];
 
 struct Record {
     key: Vec<u8>,
@@ -231,8 +242,6 @@ mod tests {
     use super::*;
     use crate::ingest::{IngestSettings, decode};
     use crate::model::RawRecord;
-    use crate::partition::Partition;
-    use std::sync::Arc;
 
     #[test]
     fn poison_is_kept_out_by_its_name_or_is_allowed() {
@@ -266,26 +275,5 @@ mod tests {
             "too_large",
         ];
         assert_eq!(names, expected);
-    }
-
-    #[test]
-    fn beside_the_readings_comes_what_is_allowed_and_what_is_not() {
-        let feed = Feed::new(&Order::of_tests(), 1_000).expect("a feed");
-        let mut refused = std::collections::BTreeMap::new();
-        for which in 0..BESIDE.len() {
-            let (topic, record) = feed.beside(7, which);
-            let raw = RawRecord {
-                offset: 0,
-                timestamp: None,
-                key: Some(&record.key),
-                value: record.value.as_deref(),
-            };
-            let mut partition = Partition::new(Arc::default());
-            let effects = partition.take_beside(topic, &raw);
-            *refused.entry(topic).or_insert(0) += effects.dead_letters.len();
-        }
-        assert_eq!(refused[&InputTopic::Signs], 5, "of six");
-        assert!(refused[&InputTopic::Responses] >= 3, "of four: {refused:?}");
-        assert_eq!(refused[&InputTopic::Homes], 2, "of two");
     }
 }

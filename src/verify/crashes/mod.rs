@@ -1,16 +1,22 @@
 //! Exactly once, or not: instances are killed, frozen and moved about on a real cluster while readings stream in, and
-//! what lies on the alerts and dead-letter topics afterwards is compared, record for record, with what the core says of
-//! the very log that they read.
+//! what lies on every topic that they write is compared afterwards, record for record, with what the core says of the very
+//! logs that they read.
 //!
 //! Constraints: instances are processes of the real binary, met from outside only (signals, their log, their topics);
 //! topics and group are the run's own. What decides is pure and has tests: the `schedule`, how soon partitions were live
 //! again (`recovery`), what should have been said (`oracle`), and what differs (`compare`).
-//! Form: `cluster` asks Kafka, `feed` sends homes and readings with poison among them, `fleet` holds the processes, `run`
-//! brings them together, `report` says what came of it.
+//! Form: `cluster` asks Kafka, `feed` sends homes and readings with poison among them, `aside` what comes beside them,
+//! `fleet` holds the processes, `run` brings them together, `report` says what came of it.
+//! Operation: no log says between which readings a record from beside them was taken in. So the readings pause now and
+//! then until all is committed; what is sent then is taken in before they go on, and the oracle knows where.
+//! Limits: what crosses partitions has no order against the readings at any time, so no zone is judged by its homes'
+//! reports here (these are compared, too); outages come from reports and statuses that are sent in pauses.
+//! `verify faults` has the rest.
 
 // A shell: clocks, threads, processes and files are its trade.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod aside;
 mod cluster;
 mod compare;
 mod feed;

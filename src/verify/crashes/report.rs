@@ -33,7 +33,7 @@ pub struct Report {
     pub readings: u64,
     /// How many of them were poison.
     pub poison: u64,
-    /// Records sent beside them meanwhile: signs, responses, homes.
+    /// Records sent beside them meanwhile: homes, signs, responses, and what is said of zones.
     pub beside: u64,
     /// How many times an instance was killed.
     pub kills: u32,
@@ -41,12 +41,41 @@ pub struct Report {
     pub blows: Vec<Recovery>,
     /// Processes that ended otherwise than they were made to.
     pub exits: Vec<Exit>,
-    /// The alerts topic.
-    pub alerts: Comparison,
-    /// The dead-letter topic.
-    pub dead_letters: Comparison,
+    /// How often the readings paused, so that something could be sent beside them.
+    pub pauses: usize,
+    /// The topics that are written.
+    #[serde(flatten)]
+    pub topics: Comparisons,
     /// What else is wrong.
     pub problems: Vec<String>,
+}
+
+/// Every topic that is written, but for that of states.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparisons {
+    /// The alerts topic: alerts, and withdrawals of consent.
+    pub alerts: Comparison,
+    /// The area-alerts topic.
+    pub area_alerts: Comparison,
+    /// The topic of homes to visit.
+    pub visits: Comparison,
+    /// The zones topic: reports and statuses.
+    pub zones: Comparison,
+    /// The dead-letter topic.
+    pub dead_letters: Comparison,
+}
+
+impl Comparisons {
+    /// Each of them with its name.
+    pub fn all(&self) -> [(&'static str, &Comparison); 5] {
+        [
+            ("alerts", &self.alerts),
+            ("area alerts", &self.area_alerts),
+            ("visits", &self.visits),
+            ("zones", &self.zones),
+            ("dead letters", &self.dead_letters),
+        ]
+    }
 }
 
 /// A topic against what should be on it.
@@ -69,7 +98,7 @@ impl Report {
             let _ = writeln!(text, "{words}");
         };
         line(format!(
-            "{} kills of {} instances in {:.0} s; {} readings in {} partitions, {} of them poison, and {} records beside them; all committed {:.1} s later",
+            "{} kills of {} instances in {:.0} s; {} readings in {} partitions, {} of them poison, and {} records beside them in {} pauses; all committed {:.1} s later",
             self.kills,
             self.instances,
             self.seconds,
@@ -77,6 +106,7 @@ impl Report {
             self.partitions,
             self.poison,
             self.beside,
+            self.pauses,
             self.seconds_to_catch_up
         ));
         line(format!(
@@ -107,7 +137,7 @@ impl Report {
                 line(format!("    {said}"));
             }
         }
-        for (name, comparison) in [("alerts", &self.alerts), ("dead letters", &self.dead_letters)] {
+        for (name, comparison) in self.topics.all() {
             let kinds = comparison.differences.kinds();
             let counts: Vec<String> = kinds
                 .iter()

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 
-use super::cluster::Cluster;
-use super::compare::compare;
-use super::feed::{Feed, Sent};
+use super::cluster::{Cluster, Stored};
+use super::compare::{Entry, compare};
+use super::feed::{Feed, Rest, Sent};
 use super::fleet::{Exit, Fleet};
-use super::oracle::{Names, expected, found_alert, found_dead_letter};
+use super::oracle::{Names, expected, found_dead_letter, found_event, found_zone};
 use super::recovery::{Recoveries, Told};
-use super::report::{Comparison, Report};
+use super::report::{Comparison, Comparisons, Report};
 use super::schedule::{Action, Blow, Plan, Step, schedule};
 use super::settings::{isolated, session, unique_prefix, write};
 use super::{CrashesError, Order};
@@ -128,9 +128,12 @@ impl<'a> Run<'a> {
             self.order.kills
         ));
         self.began = Instant::now();
-        let is_over = AtomicBool::new(false);
+        let (cluster, is_over) = (self.cluster, AtomicBool::new(false));
         let sent = thread::scope(|scope| {
-            let feeding = scope.spawn(|| feed.send(&feeder, &kafka.topics, length, &is_over));
+            let feeding = scope.spawn(|| {
+                let rest = || come_to_rest(cluster, &is_over);
+                feed.send(&feeder, &kafka.topics, length, &is_over, &rest)
+            });
             let struck = self.strike(&steps, &feeding, stop);
             // If the run ends early, so does the feed.
             is_over.store(struck.is_err(), Ordering::SeqCst);
@@ -145,9 +148,9 @@ impl<'a> Run<'a> {
         let seconds_to_catch_up = fed_at.elapsed().as_secs_f64();
         (self.print)("stopping the instances, then comparing");
         self.end_all(stop)?;
-        let [alerts, dead_letters] = self.judge(stop)?;
+        let topics = self.judge(&sent, stop)?;
         self.problems.extend(self.fleet.panics());
-        let is_right = alerts.differences.are_none() && dead_letters.differences.are_none();
+        let is_right = topics.all().iter().all(|(_, topic)| topic.differences.are_none());
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
             passed: is_right && self.problems.is_empty(),
@@ -164,8 +167,8 @@ impl<'a> Run<'a> {
             kills: self.kills,
             blows: self.recoveries.figures(),
             exits: std::mem::take(&mut self.exits),
-            alerts,
-            dead_letters,
+            pauses: sent.pauses.len(),
+            topics,
             problems: std::mem::take(&mut self.problems),
         })
     }
@@ -305,11 +308,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Compares both topics with what the core says of the log.
-    fn judge(&mut self, stop: &AtomicBool) -> Result<[Comparison; 2], CrashesError> {
+    /// Compares every topic that is written with what the core says of the logs.
+    fn judge(&mut self, sent: &Sent, stop: &AtomicBool) -> Result<Comparisons, CrashesError> {
         let settings = &self.validated.settings;
         let topics = &settings.kafka.topics;
-        for topic in [&topics.alerts, &topics.dead_letter] {
+        let written = [
+            &topics.alerts,
+            &topics.area_alerts,
+            &topics.visits,
+            &topics.zones,
+            &topics.dead_letter,
+        ];
+        for topic in written {
             let deadline = Instant::now() + OPEN_TRANSACTION;
             while !self.cluster.is_settled(topic)? {
                 self.tick(stop)?;
@@ -325,27 +335,43 @@ impl<'a> Run<'a> {
         let names = Names {
             source: &settings.source,
             topics,
+            partitions: self.order.partitions,
         };
         let logs = InputTopic::ALL.map(|topic| Ok((topic, self.cluster.read(topics.input(topic))?)));
         let logs = logs.into_iter().collect::<Result<_, KafkaError>>()?;
-        let should_be = expected(&rules, &names, &logs);
-        let alerts = self
-            .cluster
-            .read(&topics.alerts)?
-            .into_iter()
-            .map(found_alert)
-            .collect();
-        let letters = self.cluster.read(&topics.dead_letter)?.into_iter();
-        let letters = letters.map(found_dead_letter).collect();
-        let partitions_agree = self.cluster.partitions(&topics.alerts)? == self.order.partitions;
-        let comparison = |expected: Vec<_>, found: Vec<_>, partitions_agree| Comparison {
-            differences: compare(&expected, &found, partitions_agree),
-            expected: expected.len(),
-            found: found.len(),
+        let mut should_be = expected(&rules, &names, &logs, &sent.pauses);
+        should_be.add_sent(&sent.zones);
+        let comparison = |topic: &str, expected: Vec<_>, found: fn(Stored) -> Entry, partitions_agree| {
+            let records = self.cluster.read(topic)?.into_iter();
+            let found: Vec<Entry> = records.map(found).collect();
+            Ok::<_, KafkaError>(Comparison {
+                differences: compare(&expected, &found, partitions_agree),
+                expected: expected.len(),
+                found: found.len(),
+            })
         };
-        Ok([
-            comparison(should_be.alerts, alerts, partitions_agree),
-            comparison(should_be.dead_letters, letters, false),
-        ])
+        let partitions_agree = self.cluster.partitions(&topics.alerts)? == self.order.partitions;
+        Ok(Comparisons {
+            alerts: comparison(&topics.alerts, should_be.alerts, found_event, partitions_agree)?,
+            // Zones lie where their names put them; and what several partitions say of zones has no order among them.
+            area_alerts: comparison(&topics.area_alerts, should_be.area_alerts, found_event, false)?,
+            visits: comparison(&topics.visits, should_be.visits, found_event, true)?,
+            zones: comparison(&topics.zones, should_be.zones, found_zone, false)?,
+            dead_letters: comparison(&topics.dead_letter, should_be.dead_letters, found_dead_letter, false)?,
+        })
     }
+}
+
+/// Waits until nothing more happens; nothing when the run ends before, or nothing moves on.
+fn come_to_rest(cluster: &Cluster, is_over: &AtomicBool) -> Option<Rest> {
+    let since = Instant::now();
+    while !is_over.load(Ordering::SeqCst) && since.elapsed() < STANDSTILL {
+        match cluster.rest() {
+            Ok(Some(rest)) => return Some(rest),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "whether all has come to rest"),
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    None
 }

@@ -5,8 +5,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::aside::MIN_HOMES;
 use super::{CrashesError, Order};
+use crate::alert::LadderStep;
 use crate::kafka::{KafkaSettings, TopicNames};
+use crate::model::Band;
 use crate::partition::ConsentRule;
 use crate::settings::{Origins, Settings, Validated};
 use crate::telemetry::LogFormat;
@@ -30,13 +33,32 @@ pub fn isolated(base: &Settings, order: &Order, prefix: &str) -> Result<Validate
     settings.kafka.replication = order.replication;
     // The readings are history: the wall clock has nothing to say, and every alert follows from the log alone.
     settings.engine.idle_max_behind_seconds = 60;
-    // Guests come from beside the readings alone.
-    settings.privacy.consent = ConsentRule::Assumed;
+    settings.privacy.consent = ConsentRule::Required;
+    settings.area.min_homes = MIN_HOMES;
+    // Timers run, and contacts are told.
+    for programme in settings.programmes.values_mut() {
+        let ladder = &mut programme.policy.ladder;
+        if ladder.is_empty() {
+            *ladder = vec![
+                step("family", 30, None),
+                step("warden", 60, Some(Band { from: 8, to: 20 })),
+            ];
+        }
+    }
     settings.metrics.listen = "127.0.0.1:0".into();
     // Read by this tool, and by people only where it points them there.
     settings.log.format = LogFormat::Json;
     settings.log.filter = "info".into();
     settings.validate(&Origins::default()).map_err(|error| wrong(&error))
+}
+
+fn step(contact: &str, after_minutes: u32, duty: Option<Band>) -> LadderStep {
+    let contact = contact.into();
+    LadderStep {
+        contact,
+        after_minutes,
+        duty,
+    }
 }
 
 /// Every topic's name behind the prefix, whatever topics there are.

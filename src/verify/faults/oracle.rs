@@ -177,11 +177,11 @@ fn alert(alert: Alert, source: &str) -> Content {
 
 /// As a withdrawal of consent is to be written.
 fn withdrawn(withdrawal: Withdrawal, source: &str) -> Content {
-    let (home, at) = (withdrawal.household, withdrawal.at);
-    let id = format!("withdrawal/{home}/{}", at.seconds());
+    let (home, at, why) = (withdrawal.household, withdrawal.at, withdrawal.why.name());
+    let id = format!("withdrawal/{home}/{why}/{}", withdrawal.offset);
     Content {
         value: Some(
-            format!(r#"{{"household_id":"{home}","withdrawn_at":"{at}"}}"#)
+            format!(r#"{{"household_id":"{home}","reason":"{why}","withdrawn_at":"{at}"}}"#)
                 .into_bytes()
                 .into(),
         ),
@@ -193,10 +193,12 @@ fn withdrawn(withdrawal: Withdrawal, source: &str) -> Content {
 
 /// As a list of homes to visit is to be written.
 fn visits(list: &VisitList, source: &str, partition: i32) -> Content {
-    let id = format!("visits/{}/{partition}/{}", list.programme, list.day);
+    let value = serde_json::to_vec(list).unwrap_or_default();
+    let number = crc32fast::hash(&value);
+    let id = format!("visits/{}/{partition}/{}/{number:08x}", list.programme, list.day);
     Content {
         key: Some(list.programme.as_bytes().into()),
-        value: serde_json::to_vec(list).ok().map(Into::into),
+        value: Some(value.into()),
         headers: event_headers("tapwatch.visits.v1", source, &id, &list.programme, list.made_at).into(),
         timestamp: None,
     }

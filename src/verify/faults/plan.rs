@@ -1,23 +1,21 @@
 //! What happens in one simulation, written down before it begins, so that it can be repeated with parts left out.
 
+mod records;
+mod rules;
+
 use std::sync::Arc;
 
+use self::records::{beside, readings, settled};
+use self::rules::setup;
 use super::cluster::{Content, Protocol};
 use super::dice::Dice;
 use super::ports::{Fault, Kind};
-use crate::area::AreaSettings;
-use crate::detect::DetectorSettings;
-use crate::detect::inactivity::{Condition, InactivitySettings, Rule};
-use crate::detect::leak::{self, LeakSettings};
-use crate::detect::silent_meter::SilentMeterSettings;
 use crate::engine::{Deployment, EngineSettings};
-use crate::model::{EventTime, HOUR, InputTopic, Response, Severity};
-use crate::partition::{Programme, Rules};
+use crate::model::{EventTime, HOUR, InputTopic};
+use crate::partition::{ConsentRule, Rules};
 
 /// When the readings begin: 2024-03-29T00:00:00Z, two days before clocks change in Europe.
 pub const BEGIN: EventTime = EventTime::from_seconds(1_711_670_400);
-/// At a reading of so many litres, detectors panic.
-const POISON_LITRES: f32 = 66.5;
 /// The largest dead letter that its topic takes.
 pub const MAX_RECORD_BYTES: usize = 68_000;
 
@@ -30,8 +28,6 @@ const BESIDE: [(InputTopic, u64); 4] = [
     (InputTopic::Responses, 7),
     (InputTopic::Zones, 2),
 ];
-/// Names of zones.
-const ZONES: [&str; 3] = ["street-7", "street-8", "hill"];
 
 /// Hours that follow when everything was rebuilt.
 const CODA_HOURS: u32 = 10;
@@ -130,71 +126,6 @@ pub struct Plan {
     pub actions: Vec<Planned>,
 }
 
-fn programme(name: &str, hours: &[f64], silent_after: u32) -> Programme {
-    let rules = hours.iter().enumerate().map(|(place, hours)| Rule {
-        name: format!("no-use-{hours}h").into(),
-        severity: if place == 0 { Severity::High } else { Severity::Critical },
-        stage: crate::model::Stage::Visit,
-        until_learned: false,
-        when: Condition::NoUse { hours: *hours },
-    });
-    Programme {
-        name: name.into(),
-        policy: crate::alert::PolicySettings::default(),
-        detectors: DetectorSettings {
-            inactivity: InactivitySettings {
-                rules: rules.collect(),
-                ..InactivitySettings::default()
-            },
-            leak: LeakSettings {
-                rules: vec![leak::Rule {
-                    skip_unknown_hours: 0,
-                    ..leak::Rule::new("no-dry-hour-5h", leak::Condition::continuous(5))
-                }],
-                ..LeakSettings::default()
-            },
-            burst: crate::detect::burst::BurstSettings::default(),
-            silent_meter: SilentMeterSettings {
-                after_hours: silent_after,
-                ..SilentMeterSettings::default()
-            },
-            ..DetectorSettings::default()
-        },
-    }
-}
-
-/// A few homes that are not heard for some hours are an outage here: no simulation has the days that dry ones take, nor the
-/// homes.
-fn area() -> AreaSettings {
-    AreaSettings {
-        min_homes: 1,
-        false_alerts_per_zone_year: 50.0,
-        upload_seconds: HOUR,
-        usual_silent_share: 0.002,
-        longest_hours: 9,
-        ..AreaSettings::default()
-    }
-}
-
-fn rules(zone: Option<&str>) -> Arc<Rules> {
-    let learned = Programme {
-        name: "learned".into(),
-        policy: crate::alert::PolicySettings::default(),
-        detectors: DetectorSettings::default(),
-    };
-    Arc::new(Rules {
-        programmes: vec![
-            programme("watched", &[4.0, 8.0], 6),
-            programme("patient", &[9.0], 30),
-            learned,
-        ],
-        panic_at_litres: Some(POISON_LITRES),
-        area: area(),
-        zone: zone.map(Into::into),
-        ..Rules::default()
-    })
-}
-
 /// What a home is up to.
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
@@ -262,12 +193,15 @@ impl Plan {
                 });
             }
         }
+        let rule = self.setup.rules.consent;
+        // Some deliver readings before anything is known of them.
+        let known = if rule == ConsentRule::Required { 85 } else { 60 };
         for home in &homes {
-            if dice.percent(60) {
+            if dice.percent(known) {
                 let action = Action::Record {
                     topic: InputTopic::Homes,
                     partition: home.partition,
-                    content: settled(&home.name, dice),
+                    content: settled(&home.name, rule, dice),
                 };
                 self.push(dice, action);
             }
@@ -294,7 +228,7 @@ impl Plan {
                 for (topic, chance) in BESIDE {
                     if dice.percent(chance) {
                         let home = &homes[dice.below(homes.len() as u64) as usize];
-                        let (partition, content) = (home.partition, beside(topic, &home.name, hour, dice));
+                        let (partition, content) = (home.partition, beside(topic, &home.name, hour, rule, dice));
                         let action = Action::Record {
                             topic,
                             partition,
@@ -438,235 +372,4 @@ struct Weather {
     /// How often, in a hundred hours, the wall clock goes wrong for a while.
     clocks: u64,
     pace: u64,
-}
-
-fn setup(partitions: i32, dice: &mut Dice) -> Setup {
-    let engine = EngineSettings {
-        restores_at_once: dice.between(1, 3) as usize,
-        max_in_flight: *dice.one_of(&[4, 20, 10_000]),
-        commit_interval_ms: *dice.one_of(&[0, 20, 100, 500]),
-        offsets_interval_ms: *dice.one_of(&[0, 50, 1_000, 5_000]),
-        checkpoint_share: *dice.one_of(&[0.0, 0.04, 0.5, 2.0]),
-        max_replay_records: *dice.one_of(&[5, 40, 100_000]),
-        max_replay_age_seconds: *dice.one_of(&[6 * HOUR, 7 * 24 * HOUR]),
-        idle_grace_seconds: *dice.one_of(&[0, 300]),
-        idle_max_behind_seconds: *dice.one_of(&[12 * HOUR, 7 * 24 * HOUR]),
-        mutation: None,
-    };
-    Setup {
-        deployment: Deployment {
-            cluster: "simulated".into(),
-            group: "tapwatch".into(),
-            topics: InputTopic::ALL.map(|topic| topic.name().into()),
-            partitions,
-            source: "/tapwatch/simulated".into(),
-        },
-        rules: rules(dice.percent(40).then_some("district")),
-        engine,
-        protocol: *dice.one_of(&[Protocol::Eager, Protocol::Cooperative, Protocol::Consumer]),
-        slots: dice.between(1, 4) as usize,
-        is_static: dice.percent(50),
-        session_ms: *dice.one_of(&[2_000, 6_000, 45_000]),
-        time_out_ms: *dice.one_of(&[1_500, 10_000, 60_000]),
-        max_batch: *dice.one_of(&[1, 5, 30]),
-        slice: *dice.one_of(&[3, 40]),
-        // Some logs are long: homes are kept with the low half of an offset alone.
-        first_offset: if dice.percent(20) {
-            (1 << 32) - dice.between(1, 40) as i64
-        } else {
-            0
-        },
-        coda: Vec::new(),
-    }
-}
-
-/// What a home's meter puts into the topic in an hour.
-fn readings(home: &mut SimulatedHome, hour: u32, jumps: bool, dice: &mut Dice) -> Vec<Content> {
-    let mut all = Vec::new();
-    if home.mood != Mood::Unheard {
-        let litres = match home.mood {
-            Mood::Dry => 0.0,
-            Mood::Leaking => 2.0 + dice.below(20) as f32,
-            Mood::Usual | Mood::Unheard if dice.percent(70) => 1.0 + dice.below(60) as f32 / 2.0,
-            Mood::Usual | Mood::Unheard => 0.0,
-        };
-        let litres = if dice.percent(2) { POISON_LITRES } else { litres };
-        let more = match dice.below(40) {
-            0 => r#","quality":"estimated""#.to_owned(),
-            1 => r#","quality":"faulty""#.to_owned(),
-            2 | 3 => format!(r#","meter_id":"{}-garden""#, home.name),
-            _ => String::new(),
-        };
-        let content = reading(&home.name, hour, hour, &format!(r#""volume_litres":{litres}{more}"#));
-        match dice.below(30) {
-            0 | 1 => home.held.push((hour + dice.between(1, 6) as u32, content)),
-            2 => all.extend([content.clone(), content]),
-            3 => {
-                let other = reading(&home.name, hour, hour, r#""volume_litres":7.5"#);
-                all.extend([content, other]);
-            }
-            4 if jumps || dice.percent(30) => {
-                // A meter whose clock has jumped, and a second reading that may agree.
-                let far = hour + 20 * 24;
-                all.push(reading(&home.name, far, far, r#""volume_litres":1"#));
-                if jumps && dice.percent(70) {
-                    let next = reading(&home.name, far + 1, far + 1, r#""volume_litres":1"#);
-                    home.held.push((hour + dice.between(1, 8) as u32, next));
-                }
-                all.push(content);
-            }
-            5 => all.extend([content, garbage(&home.name, hour, dice)]),
-            _ => all.push(content),
-        }
-    }
-    let (due, held) = std::mem::take(&mut home.held)
-        .into_iter()
-        .partition(|(at, _)| *at <= hour);
-    home.held = held;
-    all.extend(Vec::into_iter(due).map(|(_, content)| Content {
-        timestamp: content.timestamp.max(Some(BEGIN.plus((hour + 1) * HOUR))),
-        ..content
-    }));
-    all
-}
-
-fn reading(home: &str, hour: u32, arrival: u32, fields: &str) -> Content {
-    let start = BEGIN.plus(hour * HOUR);
-    let value = format!(r#"{{"household_id":"{home}","timestamp":"{start}","interval_seconds":3600,{fields}}}"#);
-    content(home, Some(value), Some(BEGIN.plus((arrival + 1) * HOUR)))
-}
-
-fn content(key: &str, value: Option<String>, timestamp: Option<EventTime>) -> Content {
-    Content {
-        key: Some(key.as_bytes().into()),
-        value: value.map(|value| value.into_bytes().into()),
-        headers: Vec::new(),
-        timestamp,
-    }
-}
-
-fn garbage(home: &str, hour: u32, dice: &mut Dice) -> Content {
-    let at = Some(BEGIN.plus((hour + 1) * HOUR));
-    match dice.below(8) {
-        0 => content(home, None, at),
-        1 => content(home, Some("{".into()), at),
-        2 => content(home, Some(r#"{"household_id":"nobody"}"#.into()), None),
-        3 => Content {
-            key: None,
-            ..reading(home, hour, hour, r#""volume_litres":1"#)
-        },
-        4 => content(
-            "another",
-            Some(r#"{"household_id":"nobody","interval_seconds":-1}"#.into()),
-            at,
-        ),
-        5 => reading(home, hour, hour, r#""volume_litres":1e9"#),
-        6 => content(home, Some("x".repeat(70_000)), at),
-        _ => reading(home, hour + 1_000, hour, r#""volume_litres":1"#),
-    }
-}
-
-/// A home with a zone.
-fn settled(home: &str, dice: &mut Dice) -> Content {
-    let zone = dice.one_of(&ZONES);
-    let value = format!(r#"{{"household_id":"{home}","programme":"watched","zone":"{zone}"}}"#);
-    content(home, Some(value), None)
-}
-
-/// What nobody here has said of a zone: of a partition that there is not, of a zone that is another's, or of no form.
-fn said_of_a_zone(at: EventTime, dice: &mut Dice) -> Content {
-    let zone = dice.one_of(&ZONES);
-    let (key, value) = match dice.below(4) {
-        0 => (
-            format!("{zone}/silent"),
-            format!(r#"{{"status":{{"zone":"{zone}","cause":"dry","from":"{at}"}}}}"#),
-        ),
-        1 => (
-            format!("{zone}/dry"),
-            format!(r#"{{"status":{{"zone":"{zone}","cause":"dry","from":"{at}","to":"{at}"}}}}"#),
-        ),
-        _ => {
-            let silence = format!(r#"{{"active":1,"overdue":0,"last_heard":"{at}"}}"#);
-            (
-                format!("{zone}/9"),
-                format!(r#"{{"report":{{"zone":"{zone}","partition":9,"at":"{at}","hours":[],"silence":{silence}}}}}"#),
-            )
-        }
-    };
-    content(&key, Some(value), Some(at))
-}
-
-/// A record of a topic beside the readings: right, wrong or absurd.
-fn beside(topic: InputTopic, home: &str, hour: u32, dice: &mut Dice) -> Content {
-    let record = |fields: String| Some(format!(r#"{{"household_id":"{home}"{fields}}}"#));
-    let at = BEGIN.plus(hour * HOUR + dice.below(7_200) as u32);
-    let until = at.plus(dice.between(1, 20) as u32 * HOUR);
-    let absurd = match dice.below(8) {
-        0 => Some(Content {
-            key: None,
-            ..content(home, record(String::new()), Some(at))
-        }),
-        1 => Some(content("another", record(String::new()), Some(at))),
-        2 => Some(content(home, Some("nothing that could be read".into()), Some(at))),
-        3 if topic != InputTopic::Homes => Some(content(home, None, Some(at))),
-        _ => None,
-    };
-    if let Some(absurd) = absurd.filter(|_| dice.percent(40)) {
-        return absurd;
-    }
-    let value = match topic {
-        InputTopic::Zones => return said_of_a_zone(at, dice),
-        InputTopic::Signs => {
-            let signs = [
-                "electricity",
-                "door",
-                "phone",
-                "button",
-                "visit",
-                "answer",
-                "back",
-                "smoke",
-            ];
-            match dice.below(8) {
-                0 | 1 => record(format!(r#","sign":"out","at":"{at}","until":"{until}""#)),
-                2 => record(format!(r#","sign":"door","at":"{}""#, at.plus(4_000 * HOUR))),
-                _ => record(format!(r#","sign":"{}","at":"{at}""#, dice.one_of(&signs))),
-            }
-        }
-        InputTopic::Responses => {
-            let alert = *dice.one_of(&[ALERT_SEEN, ALERT_SEEN, ALERT_SEEN, "0000000000000000", "", "of no form"]);
-            let response = dice.one_of(&Response::ALL).name();
-            let more = match dice.below(4) {
-                0 => format!(r#","until":"{until}""#),
-                1 => r#","by":"r-7""#.into(),
-                2 => r#","mood":"good""#.into(),
-                _ => String::new(),
-            };
-            record(format!(
-                r#","alert_id":"{alert}","response":"{response}","at":"{at}"{more}"#
-            ))
-        }
-        _ => match dice.below(17) {
-            0 => record(r#","programme":"watched""#.into()),
-            1 | 2 => return settled(home, dice),
-            3..=5 => record(r#","programme":"patient""#.into()),
-            6 => record(r#","programme":"learned","time_zone":"Asia/Shanghai""#.into()),
-            7 => record(format!(
-                r#","zone":"{}","time_zone":"Europe/Berlin""#,
-                dice.one_of(&ZONES)
-            )),
-            8 => record(r#","programme":"nonsense""#.into()),
-            9 | 10 => record(r#","erase":true"#.into()),
-            11 => record(format!(r#","absence":{{"from":"{at}","to":"{until}"}}"#)),
-            12 => record(format!(r#","absence":{{"from":"{at}"}},"kind":"one_person""#)),
-            13 => record(format!(
-                r#","programme":"watched","consent":{{"purpose":"welfare","given_at":"{at}"}}"#
-            )),
-            14 => record(format!(
-                r#","consent":{{"purpose":"welfare","given_at":"{BEGIN}","withdrawn_at":"{at}"}}"#
-            )),
-            _ => None,
-        },
-    };
-    content(home, value, dice.percent(50).then_some(at))
 }

@@ -1,0 +1,131 @@
+//! What `backtest --lambda` and `--budget` wish of one stage.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::detect::inactivity::{Condition, Learned};
+use crate::model::Stage;
+use crate::partition::Rules;
+
+/// How much false alerts are to weigh at a stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wish {
+    /// λ in hours.
+    Lambda(f64),
+    /// False alerts a home-month.
+    Budget(f64),
+}
+
+pub(super) fn stage_named(name: &str) -> Result<Stage, String> {
+    let found = Stage::ALL.into_iter().find(|stage| stage.name() == name);
+    found.ok_or_else(|| "ask, contact and visit are the stages".to_owned())
+}
+
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a share is between 0 and 1".to_owned())
+}
+
+/// The rules with what is wished of the learned rule of `stage`, or of the last learned one. λ of the other stages keeps its
+/// proportion, so that stages stay as far apart as they were.
+pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) -> anyhow::Result<Arc<Rules>> {
+    let named = match wish {
+        Wish::Lambda(lambda) => format!("--lambda {lambda}"),
+        Wish::Budget(budget) => format!("--budget {budget}"),
+    };
+    match wish {
+        Wish::Lambda(lambda) if !(1.0..=1e6).contains(&lambda) => bail!("{named}: give hours from 1 to 1000000"),
+        Wish::Budget(budget) if !(budget > 0.0 && budget.is_finite()) => bail!("{named}: give a number above 0"),
+        _ => {}
+    }
+    let mut rules = Rules::clone(rules);
+    let mut found = false;
+    for programme in &mut rules.programmes {
+        let inactivity = &mut programme.detectors.inactivity;
+        let learned: Vec<(usize, f64)> = inactivity
+            .learned()
+            .map(|(place, _)| (place, inactivity.lambda(place)))
+            .collect();
+        let of_stage = |(place, _): &&(usize, f64)| stage.is_none_or(|stage| inactivity.rules[*place].stage == stage);
+        let Some((place, before)) = learned
+            .iter()
+            .filter(of_stage)
+            .max_by_key(|(place, _)| inactivity.rules[*place].stage)
+        else {
+            continue;
+        };
+        let stage = inactivity.rules[*place].stage;
+        let lambda = match wish {
+            Wish::Lambda(lambda) => lambda,
+            Wish::Budget(budget) => inactivity.lambda_within(stage, budget).with_context(|| {
+                let (name, rate) = inactivity
+                    .fixed_rate(stage)
+                    .map_or(("", 0.0), |(rule, rate)| (&*rule.name, rate));
+                format!("{named}: {name} alone is measured at {rate:.2} false alerts a home-month")
+            })?,
+        };
+        for (place, own) in &learned {
+            let scaled = (own * lambda / before).clamp(1.0, 1e6);
+            inactivity.rules[*place].when = Condition::Learned(Learned::with_lambda(scaled));
+        }
+        found = true;
+    }
+    if !found {
+        let of = stage
+            .map(|stage| format!(" of stage {}", stage.name()))
+            .unwrap_or_default();
+        bail!("{named}: no programme has a learned rule{of}");
+    }
+    Ok(Arc::new(rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, SettingsFile, Sources};
+
+    #[test]
+    fn a_wish_speaks_of_one_stage_and_the_others_keep_their_distance() {
+        let text = "[programmes.default.inactivity]
+             rules = [
+               { name = 'ask', stage = 'ask', when = { learned = { lambda = 100 } } },
+               { name = 'contact', stage = 'contact', when = { learned = { lambda = 200 } } },
+               { name = 'visit', stage = 'visit', when = { learned = { lambda = 400 } } },
+               { name = '18h', stage = 'visit', when = { no_use = { hours = 18 } } },
+             ]";
+        let sources = Sources {
+            rules: Some(SettingsFile {
+                path: "rules.toml".into(),
+                text: text.into(),
+            }),
+            ..Sources::default()
+        };
+        let validated = Settings::read(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+        let lambdas = |stage, wish| {
+            let rules = with_wish(&validated.rules, stage, wish).map_err(|error| error.to_string())?;
+            let inactivity = &rules.programmes[0].detectors.inactivity;
+            Ok([0, 1, 2].map(|place| inactivity.lambda(place).round()))
+        };
+        assert_eq!(lambdas(None, Wish::Lambda(800.0)), Ok([200.0, 400.0, 800.0]));
+        assert_eq!(
+            lambdas(Some(Stage::Ask), Wish::Lambda(200.0)),
+            Ok([200.0, 400.0, 800.0])
+        );
+        // 0.18 of it go to the rule of 18 hours, and 0.92 were measured at 400.
+        assert_eq!(lambdas(None, Wish::Budget(1.10)), Ok([100.0, 200.0, 400.0]));
+        assert_eq!(
+            lambdas(None, Wish::Budget(0.1)),
+            Err::<[f64; 3], _>("--budget 0.1: 18h alone is measured at 0.18 false alerts a home-month".to_owned())
+        );
+        for wish in [Wish::Lambda(0.0), Wish::Lambda(f64::NAN), Wish::Budget(-1.0)] {
+            assert!(lambdas(None, wish).is_err(), "{wish:?}");
+        }
+        let default = Arc::new(Rules::default());
+        let none = with_wish(&default, Some(Stage::Ask), Wish::Lambda(9.0)).map_err(|error| error.to_string());
+        assert_eq!(
+            none.err(),
+            Some("--lambda 9: no programme has a learned rule of stage ask".into())
+        );
+    }
+}
