@@ -8,7 +8,7 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Care, Case, Contradiction, Transition};
+pub use case::{Care, Case, Cause, Contradiction, Occasion, Transition};
 pub use event::{AREA_TYPE, CONTENT_TYPE, CloudEvent, EVENT_TYPE, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
 pub use id::alert_id;
-pub use policy::{LadderStep, PolicySettings, SignSettings, VisitListSettings};
+pub use policy::{AnswerMinutes, LadderStep, PolicySettings, SignSettings, VisitListSettings};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AlertKind, Band, EventTime, MINUTE, NextCall, SignKind, Weekday};
+use crate::model::{AlertKind, Band, EventTime, MINUTE, NextCall, SignKind, Stage, Weekday};
 
 /// The policy of a programme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub struct PolicySettings {
     pub ladder: Vec<LadderStep>,
     /// The kinds of alerts that go up the ladder.
     pub ladder_kinds: Vec<AlertKind>,
+    /// How long each stage waits for an answer before the next may begin.
+    pub answer_minutes: AnswerMinutes,
+    /// Hours for which an acknowledgement keeps an alert of these kinds quiet, if no outcome follows.
+    pub acknowledged_hours: u32,
     /// Which other signs of life end a dry spell.
     pub signs: SignSettings,
     /// The daily list of homes to visit.
@@ -39,7 +43,35 @@ pub struct LadderStep {
     pub duty_days: Vec<Weekday>,
 }
 
-/// Which other signs of life end a dry spell.
+/// How long a stage waits for an answer, in minutes from when it was decided, by the stream's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerMinutes {
+    /// Of the person.
+    pub ask: u32,
+    /// Of a contact.
+    pub contact: u32,
+}
+
+impl AnswerMinutes {
+    /// That of a stage; none for the last, which nothing follows.
+    pub fn of(self, stage: Stage) -> Option<u32> {
+        match stage {
+            Stage::Ask => Some(self.ask),
+            Stage::Contact => Some(self.contact),
+            Stage::Visit => None,
+        }
+    }
+}
+
+impl Default for AnswerMinutes {
+    fn default() -> Self {
+        Self { ask: 30, contact: 60 }
+    }
+}
+
+/// Which other signs of life end a dry spell. What the person is known to have said (`back`, the outcome `safe`) ends it
+/// in any case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignSettings {
@@ -70,6 +102,8 @@ impl Default for PolicySettings {
         Self {
             ladder: Vec::new(),
             ladder_kinds: vec![AlertKind::Inactivity, AlertKind::ProlongedDraw, AlertKind::NoReturn],
+            answer_minutes: AnswerMinutes::default(),
+            acknowledged_hours: 12,
             signs: SignSettings::default(),
             visit_list: VisitListSettings::default(),
         }
@@ -122,6 +156,19 @@ impl PolicySettings {
                 mistakes.push((format!("{key}.after_minutes"), message));
             }
         }
+        for (key, minutes) in [
+            ("ask", self.answer_minutes.ask),
+            ("contact", self.answer_minutes.contact),
+        ] {
+            if !(1..=24 * 60).contains(&minutes) {
+                let message = format!("{minutes} is not between 1 and 1440");
+                mistakes.push((format!("answer_minutes.{key}"), message));
+            }
+        }
+        if !(1..=7 * 24).contains(&self.acknowledged_hours) {
+            let message = format!("{} is not between 1 and 168", self.acknowledged_hours);
+            mistakes.push(("acknowledged_hours".to_owned(), message));
+        }
         if self.signs.suspend_hours > 24 * 14 {
             let message = format!("{} is more than 336 hours", self.signs.suspend_hours);
             mistakes.push(("signs.suspend_hours".to_owned(), message));
@@ -149,9 +196,14 @@ impl PolicySettings {
         Some(from + place)
     }
 
+    /// Whether alerts of a kind go up the ladder, if there is one.
+    pub fn is_urgent(&self, kind: AlertKind) -> bool {
+        self.ladder_kinds.contains(&kind)
+    }
+
     /// Whether alerts of a kind go up the ladder.
     pub fn calls_for(&self, kind: AlertKind) -> bool {
-        !self.ladder.is_empty() && self.ladder_kinds.contains(&kind)
+        !self.ladder.is_empty() && self.is_urgent(kind)
     }
 
     /// When the contact at step `from` is due, if the step before was taken at `moment`.

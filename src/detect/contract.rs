@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use smallvec::SmallVec;
 
 use crate::home::{Interval, MeterEvent, Rhythm, Usage};
 use crate::model::{
@@ -43,13 +44,33 @@ impl HomeView<'_> {
     /// Until when a lack of water says nothing of the people.
     pub fn excused_until(&self) -> EventTime {
         let mut circumstances = self.circumstances;
-        // Whoever went away for nobody knows how long is back when water is used.
-        let is_open = |absence: &Absence| absence.to.is_none();
-        let used_since = |absence: &Absence| self.usage.last_sign() > Some(absence.from.plus(LEAVING));
-        circumstances.absence = circumstances
-            .absence
-            .filter(|absence| !(is_open(absence) && used_since(absence)));
+        circumstances.absence = circumstances.absence.filter(|absence| !self.is_cut_short(absence));
         circumstances.excused_until(self.usage.frontier())
+    }
+
+    /// Whether people have clearly come back within an absence, though nobody said so. From one whose end is not known, by
+    /// use or any other sign of life; from one with an end, by two of them in different hours of one day: a neighbour may
+    /// come in once.
+    pub fn is_cut_short(&self, absence: &Absence) -> bool {
+        let gone = absence.from.plus(LEAVING);
+        let known = &self.circumstances;
+        let is_within = |time: &EventTime| *time > gone && absence.to.is_none_or(|to| *time < to);
+        let used = self.usage.last_sign().filter(is_within);
+        let heard = [known.sign.map(|sign| sign.at), known.earlier_sign];
+        // A use that ends with an hour was in it.
+        let heard = [used.map(|end| end.minus(1))].into_iter().chain(heard);
+        let mut seen: SmallVec<[u32; 4]> = heard.flatten().filter(is_within).map(EventTime::hour).collect();
+        if absence.to.is_none() {
+            return !seen.is_empty();
+        }
+        if let (Some(used), Some(to)) = (used, absence.to) {
+            let routine = self.usage.routine();
+            let end = routine.next_hour().min(to.hour()).min(used.hour() + 1);
+            let start = routine.first_hour().max(gone.hour() + 1);
+            seen.extend((start..end).filter(|hour| routine.used(*hour) == Some(true)));
+        }
+        seen.sort_unstable();
+        seen.windows(2).any(|pair| (1..=24).contains(&(pair[1] - pair[0])))
     }
 }
 

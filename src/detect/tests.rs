@@ -148,6 +148,8 @@ impl Watched {
                 policy: &policy,
                 time_zone: &self.zone,
                 now,
+                occasion: crate::alert::Occasion::Reading,
+                is_muted: false,
             };
             for transition in care.decide(self.cases[place].as_ref(), finding.as_ref()) {
                 let case = transition.case;

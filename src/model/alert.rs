@@ -56,6 +56,14 @@ impl AlertKind {
         }
     }
 
+    /// Whether it may be about a person in need: a lack of use, or a lack of readings that would show it.
+    pub const fn is_about_a_person(self) -> bool {
+        matches!(
+            self,
+            Self::Inactivity | Self::NoReturn | Self::ProlongedDraw | Self::SilentMeter
+        )
+    }
+
     /// Whether it is a message: said once, with nothing to wait for and nothing to resolve.
     pub const fn is_message(self) -> bool {
         matches!(self, Self::NightDrift | Self::RoutineDrift | Self::WellToday)

@@ -35,17 +35,20 @@ pub enum SignKind {
     Visit,
     /// The person answered a call or a message.
     Answer,
+    /// The people said that they are back.
+    Back,
 }
 
 impl SignKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Electricity,
         Self::Door,
         Self::Phone,
         Self::Button,
         Self::Visit,
         Self::Answer,
+        Self::Back,
     ];
 
     /// The name on the wire.
@@ -57,7 +60,13 @@ impl SignKind {
             Self::Button => "button",
             Self::Visit => "visit",
             Self::Answer => "answer",
+            Self::Back => "back",
         }
+    }
+
+    /// Whether only the person can have given it, at home.
+    pub const fn is_the_persons(self) -> bool {
+        matches!(self, Self::Button | Self::Answer | Self::Back)
     }
 }
 
@@ -88,6 +97,14 @@ impl Absence {
     pub fn covers(&self, moment: EventTime) -> bool {
         self.from <= moment && self.to.is_none_or(|to| moment < to)
     }
+
+    /// The same, over by `moment` if it began before.
+    #[must_use]
+    pub fn ended_by(self, moment: EventTime) -> Self {
+        let goes_on = self.from < moment && self.to.is_none_or(|to| moment < to);
+        let to = if goes_on { Some(moment) } else { self.to };
+        Self { to, ..self }
+    }
 }
 
 /// An interruption of a home's zone.
@@ -114,6 +131,8 @@ pub struct Circumstances {
     pub absence: Option<Absence>,
     /// The last sign of life besides water.
     pub sign: Option<Sign>,
+    /// One of an earlier hour.
+    pub earlier_sign: Option<EventTime>,
     /// The last outage of supply in its zone.
     pub outage: Option<Outage>,
     /// The last time that the meters of its zone fell silent together.

@@ -167,7 +167,8 @@ impl Signal {
             Self::Phone => Some(SignKind::Phone),
             Self::Button => Some(SignKind::Button),
             Self::Visit => Some(SignKind::Visit),
-            Self::Answer | Self::Back => Some(SignKind::Answer),
+            Self::Answer => Some(SignKind::Answer),
+            Self::Back => Some(SignKind::Back),
             Self::Out => None,
         }
     }

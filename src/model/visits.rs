@@ -43,11 +43,20 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Orders visits: the gravest first, and among equals what began the longest ago.
+    /// Orders visits: open alerts that may be about a person in need come first, silent homes among them, then homes that
+    /// are only dry, then other alerts, and last what somebody has taken on. Among those the gravest, and among equals what
+    /// began the longest ago.
     pub fn pressing(&self) -> impl Ord + use<> {
+        let mut waiting = self.open.iter().filter(|open| !open.acknowledged).peekable();
+        let group = match (waiting.peek().is_some(), self.open.is_empty()) {
+            (true, _) if waiting.any(|open| open.kind.is_about_a_person()) => 0,
+            (_, true) => 1,
+            (true, _) => 2,
+            (false, _) => 3,
+        };
         let began = self.open.iter().map(|open| open.since).min().or(self.dry_since);
         let home = self.household_id.clone();
-        (Reverse(self.severity), began.unwrap_or(EventTime::MAX), home)
+        (group, Reverse(self.severity), began.unwrap_or(EventTime::MAX), home)
     }
 }
 
@@ -62,4 +71,54 @@ pub struct OpenEntry {
     pub since: EventTime,
     /// Whether somebody has taken it on.
     pub acknowledged: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(home: &str, severity: Option<Severity>, open: &[(AlertKind, bool)]) -> Visit {
+        let at = EventTime::from_seconds(1_700_000_000);
+        let open = open.iter().map(|(kind, acknowledged)| OpenEntry {
+            kind: *kind,
+            alert_id: home.to_owned(),
+            since: at,
+            acknowledged: *acknowledged,
+        });
+        Visit {
+            household_id: HouseholdId::new(home),
+            zone: None,
+            severity,
+            open: open.collect(),
+            dry_since: Some(at),
+            measured_until: at,
+        }
+    }
+
+    #[test]
+    fn people_come_before_pipes_and_what_is_taken_on_comes_last() {
+        use AlertKind::{Inactivity, Leak, SilentMeter};
+        let mut visits = [
+            visit("taken-on", Some(Severity::Critical), &[(Inactivity, true)]),
+            visit("drip", Some(Severity::Low), &[(Leak, false)]),
+            visit("dry", None, &[]),
+            visit("silent", Some(Severity::Low), &[(SilentMeter, false)]),
+            visit(
+                "taken-on-and-silent",
+                Some(Severity::High),
+                &[(Inactivity, true), (SilentMeter, false)],
+            ),
+            visit(
+                "inactive",
+                Some(Severity::Critical),
+                &[(Leak, true), (Inactivity, false)],
+            ),
+        ];
+        visits.sort_by_cached_key(Visit::pressing);
+        let order: Vec<_> = visits.iter().map(|visit| visit.household_id.as_str()).collect();
+        assert_eq!(
+            order,
+            ["inactive", "taken-on-and-silent", "silent", "dry", "drip", "taken-on"]
+        );
+    }
 }

@@ -13,11 +13,11 @@ use super::effects::Effects;
 use super::profile::Beside;
 use super::rules::HomeError;
 use super::words;
-use crate::alert::{Care, Contradiction, alert_id};
+use crate::alert::{Contradiction, Occasion, alert_id};
 use crate::detect::KINDS;
 use crate::model::{
     Absence, AlertKind, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response, ResponseRecord, Sign,
-    SignKind, SignRecord, Signal, check_id,
+    SignKind, SignRecord, check_id,
 };
 
 /// Why a record from beside the readings is refused. Nothing is changed by it.
@@ -148,24 +148,11 @@ impl Partition {
             return Ok(());
         };
         effects.counts.signs += 1;
-        match (sign.sign, sign.sign.sign()) {
-            (Signal::Out, _) => self.go_away(index, sign.at, sign.until),
-            (Signal::Back, _) => {
-                let come_back = |absence: &mut Option<Absence>| {
-                    if let Some(absence) = absence.as_mut().filter(|absence| absence.covers(sign.at)) {
-                        absence.to = Some(sign.at);
-                    }
-                };
-                self.change_beside(index, |beside| {
-                    come_back(&mut beside.declared);
-                    come_back(&mut beside.out);
-                });
-                self.hear_sign(index, SignKind::Answer, sign.at);
-            }
-            (_, Some(kind)) => self.hear_sign(index, kind, sign.at),
-            (_, None) => {}
+        match sign.sign.sign() {
+            None => self.go_away(index, sign.at, sign.until),
+            Some(kind) => self.hear_sign(index, kind, sign.at),
         }
-        let _ = self.reconcile(index, record.timestamp, self.clock, None, effects);
+        let _ = self.reconcile(index, Occasion::Beside, record.timestamp, self.clock, None, effects);
         self.changed_beside(index);
         Ok(())
     }
@@ -193,57 +180,55 @@ impl Partition {
                 since: case.since,
             });
         }
-        let slot = self.arena.slot(index);
-        let around = self.arena.names().around(&slot, &self.rules);
-        let care = Care {
-            kind,
-            policy: &around.programme.policy,
-            time_zone: around.time_zone,
-            now: self.clock,
-        };
+        let decided_at = self.clock.max(case.detected_at).max(self.last_decided(index));
+        let care = self.care(index, kind, Occasion::Beside, decided_at);
         let transition = care.respond(&case, said.response)?;
         effects.counts.response(said.response);
-        let decided_at = self.clock.max(slot.arrived).max(case.detected_at);
-        let words = words::response(said.response, said.at, decided_at, around.time_zone);
-        drop(slot);
-        self.say(index, kind, transition, decided_at, words, record.timestamp, effects);
+        let words = words::response(said.response, said.at, decided_at, care.time_zone);
+        self.say(index, kind, transition, words, record.timestamp, effects);
         match said.response {
             Response::Away | Response::Hospital => self.go_away(index, said.at, said.until),
-            Response::Safe => self.hear_sign(index, SignKind::Answer, said.at),
+            // The person was heard, whatever signs the programme goes by.
+            Response::Safe => self.come_back(index, SignKind::Answer, said.at),
             // Somebody was there; from now on it counts anew.
             Response::Fall | Response::NobodyFound => self.excuse_until(index, SignKind::Visit, said.at, said.at),
             Response::Acknowledged | Response::Leak | Response::MeterFault => {}
         }
-        let _ = self.reconcile(index, record.timestamp, self.clock, None, effects);
+        let _ = self.reconcile(index, Occasion::Beside, record.timestamp, self.clock, None, effects);
         self.changed_beside(index);
         Ok(())
     }
 
     fn go_away(&mut self, index: u32, from: EventTime, to: Option<EventTime>) {
-        self.change_beside(index, |beside| beside.out = Some(Absence { from, to }));
+        self.change_beside(index, |beside| beside.go_away(Absence { from, to }));
+    }
+
+    /// The person is at home: whatever absence began before that is over.
+    fn come_back(&mut self, index: u32, kind: SignKind, at: EventTime) {
+        self.change_beside(index, |beside| beside.back_at = beside.back_at.max(at));
+        self.excuse_until(index, kind, at, at);
     }
 
     /// Takes in a sign of life as the programme wants it.
     fn hear_sign(&mut self, index: u32, kind: SignKind, at: EventTime) {
         let around = self.arena.names().around(&self.arena.slot(index), &self.rules);
         let signs = &around.programme.policy.signs;
-        let until = if signs.suspend.contains(&kind) {
+        let (suspends, ends) = (signs.suspend.contains(&kind), signs.end.contains(&kind));
+        let until = if suspends {
             at.plus(signs.suspend_hours * HOUR)
         } else {
             at
         };
-        if signs.end.contains(&kind) || signs.suspend.contains(&kind) {
+        if kind == SignKind::Back || kind.is_the_persons() && (suspends || ends) {
+            self.come_back(index, kind, at);
+        }
+        if suspends || ends {
             self.excuse_until(index, kind, at, until);
         }
     }
 
     fn excuse_until(&mut self, index: u32, kind: SignKind, at: EventTime, until: EventTime) {
-        self.change_beside(index, |beside| {
-            // Signs come in any order; the one that speaks for longest stays.
-            if beside.sign.is_none_or(|known| (known.until, known.at) < (until, at)) {
-                beside.sign = Some(Sign { kind, at, until });
-            }
-        });
+        self.change_beside(index, |beside| beside.hear(Sign { kind, at, until }));
     }
 
     pub(super) fn change_beside(&mut self, index: u32, change: impl FnOnce(&mut Beside)) {

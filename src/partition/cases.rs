@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Partition;
 use crate::alert::Case;
+use crate::detect::KINDS;
 use crate::model::{AlertKind, EventTime, Response, Severity, Stage};
 
 /// The kinds that are messages.
@@ -34,7 +35,7 @@ pub struct Over {
     revision: u32,
     response: Option<Response>,
     step: u8,
-    next_at: EventTime,
+    decided_at: EventTime,
 }
 
 impl Partition {
@@ -57,11 +58,23 @@ impl Partition {
             severity: over.severity,
             rule: self.arena.names().rule(over.rule),
             stage: over.stage,
+            staged_at: EventTime::ZERO,
             revision: over.revision,
             response: over.response,
             step: over.step,
-            next_at: over.next_at,
+            next_at: EventTime::ZERO,
+            decided_at: over.decided_at,
         }))
+    }
+
+    /// When the last record of a home was decided: none is decided before it.
+    pub(super) fn last_decided(&self, index: u32) -> EventTime {
+        let slot = self.arena.slot(index);
+        let over = slot.over.iter().map(|over| over.decided_at);
+        let kept = KINDS.iter().filter_map(|kind| self.cases.get(&(index, *kind)));
+        over.chain(kept.map(|case| case.decided_at))
+            .max()
+            .unwrap_or(EventTime::ZERO)
     }
 
     /// Keeps what was last said of a home in one kind.
@@ -86,7 +99,7 @@ impl Partition {
                     revision: case.revision,
                     response: case.response,
                     step: case.step,
-                    next_at: case.next_at,
+                    decided_at: case.decided_at,
                 });
                 slot.over.sort_unstable_by_key(|over| over.kind);
                 self.cases.remove(&(index, kind));

@@ -10,6 +10,7 @@ use super::profile::Profile;
 use super::rules::{ConsentRule, HomeError};
 use super::words::{self, erased, rules_changed};
 use super::{Arena, Partition};
+use crate::alert::Occasion;
 use crate::model::{DeadLetter, EventTime, HomeRecord, InputTopic, RawRecord};
 
 /// What a dead letter says whose record is not kept.
@@ -62,7 +63,7 @@ impl Partition {
         self.change_beside(index, |beside| beside.declared = record.absence);
         let because = changes_rules.then_some(rules_changed as fn() -> _);
         // A detector that fails here fails on the next reading too, and is reported with it.
-        let _ = self.reconcile(index, None, self.clock, because, effects);
+        let _ = self.reconcile(index, Occasion::Beside, None, self.clock, because, effects);
         self.changed_beside(index);
         Ok(())
     }

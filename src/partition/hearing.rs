@@ -3,6 +3,7 @@
 
 use super::effects::Effects;
 use super::{Partition, Voice};
+use crate::alert::Occasion;
 use crate::home::MeterEvent;
 use crate::ingest::Rejection;
 use crate::model::{EventTime, RawRecord};
@@ -34,7 +35,7 @@ impl Partition {
         }
         if heard && voice == Voice::Aloud {
             // None of it is a delivery: silence that the clock has brought to light goes on, however far the log is behind it.
-            outcome = outcome.and(self.reconcile(index, timestamp, self.clock, None, effects));
+            outcome = outcome.and(self.reconcile(index, Occasion::Reading, timestamp, self.clock, None, effects));
         }
         outcome.map_err(|message| Rejection::DetectorPanicked { message })
     }

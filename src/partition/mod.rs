@@ -48,7 +48,7 @@ use self::arena::{MAX_METERS_NAMED, Slot};
 use self::checkpoint::Unsaved;
 use self::deadlines::Deadlines;
 use self::zones::Zones;
-use crate::alert::Case;
+use crate::alert::{Case, Occasion};
 use crate::area::Watch;
 use crate::detect::DetectorNumbers;
 use crate::home::{MeterEvent, MeterReading, Placement, TimelineState};
@@ -352,7 +352,12 @@ impl Partition {
                     .watch(slot.profile.programme(), u64::from(reading.seconds));
             }
             if voice == Voice::Aloud {
-                if let Err(message) = self.reconcile(index, record.timestamp, clock, None, effects) {
+                let occasion = if placement == Placement::Late {
+                    Occasion::LateReading
+                } else {
+                    Occasion::Reading
+                };
+                if let Err(message) = self.reconcile(index, occasion, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);
                 }
                 // With one meter of steady rhythm, a reading only puts the deadline off; but where an alert was open, the

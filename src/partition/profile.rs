@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::arena::Slot;
 use super::rules::{ConsentRule, HomeError, Programme, Rules};
@@ -75,20 +76,54 @@ enum OnRecord {
 pub struct Beside {
     /// What the homes topic declares.
     pub declared: Option<Absence>,
-    /// What a sign or an outcome says: out, away, in hospital.
-    pub out: Option<Absence>,
+    /// What signs or outcomes say: out, away, in hospital. The last two, the one that begins later behind the other,
+    /// because signs run ahead of readings.
+    out: [Option<Absence>; 2],
     /// The last other sign of life.
     pub sign: Option<Sign>,
+    /// One of an earlier hour than that; zero for none.
+    earlier_sign: EventTime,
+    /// When the person was last known to be at home: an absence that began before is over. Zero for never.
+    pub back_at: EventTime,
 }
 
 impl Beside {
+    /// Somebody goes away. An absence known before goes on until then at most.
+    pub fn go_away(&mut self, absence: Absence) {
+        let mut known: SmallVec<[Absence; 3]> = self.out.into_iter().flatten().collect();
+        known.retain(|other| other.from != absence.from);
+        known.push(absence);
+        known.sort_by_key(|absence| absence.from);
+        for place in 1..known.len() {
+            let next = known[place].from;
+            known[place - 1] = known[place - 1].ended_by(next);
+        }
+        let last = known.len().saturating_sub(2);
+        self.out = [known.get(last).copied(), known.get(last + 1).copied()];
+    }
+
+    /// Takes in a sign of life. They come in any order; the one that speaks for longest stays.
+    pub fn hear(&mut self, sign: Sign) {
+        let Some(known) = self.sign.replace(sign) else {
+            return;
+        };
+        if known.at.hour() != sign.at.hour() {
+            self.earlier_sign = self.earlier_sign.max(known.at.min(sign.at));
+        }
+        if (known.until, known.at) >= (sign.until, sign.at) {
+            self.sign = Some(known);
+        }
+    }
+
     /// The absence that matters at `moment`: one that covers it, else the one that ended last.
     fn absence(&self, moment: EventTime) -> Option<Absence> {
         let rank = |absence: &Absence| {
             let end = absence.to.unwrap_or(EventTime::MAX);
             (absence.covers(moment), absence.from <= moment, end)
         };
-        [self.declared, self.out].into_iter().flatten().max_by_key(rank)
+        let [first, second] = self.out;
+        let all = [self.declared, first, second].into_iter().flatten();
+        all.map(|absence| absence.ended_by(self.back_at)).max_by_key(rank)
     }
 }
 
@@ -191,6 +226,7 @@ impl Names {
                 q3_litres_per_hour: (profile.q3_tenths > 0).then(|| f32::from(profile.q3_tenths) * 100.0),
                 absence: beside.absence(slot.home.state().usage.frontier()),
                 sign: beside.sign,
+                earlier_sign: (beside.earlier_sign > EventTime::ZERO).then_some(beside.earlier_sign),
                 outage: outage(Cause::Dry),
                 silence: outage(Cause::Silent),
             },

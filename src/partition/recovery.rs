@@ -16,6 +16,7 @@ use super::snapshot::Restored;
 use super::words::rules_changed;
 use super::zones::{StoredZone, ZONE_KEY};
 use super::{Partition, Voice};
+use crate::alert::Occasion;
 use crate::home::SnapshotError;
 use crate::ingest::{Arrived, Rejection, decode};
 use crate::model::{EventTime, RawRecord};
@@ -334,7 +335,7 @@ impl Partition {
             lists.extend(restored.listed);
             let Some(why) = restored.parting else {
                 // A detector that fails here fails on the next reading too, and is reported with it.
-                let _ = self.reconcile(slot, None, self.clock, Some(rules_changed), effects);
+                let _ = self.reconcile(slot, Occasion::Beside, None, self.clock, Some(rules_changed), effects);
                 continue;
             };
             let said = effects.alerts.len();

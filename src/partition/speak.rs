@@ -1,12 +1,13 @@
 //! Time, and what a home says when a reading or time has changed it: the half of [`Partition`] that makes alerts.
 
-use super::arena::{HomeState, Slot};
+use super::arena::HomeState;
 use super::contain::contain;
 use super::effects::{Decided, Effects};
+use super::words;
 use super::{Partition, believes};
-use crate::alert::{Care, Case, Transition, alert_id};
+use crate::alert::{Care, Cause, Occasion, Transition, alert_id};
 use crate::detect::{DetectorSettings, HomeView, KINDS, OpenAlert};
-use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Explanation, Finding, HouseholdId};
+use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Explanation, HouseholdId};
 
 impl Partition {
     /// Moves the log's clock on to an arrival. A jump far ahead is believed when a second record agrees with the first;
@@ -65,9 +66,11 @@ impl Partition {
                 slot.noted = EventTime::ZERO;
                 // It may have moved on since it was noted.
                 if self.next_deadline(index, deadline) == Some(deadline) {
-                    let after = deadline.plus(1);
+                    // A restart looks again at deadlines that have passed. What was said since must not be taken back by
+                    // the look of things before it.
+                    let after = deadline.max(self.last_decided(index)).plus(1);
                     // A detector that fails here fails on the next reading too, and is reported with it.
-                    let _ = self.reconcile(index, None, after, None, effects);
+                    let _ = self.reconcile(index, Occasion::Time, None, after, None, effects);
                     self.schedule(index, after);
                 } else {
                     self.schedule(index, deadline);
@@ -99,23 +102,46 @@ impl Partition {
         let state = slot.home.state();
         let view = state.view(&around, now);
         let detectors = contain(|| state.detectors.next_deadline(&around.programme.detectors, &view));
-        let calls = open_kinds(slot.open).filter_map(|kind| self.cases.get(&(index, kind)));
-        // A step that was due before and told nobody (other rules have a shorter ladder, or a detector fails) waits for
-        // the next record of its home.
-        let due = |at: &EventTime| *at > EventTime::ZERO && *at >= now;
-        let call = calls.map(|case| case.next_at).filter(due).min();
-        detectors.unwrap_or_default().into_iter().chain(call).min()
+        let timer = self.next_timer(index, now);
+        detectors.unwrap_or_default().into_iter().chain(timer).min()
+    }
+
+    /// The next timer of the alerts of a home, not before `from`.
+    fn next_timer(&self, index: u32, from: EventTime) -> Option<EventTime> {
+        let timer = |kind| {
+            let care = self.care(index, kind, Occasion::Time, from);
+            care.timer(&*self.case(index, kind)?, from)
+        };
+        open_kinds(self.arena.slot(index).open).filter_map(timer).min()
+    }
+
+    /// What the life of an alert of a home depends on.
+    pub(super) fn care(&self, index: u32, kind: AlertKind, occasion: Occasion, now: EventTime) -> Care<'_> {
+        let slot = self.arena.slot(index);
+        let around = self.arena.names().around(&slot, &self.rules);
+        Care {
+            kind,
+            policy: &around.programme.policy,
+            time_zone: around.time_zone,
+            now,
+            occasion,
+            is_muted: gives_way(kind) && open_kinds(slot.open).any(|open| open == AlertKind::Inactivity),
+        }
     }
 
     /// Compares what the detectors say at `now` with what was said, and writes the difference. What was said is in no
     /// reading, so the home is among the next checkpoints. `because` has the words where something else than water or
     /// its absence ends an alert.
     ///
+    /// Records are decided at the stream's time, at a deadline that passed at the deadline itself, and no record of a home
+    /// before another of it or before what it follows from.
+    ///
     /// # Errors
     /// The message of a detector that panicked; nothing is said then, and nothing changes.
     pub(super) fn reconcile(
         &mut self,
         index: u32,
+        occasion: Occasion,
         timestamp: Option<EventTime>,
         now: EventTime,
         because: Option<fn() -> Explanation>,
@@ -126,76 +152,72 @@ impl Partition {
         let (state, programme) = (slot.home.state(), around.programme);
         let view = state.view(&around, now);
         let findings = contain(|| state.detectors.findings(&programme.detectors, &view))?;
+        let reached = if occasion == Occasion::Time { now.minus(1) } else { now };
+        let mut decided_at = None;
         let mut said = Vec::new();
+        let mut is_inactive = false;
         for (bit, (kind, finding)) in KINDS.iter().zip(findings).enumerate() {
             if finding.is_none() && slot.open & (1 << bit) == 0 {
                 continue;
             }
             let known = self.case(index, *kind);
             let known = known.as_deref();
-            let care = |now| Care {
-                kind: *kind,
-                policy: &programme.policy,
-                time_zone: around.time_zone,
-                now,
+            let at = *decided_at.get_or_insert_with(|| reached.max(self.last_decided(index)));
+            let at = at.max(finding.as_ref().map_or(EventTime::ZERO, |finding| finding.detected_at));
+            let care = Care {
+                is_muted: gives_way(*kind) && is_inactive,
+                ..self.care(index, *kind, occasion, at)
             };
-            // Timers run from the moment at which a record could be known.
-            let known_at = slot
-                .arrived
-                .max(finding.as_ref().map_or(EventTime::ZERO, |finding| finding.detected_at));
-            let mut transitions = care(known_at).decide(known, finding.as_ref());
+            let mut transitions = care.decide(known, finding.as_ref());
             let mut due = transitions
                 .last()
                 .map(|last| &last.case)
                 .or(known)
-                .and_then(|case| care(now).escalate(case));
+                .and_then(|case| care.escalate(case));
             while let Some(transition) = due.take() {
-                due = care(now).escalate(&transition.case);
+                due = care.escalate(&transition.case);
                 transitions.push(transition);
             }
-            let mut last = known;
-            for transition in &transitions {
-                let decided_at = decided_at(&slot, finding.as_ref(), last, transition);
-                let view = HomeView {
-                    now: decided_at,
-                    ..view
-                };
+            let last = transitions.last().map(|last| &last.case).or(known);
+            is_inactive |= *kind == AlertKind::Inactivity && last.is_some_and(|case| case.open);
+            if !transitions.is_empty() {
+                decided_at = Some(at);
+            }
+            let view = HomeView { now: at, ..view };
+            for transition in transitions {
                 let words = match because.filter(|_| transition.state == AlertState::Resolved) {
                     Some(because) => because(),
-                    None => contain(|| words(state, &programme.detectors, &view, *kind, transition))?,
+                    None => contain(|| explain(state, &programme.detectors, &view, *kind, &transition))?,
                 };
-                last = Some(&transition.case);
-                said.push((*kind, transition.clone(), decided_at, words));
+                said.push((*kind, transition, words));
             }
         }
         drop(slot);
-        for (kind, transition, decided_at, words) in said {
-            self.say(index, kind, transition, decided_at, words, timestamp, effects);
+        for (kind, transition, words) in said {
+            self.say(index, kind, transition, words, timestamp, effects);
         }
         Ok(())
     }
 
     /// Writes one record of an alert, and keeps the case as it stands with it.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
     pub(super) fn say(
         &mut self,
         index: u32,
         kind: AlertKind,
         transition: Transition,
-        decided_at: EventTime,
         words: Explanation,
         record_timestamp: Option<EventTime>,
         effects: &mut Effects,
     ) {
-        let Transition { state, case, contact } = transition;
+        let Transition {
+            state,
+            cause,
+            case,
+            contact,
+        } = transition;
         let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
         let around = names.around(&slot, &self.rules);
-        let care = Care {
-            kind,
-            policy: &around.programme.policy,
-            time_zone: around.time_zone,
-            now: decided_at,
-        };
+        let care = self.care(index, kind, Occasion::Beside, case.decided_at);
         let alert = Alert {
             alert_id: alert_id(id, kind, case.identity_since),
             revision: case.revision,
@@ -207,12 +229,12 @@ impl Partition {
             stage: case.stage,
             contact,
             next: care.next(&case),
-            response: case.response,
+            response: case.response.filter(|_| cause == Cause::Response),
             zone: names.zone(&slot, &self.rules),
             programme: around.programme.name.clone(),
             since: case.since,
             detected_at: case.detected_at,
-            decided_at,
+            decided_at: case.decided_at,
             reason: words.reason.to_owned(),
             evidence: words.evidence,
             text: words.text,
@@ -222,14 +244,18 @@ impl Partition {
             alert,
             record_timestamp,
         });
-        let bit = KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit);
+        let (bit, decided_at) = (
+            KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit),
+            case.decided_at,
+        );
         let open = &mut self.arena.slot_mut(index).open;
         *open = if case.open { *open | bit } else { *open & !bit };
-        let next_at = case.next_at;
         self.keep_case(index, kind, case);
         self.unsaved.urge(index);
-        if next_at > EventTime::ZERO {
-            self.note_deadline(index, next_at);
+        // Not before this record: homes are never looked at as of a time that has passed, or what time has raised would be
+        // taken back.
+        if let Some(timer) = self.next_timer(index, decided_at) {
+            self.note_deadline(index, timer);
         }
     }
 
@@ -239,9 +265,9 @@ impl Partition {
             let Some(case) = self.cases.get(&(index, *kind)).filter(|case| case.open) else {
                 continue;
             };
-            let transition = case.clone().end();
-            let decided_at = self.arena.slot(index).arrived.max(case.detected_at);
-            self.say(index, *kind, transition, decided_at, words(), None, effects);
+            let now = self.clock.max(self.last_decided(index));
+            let transition = self.care(index, *kind, Occasion::Beside, now).resolve(case, None);
+            self.say(index, *kind, transition, words(), None, effects);
         }
     }
 
@@ -263,8 +289,13 @@ pub(super) fn open_kinds(open: u16) -> impl Iterator<Item = AlertKind> {
         .map(|(_, kind)| *kind)
 }
 
+/// Whether nobody is told by an alert of this kind while one of inactivity is open: it asks for the same, of the same home.
+fn gives_way(kind: AlertKind) -> bool {
+    kind == AlertKind::NoReturn
+}
+
 /// What a record says: the detector's numbers, and why it is written.
-fn words(
+fn explain(
     state: &HomeState,
     detectors: &DetectorSettings,
     view: &HomeView<'_>,
@@ -280,23 +311,6 @@ fn words(
         severity: case.severity,
         stage: case.stage,
     };
-    let mut words = state.detectors.explain(detectors, view, &about, transition.state);
-    if transition.state == AlertState::Escalated && transition.contact.is_some() {
-        words.reason = "not_acknowledged";
-        words.text.en += " Nobody has acknowledged this alert.";
-        words.text.zh += "此告警尚无人确认。";
-    }
-    words
-}
-
-/// When a record could be known: with the reading that brought it, or at the deadline that passed without one.
-fn decided_at(slot: &Slot, finding: Option<&Finding>, last: Option<&Case>, transition: &Transition) -> EventTime {
-    let case = &transition.case;
-    match (transition.state, finding) {
-        (AlertState::Escalated, _) if transition.contact.is_some() => {
-            last.map_or(EventTime::ZERO, |last| last.next_at).max(case.detected_at)
-        }
-        (AlertState::Resolved, _) | (_, None) => slot.arrived.max(case.detected_at),
-        (_, Some(finding)) => slot.arrived.max(finding.detected_at),
-    }
+    let said = state.detectors.explain(detectors, view, &about, transition.state);
+    words::with_cause(said, transition)
 }

@@ -4,8 +4,9 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::effects::Parting;
+use crate::alert::{Cause, Transition};
 use crate::detect::local_time;
-use crate::model::{BothLanguages, EventTime, Explanation, Response};
+use crate::model::{AlertState, BothLanguages, EventTime, Explanation, Response};
 
 fn plain(reason: &'static str, en: &str, zh: &str) -> Explanation {
     Explanation {
@@ -63,6 +64,42 @@ pub(super) fn parting(why: Parting) -> fn() -> Explanation {
             )
         },
     }
+}
+
+/// Adds what a record follows from, where that is more than what the detector says.
+pub(super) fn with_cause(mut words: Explanation, transition: &Transition) -> Explanation {
+    let (reason, en, zh) = match transition.cause {
+        Cause::Finding | Cause::Response => return words,
+        Cause::LateReadings if transition.state == AlertState::Raised => (
+            "corrected_by_late_readings",
+            "Readings that came late took back what had ended this alert.",
+            "补到的读数推翻了此前解除告警的依据。",
+        ),
+        Cause::LateReadings => (
+            "corrected_by_late_readings",
+            "Readings that came late changed what was said before.",
+            "补到的读数更正了此前所述。",
+        ),
+        Cause::NoAnswer => (
+            "no_answer",
+            "No answer came to the stage before.",
+            "上一阶段未得到应答。",
+        ),
+        Cause::NotAcknowledged => (
+            "not_acknowledged",
+            "Nobody has acknowledged this alert.",
+            "此告警尚无人确认。",
+        ),
+        Cause::NoOutcome => (
+            "no_outcome",
+            "Somebody acknowledged this alert, and no outcome has come since.",
+            "此告警已有人接手，但至今未反馈结果。",
+        ),
+    };
+    words.reason = reason;
+    words.text.en += &format!(" {en}");
+    words.text.zh += zh;
+    words
 }
 
 /// What somebody did or found.

@@ -9,6 +9,7 @@ use super::Partition;
 use super::beside::Refusal;
 use super::checkpoint::{Checkpoint, Stamp};
 use super::effects::Effects;
+use crate::alert::Occasion;
 use crate::area::{AreaStatus, Cause, Mark, Said, Tally, Watch, ZoneRecord, next_mark};
 use crate::home::{SnapshotError, open_snapshot, seal_snapshot};
 use crate::model::{EventTime, HOUR, Outage, RawRecord, partition_of};
@@ -213,7 +214,7 @@ impl Partition {
         homes.sort_by(|a, b| arena.id(*a).cmp(arena.id(*b)));
         for index in homes {
             // A detector that fails here fails on the next reading too, and is reported with it.
-            let _ = self.reconcile(index, None, self.clock, None, effects);
+            let _ = self.reconcile(index, Occasion::Beside, None, self.clock, None, effects);
             self.unsaved.urge(index);
             let heard = self.arena.slot(index).heard;
             self.schedule(index, heard);

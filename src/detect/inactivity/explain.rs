@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use statrs::distribution::{Beta, ContinuousCDF};
 
 use super::bands::day_start;
+use super::excused::{begun_by, excused_by};
 use super::learned::comparable;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
@@ -11,7 +12,7 @@ use super::{HomeView, InactivityState, is_few, is_known};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::home::Counts;
-use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, SignKind, format_span};
+use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 pub(super) fn explain(
     settings: &InactivitySettings,
@@ -79,10 +80,11 @@ fn said(
     evidence.insert("last_use_ended_at".into(), json!(usage.last_use(counts)));
     evidence.insert("measured_until".into(), json!(usage.frontier()));
     add_counts(counts, &mut evidence);
-    let mut text = BothLanguages {
+    let plain = BothLanguages {
         en: format!("No water since {since}, {}.", format_span(dry)),
         zh: format!("自{since}起{}无用水。", span_zh(dry)),
     };
+    let mut text = begun_by(home, alert, dry, &mut evidence).unwrap_or(plain);
     if let Some(last) = usage.last_use(counts).filter(|last| *last < alert.since) {
         let last = local_time(last, usage.frontier(), home.time_zone);
         // A band told every day begins within a spell that is known to be dry.
@@ -379,64 +381,5 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
         reason: "use_returned",
         evidence,
         text,
-    }
-}
-
-/// Something else than water speaks for the person.
-fn excused_by(
-    home: &HomeView<'_>,
-    alert: &OpenAlert<'_>,
-    until: EventTime,
-    mut evidence: Map<String, Value>,
-) -> Explanation {
-    let known = &home.circumstances;
-    let when = |time: EventTime| local_time(time, home.now, home.time_zone);
-    evidence.insert("excused_until".into(), json!(until));
-    let sign = known.sign.filter(|sign| sign.until.min(home.usage.frontier()) == until);
-    let absence = known
-        .absence
-        .filter(|absence| absence.from > alert.since || absence.covers(home.usage.frontier()));
-    let (reason, en, zh) = if let Some(sign) = sign {
-        evidence.insert("sign_of_life".into(), json!(sign.kind));
-        evidence.insert("sign_of_life_at".into(), json!(sign.at));
-        let (en, zh) = sign_words(sign.kind);
-        let at = when(sign.at);
-        (
-            "other_sign_of_life",
-            format!("Another sign of life at {at}: {en}. No water has been seen since; it counts anew from then."),
-            format!("{at}有其他活动迹象：{zh}。此后尚无用水，自该时刻重新计时。"),
-        )
-    } else if let Some(absence) = absence {
-        evidence.insert("away_from".into(), json!(absence.from));
-        evidence.insert("away_until".into(), json!(absence.to));
-        let from = when(absence.from);
-        (
-            "declared_away",
-            format!("The people are away since {from}, as was said."),
-            format!("住户已报备自{from}起外出。"),
-        )
-    } else {
-        evidence.insert("outage_from".into(), json!(known.outage.map(|outage| outage.from)));
-        (
-            "supply_interrupted",
-            "The zone was without water; it counts from the return of supply.".into(),
-            "该片区停水，自恢复供水起重新计时。".into(),
-        )
-    };
-    Explanation {
-        reason,
-        evidence,
-        text: BothLanguages { en, zh },
-    }
-}
-
-fn sign_words(kind: SignKind) -> (&'static str, &'static str) {
-    match kind {
-        SignKind::Electricity => ("electricity was switched", "有用电操作"),
-        SignKind::Door => ("a door was opened", "有开门"),
-        SignKind::Phone => ("the telephone was used", "有通话"),
-        SignKind::Button => ("the telecare button was pressed", "按下呼叫器"),
-        SignKind::Visit => ("somebody was there", "有人上门"),
-        SignKind::Answer => ("the person answered", "本人已应答"),
     }
 }

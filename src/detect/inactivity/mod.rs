@@ -9,6 +9,7 @@
 
 mod bands;
 mod budget;
+mod excused;
 mod explain;
 mod harm;
 pub mod learned;
@@ -16,6 +17,7 @@ mod own_spells;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod spell;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULE
 use serde::{Deserialize, Serialize};
 
 use self::bands::{day_before, day_start};
+use self::spell::still_met;
 use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Counts, Flow, Interval};
@@ -100,13 +103,11 @@ impl Detector for Inactivity {
     }
 
     fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {
-        if state.since < home.excused_until() {
-            return None; // What was met then says nothing any more.
-        }
-        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), state.met)?;
+        let spell = still_met(settings, state, home);
+        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), spell.met)?;
         Some(Finding {
-            since: state.since,
-            detected_at: state.detected_at,
+            since: spell.since,
+            detected_at: spell.detected_at,
             severity: state.harm.map_or(rule.severity, |harm| harm.max(rule.severity)),
             rule: rule.name.clone(),
             stages: Some(stages),

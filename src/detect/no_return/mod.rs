@@ -3,8 +3,8 @@
 //! Method: measured dry time after the end of the absence (`HomeView::dry_since`: a gap, another sign of life or an outage
 //! begins it anew). Once met it holds until a sign of life, or until the absence is extended, replaced or taken back:
 //! what is kept is only when it was met, all else follows from the usage and the absence as they are now.
-//! Units: hours, to the second. Limits: an absence without an end is never over. Whoever came back before the end and has
-//! used no water since is reported as well; the alert names the last use.
+//! Units: hours, to the second. Limits: an absence without an end is never over. Whoever clearly came back before the end is
+//! left to inactivity; a single use within the absence is named.
 
 mod settings;
 
@@ -36,7 +36,11 @@ pub struct NoReturnState {
 
 /// The end of the absence, if it is over and there is no sign of life since.
 fn missed_since(home: &HomeView<'_>) -> Option<EventTime> {
-    let absence = home.circumstances.absence?;
+    // Of whoever came back before its end inactivity tells.
+    let absence = home
+        .circumstances
+        .absence
+        .filter(|absence| !home.is_cut_short(absence))?;
     let end = absence
         .to
         .filter(|end| absence.from < *end && *end <= home.usage.frontier())?;

@@ -70,7 +70,7 @@ pub fn response(home: &str, hours: f64, since: u32, said: &str) -> Input {
 }
 
 /// The rules of the other tests, with a ladder.
-fn with_ladder() -> Arc<Rules> {
+pub fn with_ladder() -> Arc<Rules> {
     let step = |contact: &str, after_minutes| LadderStep {
         contact: contact.into(),
         after_minutes,
@@ -85,7 +85,7 @@ fn with_ladder() -> Arc<Rules> {
     Arc::new(rules)
 }
 
-fn story(rules: Arc<Rules>, parts: &[Vec<Input>]) -> (Partition, Effects) {
+pub fn story(rules: Arc<Rules>, parts: &[Vec<Input>]) -> (Partition, Effects) {
     let mut partition = Partition::new(rules);
     let effects = take(&mut partition, &parts.concat());
     (partition, effects)
@@ -147,7 +147,7 @@ fn an_acknowledgement_stops_the_ladder_and_use_ends_the_alert() {
         lines(&effects),
         [
             "7 raised no_sign_of_life (family, then warden 8.5)",
-            "8 acknowledged acknowledged (-, then -)",
+            "8 acknowledged acknowledged (-, then warden 20)",
             "11 resolved use_returned (-, then -)"
         ]
     );
@@ -420,7 +420,7 @@ fn the_list_of_visits_is_made_once_a_day_with_the_gravest_first() {
     assert_eq!(effects.visit_lists[1].homes[0].open[0].since, at(1));
 }
 
-fn any_input() -> impl Strategy<Value = Input> {
+pub fn any_input() -> impl Strategy<Value = Input> {
     let home = prop_oneof![Just("h1"), Just("h2")];
     let words = prop::sample::select(vec!["door", "phone", "out", "back", "answer", "visit"]);
     let said = prop::sample::select(Response::ALL.map(Response::name).to_vec());

@@ -3,6 +3,7 @@
 mod care;
 mod consent;
 mod homes;
+mod life;
 mod log;
 mod memory;
 mod meters;

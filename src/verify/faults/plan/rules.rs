@@ -82,6 +82,7 @@ fn policy(dice: &mut Dice) -> PolicySettings {
             at_most: *dice.one_of(&[1, 1_000]),
             dry_hours: *dice.one_of(&[0, 3]),
         },
+        ..PolicySettings::default()
     }
 }
 
