@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AlertKind, Band, EventTime, MINUTE, NextCall, SignKind, Stage};
+use crate::model::{AlertKind, Band, EventTime, MINUTE, NextCall, SignKind, Stage, Weekday};
 
 /// The policy of a programme.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct LadderStep {
     /// The hours of the local day in which they can be told; at others the next who is on duty is told instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duty: Option<Band>,
+    /// The days of the week on which they can be told; all seven if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duty_days: Vec<Weekday>,
 }
 
 /// How long a stage waits for an answer, in minutes from when it was decided, by the stream's time.
@@ -144,6 +147,10 @@ impl PolicySettings {
             if step.contact.trim().is_empty() {
                 mistakes.push((format!("{key}.contact"), "the contact has no name".to_owned()));
             }
+            let days = &step.duty_days;
+            if days.iter().enumerate().any(|(place, day)| days[..place].contains(day)) {
+                mistakes.push((format!("{key}.duty_days"), "has a day twice".to_owned()));
+            }
             if step.after_minutes > 7 * 24 * 60 {
                 let message = format!("{} is more than a week", step.after_minutes);
                 mistakes.push((format!("{key}.after_minutes"), message));
@@ -181,7 +188,10 @@ impl PolicySettings {
     /// all where none is, because somebody must be told. Its place on the ladder; `None` at the ladder's end.
     fn on_duty(&self, from: usize, moment: EventTime, zone: &TimeZone) -> Option<usize> {
         let rest = self.ladder.get(from..).filter(|rest| !rest.is_empty())?;
-        let is_on = |step: &LadderStep| step.duty.is_none_or(|duty| duty.holds(moment, zone));
+        let is_on = |step: &LadderStep| {
+            let is_a_day = step.duty_days.is_empty() || step.duty_days.contains(&Weekday::of(moment, zone));
+            is_a_day && step.duty.is_none_or(|duty| duty.holds(moment, zone))
+        };
         let place = rest.iter().position(is_on).unwrap_or(rest.len() - 1);
         Some(from + place)
     }

@@ -24,6 +24,7 @@ fn ladder(steps: &[(&str, u32, Option<&str>)]) -> PolicySettings {
         contact: (*contact).into(),
         after_minutes: *after_minutes,
         duty: duty.map(|duty| serde_json::from_value(duty.into()).expect("a band")),
+        duty_days: Vec::new(),
     };
     PolicySettings {
         ladder: steps.iter().map(step).collect(),

@@ -126,9 +126,9 @@ impl Telemetry {
         self.metrics.alerts(kind, AlertState::name(alert.state), 1);
         tracing::debug!(home = %alert.household_id, kind, rule = %alert.rule, text = alert.text.en, "alert {}", AlertState::name(alert.state));
         if let (AlertKind::Inactivity, Some(stage)) = (alert.kind, alert.stage) {
-            let is_new =
-                alert.state == AlertState::Raised || alert.state == AlertState::Escalated && alert.contact.is_none();
-            if is_new {
+            // The ladder escalates as well, and reaches no stage with that.
+            let by_ladder = matches!(&*alert.reason, "not_acknowledged" | "no_outcome");
+            if alert.state == AlertState::Raised || alert.state == AlertState::Escalated && !by_ladder {
                 self.metrics.welfare_alert(&alert.programme, stage.name());
             }
             if alert.turned_out_false() {

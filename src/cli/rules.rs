@@ -38,7 +38,7 @@ pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
     if let Some(name) = &args.name {
         return one_preset(name, args.json);
     }
-    let mut sets = Vec::new();
+    let mut sets: Vec<(String, ProgrammeSettings)> = Vec::new();
     if let Some(path) = &args.file {
         let file = read_file(path)?;
         let names = file.programmes();
@@ -55,14 +55,14 @@ pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
         if sets.is_empty() {
             bail!("{}: no programme, such as [programmes.night]", path.display());
         }
-        return tell(&sets, &[], args.json);
+        return tell(&format!("Programmes of {}", path.display()), &sets, &[], args.json);
     }
     sets.extend(validated.settings.programmes.clone());
     let mut presets = Vec::new();
     for preset in PRESETS {
         presets.push((preset.name.to_owned(), Settings::of_preset(preset)?));
     }
-    tell(&sets, &presets, args.json)
+    tell("Programmes in force", &sets, &presets, args.json)
 }
 
 /// What the state topic says of a home, beside the rules of its programme.
@@ -115,7 +115,7 @@ fn one_preset(name: &str, as_json: bool) -> anyhow::Result<()> {
     };
     if as_json {
         let one = [(preset.name.to_owned(), Settings::of_preset(preset)?)];
-        return tell(&[], &one, true);
+        return tell("", &[], &one, true);
     }
     say!("{}", preset.text.trim_end());
     Ok(())
@@ -123,6 +123,7 @@ fn one_preset(name: &str, as_json: bool) -> anyhow::Result<()> {
 
 /// Says what programmes and presets mean.
 fn tell(
+    heading: &str,
     programmes: &[(String, ProgrammeSettings)],
     presets: &[(String, ProgrammeSettings)],
     as_json: bool,
@@ -135,7 +136,7 @@ fn tell(
         say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
-    for (heading, sets) in [("Programmes in force", programmes), ("Presets", presets)] {
+    for (heading, sets) in [(heading, programmes), ("Presets", presets)] {
         if !sets.is_empty() {
             say!("{heading}");
         }
@@ -151,6 +152,7 @@ fn as_value(name: &str, set: &ProgrammeSettings) -> Value {
         "name": name,
         "title": set.title,
         "source": set.source,
+        "figures": set.figures,
         "rules": words(set),
         "told": set.policy.ladder,
         "told_in_words": told_in_words(set),
@@ -177,6 +179,9 @@ fn describe(name: &str, set: &ProgrammeSettings) -> anyhow::Result<()> {
     let told = told_in_words(set);
     if !told.is_empty() {
         say!("  told: {told}");
+    }
+    if !set.figures.is_empty() {
+        say!("  figures: {}", set.figures);
     }
     if !set.source.is_empty() {
         say!("  source: {}", set.source);

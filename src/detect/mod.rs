@@ -55,6 +55,18 @@ macro_rules! registry {
         pub const KINDS: &[AlertKind] = &[$(<$detector as Detector>::KIND),+];
 
         impl DetectorSettings {
+            /// Takes the value that follows in `map` as the settings of the detector called `name`; false where none is.
+            ///
+            /// # Errors
+            /// Where the value is not of their form.
+            pub fn take<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+                match name {
+                    $(stringify!($name) => self.$name = map.next_value()?,)+
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
             /// A number for the settings of each detector, in the order of the registry: half the CRC-32 of their JSON.
             pub fn numbers(&self) -> DetectorNumbers {
                 [$(serde_json::to_vec(&self.$name).map(|json| crc32fast::hash(&json)).unwrap_or_default()),+].map(|number| {

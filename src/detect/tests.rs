@@ -3,10 +3,11 @@
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::inactivity::{Condition, HarmSettings, InactivitySettings, Learned, Rule, Weekday};
+use super::inactivity::{Condition, HarmSettings, InactivitySettings, Learned, Rule};
 use super::*;
 use crate::alert::{Care, Case, PolicySettings};
 use crate::home::{Flow, HomeSettings, MeterReading, Rhythm, Usage};
+use crate::model::Weekday;
 use crate::model::{Absence, Band, Circumstances, HOUR, Measure, Quality, Severity};
 
 /// One home under all detectors, fed in order.
@@ -193,13 +194,7 @@ fn about(kind: AlertKind, case: &Case) -> OpenAlert<'_> {
 }
 
 pub fn rule(name: &str, severity: Severity, when: Condition) -> Rule {
-    Rule {
-        name: name.into(),
-        severity,
-        stage: crate::model::Stage::Visit,
-        until_learned: false,
-        when,
-    }
+    Rule::new(name, severity, when)
 }
 
 pub fn few_litres(below: f32, hours: u32) -> Condition {

@@ -98,7 +98,7 @@ impl Interval {
     }
 
     /// Whether it is short enough to say in which hour its water flowed.
-    pub(super) fn is_placeable(&self) -> bool {
+    pub fn is_placeable(&self) -> bool {
         self.seconds() <= PLACEABLE_SECONDS
     }
 }

@@ -36,5 +36,5 @@ pub use register::MeterEvent;
 pub use rhythm::Rhythm;
 pub use routine::{ROUTINE_HOURS, Routine, Spell, SpellEnd};
 pub use snapshot::{SnapshotError, open_snapshot, seal_snapshot};
-pub use usage::{HomeSettings, Usage};
+pub use usage::{Counts, HomeSettings, Usage};
 pub use window::WINDOW_HOURS;

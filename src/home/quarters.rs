@@ -7,8 +7,10 @@ use crate::model::{EventTime, MINUTE};
 
 /// Length of a slot in seconds.
 pub const QUARTER: u32 = 15 * MINUTE;
-/// Quarter-hours kept: a day.
+/// Quarter-hours that can be asked for: a day.
 pub const QUARTERS: u32 = 96;
+/// Quarter-hours kept: a day, and the one in progress beside it.
+const KEPT: u32 = 128;
 /// A reading up to this long says enough of quarter-hours for them to be kept.
 const FINE_SECONDS: u32 = 2 * QUARTER;
 /// Meters' clocks jitter: so far may an interval reach into a slot without touching it, in seconds.
@@ -32,8 +34,8 @@ pub enum Quarter {
 /// Flow of any kind counts, the leak's own included. Invariant: what is kept depends on the stretches in order alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarters {
-    used: [u32; 3],
-    known: [u32; 3],
+    used: [u32; 4],
+    known: [u32; 4],
 }
 
 impl Quarters {
@@ -55,7 +57,7 @@ impl Quarters {
         // Flow in a long stretch says nothing of any one quarter-hour, and those before it must not look dry.
         let known = measured == Some(false) || measured == Some(true) && fine;
         let last = interval.end.minus(1).seconds() / QUARTER;
-        let first = (interval.start.seconds() / QUARTER).max(last.saturating_sub(QUARTERS - 1));
+        let first = (interval.start.seconds() / QUARTER).max(last.saturating_sub(KEPT - 1));
         for slot in first..=last {
             let begins_here = interval.start.seconds() <= slot * QUARTER;
             let was_known = begins_here || bit(&self.known, slot);
@@ -82,7 +84,7 @@ impl Quarters {
     /// What is known of quarter-hour `slot` (counted from 1970), when everything before `frontier` has been taken.
     pub(super) fn at(&self, slot: u32, frontier: EventTime) -> Quarter {
         let next = frontier.seconds() / QUARTER;
-        let oldest = (frontier.seconds().saturating_sub(1) / QUARTER).saturating_sub(QUARTERS - 1);
+        let oldest = (frontier.seconds().saturating_sub(1) / QUARTER).saturating_sub(QUARTERS);
         if slot >= next || slot < oldest {
             return Quarter::Unknown;
         }
@@ -96,16 +98,16 @@ impl Quarters {
 }
 
 fn place(slot: u32) -> (usize, u32) {
-    let index = slot % QUARTERS;
+    let index = slot % KEPT;
     ((index / 32) as usize, 1 << (index % 32))
 }
 
-fn bit(bits: &[u32; 3], slot: u32) -> bool {
+fn bit(bits: &[u32; 4], slot: u32) -> bool {
     let (word, bit) = place(slot);
     bits[word] & bit != 0
 }
 
-fn set(bits: &mut [u32; 3], slot: u32, on: bool) {
+fn set(bits: &mut [u32; 4], slot: u32, on: bool) {
     let (word, bit) = place(slot);
     if on {
         bits[word] |= bit;

@@ -35,6 +35,24 @@ impl Default for HomeSettings {
     }
 }
 
+/// Which water counts as use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// What flows above the leak floor.
+    #[default]
+    AboveLeak,
+    /// All that the meter shows, a leak's water too.
+    AllWater,
+}
+
+impl Counts {
+    /// Whether it is what holds where nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Litres of one hour of two days that may be those of a machine are apart by this share at most.
 const DAILY_APART: f32 = 0.1;
 /// An hour that lacks no more than this many seconds is wholly measured (clocks of meters jitter).
@@ -56,6 +74,8 @@ pub struct Usage {
     frontier: EventTime,
     known_since: EventTime,
     last_sign: EventTime,
+    /// The end of the last flow of any kind, a leak's and an appliance's too.
+    last_flow: EventTime,
     /// Litres placed in the hour in progress.
     open_litres: f32,
     /// Seconds of the hour in progress that are measured.
@@ -75,9 +95,22 @@ impl Usage {
         (self.last_sign > EventTime::ZERO).then_some(self.last_sign)
     }
 
+    /// The end of the last use by what counts; `None` before the first.
+    pub fn last_use(&self, counts: Counts) -> Option<EventTime> {
+        match counts {
+            Counts::AboveLeak => self.last_sign(),
+            Counts::AllWater => (self.last_flow > EventTime::ZERO).then_some(self.last_flow),
+        }
+    }
+
     /// The start of the dry spell that goes on at the frontier, as far back as it is measured; `None` when there is use.
     pub fn dry_since(&self) -> Option<EventTime> {
-        let since = self.last_sign.max(self.known_since);
+        self.dry_since_by(Counts::AboveLeak)
+    }
+
+    /// The same, by what counts as use.
+    pub fn dry_since_by(&self, counts: Counts) -> Option<EventTime> {
+        let since = self.last_use(counts).unwrap_or_default().max(self.known_since);
         (since < self.frontier).then_some(since)
     }
 
@@ -96,9 +129,12 @@ impl Usage {
         self.window.litres(hour, self.next_hour())
     }
 
-    /// Litres above the leak floor in the `hours` hours before hour `before`; `None` where one is not wholly measured.
-    pub fn litres_above_floor(&self, hours: u32, before: u32) -> Option<f32> {
-        let floor = self.floor.litres_per_hour();
+    /// Litres that count in the `hours` hours before hour `before`; `None` where one is not wholly measured.
+    pub fn litres_before(&self, hours: u32, before: u32, counts: Counts) -> Option<f32> {
+        let floor = match counts {
+            Counts::AboveLeak => self.floor.litres_per_hour(),
+            Counts::AllWater => 0.0,
+        };
         (before.checked_sub(hours)?..before)
             .map(|hour| self.litres(hour).map(|litres| (litres - floor).max(0.0)))
             .sum()
@@ -238,6 +274,11 @@ impl Usage {
 
     /// Takes the next stretch; answers what is left of it without what appliances drew.
     fn take(&mut self, measured: &Interval, ahead: &impl Fn(EventTime) -> i32) -> Interval {
+        if let Flow::Measured(litres) | Flow::UsedSomewhere(litres) = measured.flow
+            && litres > 0.0
+        {
+            self.last_flow = measured.end;
+        }
         let interval = &self.without_appliances(measured, ahead);
         if self.frontier == EventTime::ZERO {
             self.frontier = interval.start;

@@ -1,4 +1,4 @@
-//! Bands of the local day.
+//! Bands of the local day, and days of the week.
 
 use std::fmt;
 
@@ -34,6 +34,55 @@ impl Band {
     }
 }
 
+/// A day of the week, as a programme writes it: `mon`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum Weekday {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+impl From<jiff::civil::Weekday> for Weekday {
+    fn from(day: jiff::civil::Weekday) -> Self {
+        use jiff::civil::Weekday as Civil;
+        match day {
+            Civil::Monday => Self::Mon,
+            Civil::Tuesday => Self::Tue,
+            Civil::Wednesday => Self::Wed,
+            Civil::Thursday => Self::Thu,
+            Civil::Friday => Self::Fri,
+            Civil::Saturday => Self::Sat,
+            Civil::Sunday => Self::Sun,
+        }
+    }
+}
+
+impl Weekday {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mon => "mon",
+            Self::Tue => "tue",
+            Self::Wed => "wed",
+            Self::Thu => "thu",
+            Self::Fri => "fri",
+            Self::Sat => "sat",
+            Self::Sun => "sun",
+        }
+    }
+
+    /// That of `moment`, by the clock of `zone`.
+    pub fn of(moment: EventTime, zone: &TimeZone) -> Self {
+        zone.to_datetime(moment.to_jiff()).weekday().into()
+    }
+}
+
 impl fmt::Display for Band {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}-{:02}", self.from, if self.to == 0 { 24 } else { self.to })
@@ -51,7 +100,8 @@ impl<'de> Deserialize<'de> for Band {
         let text = String::deserialize(deserializer)?;
         let hours = text.split_once('-').and_then(|(from, to)| {
             let (from, to) = (from.trim().parse::<i8>().ok()?, to.trim().parse::<i8>().ok()?);
-            ((0..24).contains(&from) && (1..=24).contains(&to)).then_some(Self { from, to: to % 24 })
+            let is_right = (0..24).contains(&from) && (1..=24).contains(&to) && from != to;
+            is_right.then_some(Self { from, to: to % 24 })
         });
         hours.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no band of whole hours such as \"05-09\"")))
     }

@@ -16,7 +16,7 @@ mod visits;
 
 pub use alert::{Alert, AlertKind, AlertState, BothLanguages, Explanation, Finding, NextCall, Severity, Stage, Stages};
 pub use appliance::{Appliance, ClockTime, MAX_APPLIANCES, NotAClockTime};
-pub use band::Band;
+pub use band::{Band, Weekday};
 pub use circumstances::{Absence, Circumstances, HouseholdKind, Outage, Sign, SignKind};
 pub use ids::{HouseholdId, IdError, MAX_ID_BYTES, check_id};
 pub use message::{Message, Output};

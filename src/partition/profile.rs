@@ -247,6 +247,11 @@ impl Names {
             .unwrap_or_default()
     }
 
+    /// Whether any home may have a zone.
+    pub fn have_zones(&self) -> bool {
+        !self.zones.is_empty()
+    }
+
     /// The grid cell of a home.
     pub fn zone(&self, slot: &Slot, rules: &Rules) -> Option<Arc<str>> {
         self.zone_of(slot, rules).map(|(name, _)| Arc::clone(name))

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::alert::PolicySettings;
@@ -43,18 +44,51 @@ impl Rules {
 }
 
 /// A programme as settings state it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ProgrammeSettings {
     /// A line about it, for people.
     pub title: String,
     /// Where it is described, for people.
     pub source: String,
+    /// What is published of how it does, for people.
+    pub figures: String,
     /// What is done with what the detectors say.
     pub policy: PolicySettings,
     /// The rules of each detector.
     #[serde(flatten)]
     pub detectors: DetectorSettings,
+}
+
+/// Written out, because serde's own flattening loses the path to what is wrong.
+impl<'de> Deserialize<'de> for ProgrammeSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Programme;
+
+        impl<'de> Visitor<'de> for Programme {
+            type Value = ProgrammeSettings;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ProgrammeSettings, A::Error> {
+                let mut programme = ProgrammeSettings::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "title" => programme.title = map.next_value()?,
+                        "source" => programme.source = map.next_value()?,
+                        "figures" => programme.figures = map.next_value()?,
+                        "policy" => programme.policy = map.next_value()?,
+                        detector if programme.detectors.take(detector, &mut map)? => {}
+                        unknown => return Err(A::Error::custom(format!("unknown key {unknown:?}"))),
+                    }
+                }
+                Ok(programme)
+            }
+        }
+
+        deserializer.deserialize_map(Programme)
+    }
 }
 
 /// A named set of rules.

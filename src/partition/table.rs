@@ -34,6 +34,11 @@ impl<T> Table<T> {
         }
     }
 
+    /// Whether it has no name.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     /// The number of a name for one more use of it; `new` makes what belongs to a name that is not there.
     ///
     /// # Errors

@@ -168,6 +168,9 @@ impl Partition {
             return;
         }
         let (names, rules) = (self.arena.names(), &*self.rules);
+        if !names.have_zones() {
+            return;
+        }
         let mut marks = BTreeMap::new();
         let mut tallies: BTreeMap<Arc<str>, Tally> = BTreeMap::new();
         for index in self.arena.occupied() {

@@ -3,8 +3,8 @@
 //! Form: a preset is a rule file (`<name>.toml`) in the very language of the settings: one programme, in which nothing
 //! holds but what stands there (`presets = []`). It is data; what a preset does is what its rules say, and `settings`
 //! reads it as it reads any other file. How each row of a programme's description was understood stands in its file.
-//! Limits: signs of life and litres are counted above the leak floor, which these programmes do not do; with a leak
-//! running their own rules see less than ours do under their names.
+//! Their rules of inactivity count all water (`counts`), as the programmes do: with a leak running they see nobody, and a
+//! comparison with ours shows it.
 
 mod of_home;
 mod words;
@@ -51,6 +51,8 @@ presets! {
     "kepco",
     "malaga",
     "kamstrup",
+    "kamstrup-10",
+    "kamstrup-5",
     "badger-eyeonwater",
     "sfpuc",
     "seoul",

@@ -1,10 +1,10 @@
 //! Rules in words, for those who choose among them.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::detect::inactivity::{Budget, Condition, InactivitySettings, MEASURED_ON, Rule};
-use crate::detect::leak;
+use crate::detect::{burst, leak, prolonged_draw};
+use crate::home::Counts;
 use crate::model::{Severity, Stage};
 use crate::partition::ProgrammeSettings;
 
@@ -53,23 +53,15 @@ pub fn words(programme: &ProgrammeSettings) -> Vec<RuleInWords> {
             in_shadow_until: None,
         });
     }
-    let Ok(Value::Object(tables)) = serde_json::to_value(&programme.detectors) else {
-        return rules;
-    };
-    let in_words = |detector: &str| matches!(detector, "inactivity" | "leak");
-    for (detector, table) in tables.iter().filter(|(detector, _)| !in_words(detector)) {
-        others(detector, table, &mut rules);
-    }
+    others(programme, &mut rules);
     rules
 }
 
 fn inactivity(settings: &InactivitySettings, place: usize, rule: &Rule) -> String {
     let words = match &rule.when {
-        Condition::NoUse { hours } => format!("no sign of life for {hours} h"),
+        Condition::NoUse { hours } => format!("no use for {hours} h"),
         Condition::PerPerson { default_hours } => {
-            format!(
-                "no sign of life for the hours set for the person (no_use_hours), {default_hours} h where none are set"
-            )
+            format!("no use for the hours set for the person (no_use_hours), {default_hours} h where none are set")
         }
         Condition::FewLitres {
             below,
@@ -86,9 +78,9 @@ fn inactivity(settings: &InactivitySettings, place: usize, rule: &Rule) -> Strin
         } => {
             let names: Vec<String> = bands.iter().map(ToString::to_string).collect();
             let mut words = match (&names[..], all) {
-                ([name], _) => format!("no sign of life in the band {name} of the day"),
-                (_, true) => format!("no sign of life in any of the bands {} of the day", names.join(", ")),
-                (_, false) => format!("no sign of life in one of the bands {} of the day", names.join(", ")),
+                ([name], _) => format!("no use in the band {name} of the day"),
+                (_, true) => format!("no use in any of the bands {} of the day", names.join(", ")),
+                (_, false) => format!("no use in one of the bands {} of the day", names.join(", ")),
             };
             if !days.is_empty() {
                 let days: Vec<String> = days.iter().map(|day| format!("{day:?}")).collect();
@@ -114,11 +106,16 @@ fn inactivity(settings: &InactivitySettings, place: usize, rule: &Rule) -> Strin
             }
         ),
     };
-    if rule.until_learned {
-        words + ", until the learned rule speaks"
+    let counted = match rule.counts {
+        Counts::AboveLeak => "",
+        Counts::AllWater => "; a leak's water counts as use",
+    };
+    let until = if rule.until_learned {
+        ", until the learned rule speaks"
     } else {
-        words
-    }
+        ""
+    };
+    format!("{words}{counted}{until}")
 }
 
 /// Where λ of a stage comes from.
@@ -160,6 +157,9 @@ fn leaks(when: &leak::Condition) -> String {
             };
             format!("{flow} in every {slot} for {hours} h")
         }
+        leak::Condition::Intermittent { at_least, at_most, of } if at_least == at_most => {
+            format!("flow in {at_least} of the last {of} quarter-hours")
+        }
         leak::Condition::Intermittent { at_least, at_most, of } => {
             format!("flow in {at_least} to {at_most} of the last {of} quarter-hours")
         }
@@ -177,81 +177,180 @@ fn leaks(when: &leak::Condition) -> String {
 
 /// What a learned rule waits for.
 fn shadow(programme: &ProgrammeSettings, rule: &Rule) -> Option<String> {
-    let hours = programme.detectors.inactivity.learn_hours;
+    let hours = rule.learn_hours.unwrap_or(programme.detectors.inactivity.learn_hours);
     rule.is_learned().then(|| {
         format!("{hours} hours of known use of the home, in its last 60 days; until then the rule says nothing of it")
     })
 }
 
-/// The rules of a detector that has no words of its own here: its settings, as they stand.
-fn others(detector: &str, table: &Value, rules: &mut Vec<RuleInWords>) {
-    let Value::Object(settings) = table else { return };
-    if settings.get("enabled") == Some(&Value::Bool(false)) {
-        return;
-    }
-    let listed = settings.get("rules").and_then(Value::as_array);
-    for rule in listed.into_iter().flatten() {
+/// The rules of all other detectors that are switched on.
+fn others(programme: &ProgrammeSettings, rules: &mut Vec<RuleInWords>) {
+    let detectors = &programme.detectors;
+    let burst = &detectors.burst;
+    for rule in burst.rules.iter().filter(|_| burst.enabled) {
         rules.push(RuleInWords {
-            detector: detector.to_owned(),
-            rule: rule.get("name").and_then(Value::as_str).map(str::to_owned),
-            words: spelled(rule.get("when").unwrap_or(rule)),
-            severity: field(rule, "severity"),
-            stage: field(rule, "stage"),
-            in_shadow_until: None,
+            rule: Some(rule.name.to_string()),
+            severity: Some(rule.severity),
+            ..RuleInWords::of("burst", bursts(&rule.when, burst.q3_litres_per_hour))
         });
     }
-    if listed.is_none() {
+    let draws = &detectors.prolonged_draw;
+    for rule in draws.rules.iter().filter(|_| draws.enabled) {
         rules.push(RuleInWords {
+            rule: Some(rule.name.to_string()),
+            severity: Some(rule.severity),
+            stage: Some(rule.stage),
+            in_shadow_until: rule
+                .when
+                .learns()
+                .then(|| format!("{} days of known use of the home", draws.learn_days)),
+            ..RuleInWords::of("prolonged_draw", prolonged(&rule.when))
+        });
+    }
+    let mut add = |is_on: bool, detector: &str, words: String| {
+        if is_on {
+            rules.push(RuleInWords::of(detector, words));
+        }
+    };
+    let well = &detectors.well_today;
+    let signs = if well.other_signs {
+        "water or another sign of life"
+    } else {
+        "water"
+    };
+    add(
+        well.enabled,
+        "well_today",
+        format!(
+            "the first {signs} of the day from {:02}:00 on, once a day, as good news",
+            well.from_hour
+        ),
+    );
+    let silent = &detectors.silent_meter;
+    add(
+        silent.enabled,
+        "silent_meter",
+        format!(
+            "no reading for longer than the meter's own rhythm allows, for at least {} h; {} h while it is not known",
+            silent.at_least_hours, silent.after_hours
+        ),
+    );
+    let trouble = &detectors.meter_trouble;
+    let named: Vec<&str> = trouble.report.iter().map(|trouble| trouble.words().0).collect();
+    let all = "backward flow, readings that cannot be, a wrong clock, or a flag of the meter (tamper, battery, leak)";
+    let words = if named.is_empty() {
+        all.to_owned()
+    } else {
+        named.join("; ").to_lowercase()
+    };
+    add(trouble.enabled, "meter_trouble", words);
+    let away = &detectors.use_while_away;
+    add(
+        away.enabled,
+        "use_while_away",
+        format!(
+            "{} L or more within {} h while the people are away",
+            away.at_least_litres, away.within_hours
+        ),
+    );
+    let back = &detectors.no_return;
+    add(
+        back.enabled,
+        "no_return",
+        format!("no water for {} h after the end of an absence", back.after_hours),
+    );
+    add(
+        detectors.night_drift.enabled,
+        "night_drift",
+        "the nights change slowly over weeks; told weekly".into(),
+    );
+    add(
+        detectors.routine_drift.enabled,
+        "routine_drift",
+        "the days change slowly over weeks; told weekly".into(),
+    );
+}
+
+impl RuleInWords {
+    fn of(detector: &str, words: String) -> Self {
+        Self {
             detector: detector.to_owned(),
             rule: None,
-            words: spelled(table),
+            words,
             severity: None,
             stage: None,
             in_shadow_until: None,
-        });
+        }
     }
 }
 
-fn field<T: serde::de::DeserializeOwned>(rule: &Value, name: &str) -> Option<T> {
-    rule.get(name)
-        .and_then(|value| serde_json::from_value(value.clone()).ok())
+fn bursts(when: &burst::Condition, q3: f32) -> String {
+    match when {
+        burst::Condition::ShareOfQ3 { percent, minutes } => format!(
+            "more than {percent} % of Q3 ({} L/h of {q3} L/h) for {minutes} min without a pause",
+            q3 * percent / 100.0
+        ),
+        burst::Condition::OwnPeak {
+            times,
+            at_least_litres_per_hour: least,
+            minutes,
+        } => format!("{times} times the home's own greatest flow, and at least {least} L/h, for {minutes} min"),
+    }
 }
 
-/// Settings as words: `above litres 2000, hours 24`.
-fn spelled(value: &Value) -> String {
-    match value {
-        Value::Object(table) => {
-            let plain = |name: &str| name.replace('_', " ");
-            let said = table.iter().filter(|(name, value)| {
-                !value.is_null() && !matches!(name.as_str(), "enabled" | "name" | "severity" | "stage")
-            });
-            let parts: Vec<String> = said
-                .map(|(name, value)| match value {
-                    Value::Object(_) => format!("{} ({})", plain(name), spelled(value)),
-                    _ => format!("{} {}", plain(name), spelled(value)),
-                })
-                .collect();
-            parts.join(", ")
+fn prolonged(when: &prolonged_draw::Condition) -> String {
+    use prolonged_draw::Condition;
+    let from = |least: f32| {
+        if least > 0.0 {
+            format!(", of {least} L/h or more")
+        } else {
+            String::new()
         }
-        Value::Array(items) => items.iter().map(spelled).collect::<Vec<_>>().join(" and "),
-        Value::String(text) => text.clone(),
-        // Numbers of single precision show as many figures as they have.
-        Value::Number(number) => number
-            .as_f64()
-            .map_or(number.to_string(), |number| (number as f32).to_string()),
-        value => value.to_string(),
+    };
+    match when {
+        Condition::Lasting {
+            minutes,
+            at_least_litres_per_hour: least,
+        } => format!("one use of water that lasts {minutes} min{}", from(*least)),
+        Condition::HighFlow {
+            minutes,
+            litres,
+            above_litres_per_hour: least,
+        } => format!("one use at {least} L/h or more that lasts {minutes} min or takes {litres} L"),
+        Condition::LowFlow { minutes, litres } => {
+            format!("one use that lasts {minutes} min and takes {litres} L")
+        }
+        Condition::Own {
+            factor,
+            at_least_minutes,
+            at_least_litres_per_hour: least,
+        } => format!(
+            "one use {factor} times as long as the home's longest, and at least {at_least_minutes} min{}",
+            from(*least)
+        ),
     }
 }
 
 /// Who is told, and when: the ladder of contacts.
 pub fn told_in_words(programme: &ProgrammeSettings) -> String {
     let steps = programme.policy.ladder.iter().enumerate().map(|(index, step)| {
-        let duty = step.duty.map(|duty| format!(" (on duty {duty})")).unwrap_or_default();
+        let days = step.duty_days.iter().map(|day| format!(" {}", day.name()));
+        let duty = match step.duty {
+            Some(duty) => format!(" (on duty {duty}{})", days.collect::<String>()),
+            None if step.duty_days.is_empty() => String::new(),
+            None => format!(" (on duty{})", days.collect::<String>()),
+        };
         match (index, step.after_minutes) {
             (0, 0) => format!("{}{duty}", step.contact),
             (_, 0) => format!("and {}{duty}", step.contact),
             (_, minutes) => format!("after {minutes} min {}{duty}", step.contact),
         }
     });
-    steps.collect::<Vec<_>>().join(", ")
+    let ladder = steps.collect::<Vec<_>>().join(", ");
+    let kinds: Vec<&str> = programme.policy.ladder_kinds.iter().map(|kind| kind.name()).collect();
+    if ladder.is_empty() {
+        ladder
+    } else {
+        format!("{ladder}; of {}", kinds.join(", "))
+    }
 }

@@ -200,8 +200,8 @@ impl<'a> Checker<'a> {
             .enumerate()
             .map(|(index, item)| self.value(&format!("{key}[{index}]"), &path, item_shape, item))
             .collect();
-        // A list goes whole: without one item, those after it would be called by the wrong number.
-        checked.into_iter().collect()
+        // An item that is refused keeps its place: without it, those after it would be called by the wrong number.
+        Some(checked.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     fn pattern(&self, path: &str) -> Option<Shape<'a>> {

@@ -2,7 +2,9 @@
 //!
 //! A programme that names presets, be it none, is made of these and of what it says itself, and of nothing else: what
 //! neither speaks of is silent. Lists of `rules` go one after the other, in the order of the presets, the programme's own
-//! last; of everything else the later one holds. What comes of it stands in the settings in the place of the names.
+//! last. Ladders of presets become one, in which everybody is told when their own ladder tells them. Of everything else
+//! presets must say the same, or the programme says which holds: a preset does under its name what its words say, or
+//! nothing. What comes of it stands in the settings in the place of the names.
 
 use std::collections::BTreeSet;
 
@@ -36,19 +38,27 @@ pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
         let named_at = place(&key).unwrap_or(Place::Default);
         let mut tables = Map::new();
         for (index, preset) in presets.iter().enumerate() {
+            let Some(named) = preset else { continue };
             let mut problem = |message: String| {
                 let key = format!("{key}[{index}]");
                 let place = place(&key).unwrap_or_else(|| named_at.clone());
                 problems.push(Problem::new(place, key, message));
             };
             if presets[..index].contains(preset) {
-                problem(format!("the preset {preset:?} is named twice"));
-            } else if let Some(preset) = Preset::find(preset) {
-                add(&mut tables, preset.table());
+                problem(format!("the preset {named:?} is named twice"));
+            } else if let Some(found) = Preset::find(named) {
+                let mut clashes = Vec::new();
+                add(&mut tables, found.table(), "", &mut clashes);
+                for (path, before, now) in clashes.into_iter().filter(|(path, ..)| !own_value(layers, &name, path)) {
+                    problem(format!(
+                        "{named} needs {path} = {now}, a preset before it {before}; say in the programme which holds, or \
+                         make two programmes of them"
+                    ));
+                }
             } else {
-                let hint = likely(preset).map(|likely| format!("; did you mean {likely}?"));
+                let hint = likely(named).map(|likely| format!("; did you mean {likely}?"));
                 let hint = hint.unwrap_or_else(|| "; `tapwatch rules` lists them".into());
-                problem(format!("no preset {preset:?}{hint}"));
+                problem(format!("no preset {named:?}{hint}"));
             }
         }
         tables.remove(PRESETS);
@@ -63,7 +73,7 @@ pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
                 .keys()
                 .map(|detector| (format!("programmes.{name}.{detector}"), named_at.clone())),
         );
-        add(&mut whole, tables);
+        add(&mut whole, tables, "", &mut Vec::new());
         put_own_rules_last(layers, &name, &whole, &named_at);
         programmes.insert(name, Value::Object(whole));
     }
@@ -73,18 +83,79 @@ pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Adds what a preset says: lists of rules go on, tables are gone through, of everything else the later one holds.
-fn add(into: &mut Map<String, Value>, from: Map<String, Value>) {
+/// Where two presets say different things: the key, and both values.
+type Clash = (String, Value, Value);
+
+/// Adds what a preset says: lists of rules go on, ladders become one, tables are gone through; of everything else the
+/// later one holds, and that the earlier was another is noted.
+fn add(into: &mut Map<String, Value>, from: Map<String, Value>, path: &str, clashes: &mut Vec<Clash>) {
     for (key, value) in from {
+        let below = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         match (into.get_mut(&key), value) {
-            (Some(Value::Object(into)), Value::Object(from)) => add(into, from),
+            (Some(Value::Object(into)), Value::Object(from)) => add(into, from, &below, clashes),
             (Some(Value::Array(into)), Value::Array(from)) if key == RULES => into.extend(from),
-            (Some(Value::String(into)), Value::String(from)) if matches!(key.as_str(), "title" | "source") => {
-                *into = format!("{into}; {from}");
+            (Some(Value::Array(into)), Value::Array(from)) if key == "ladder" => *into = one_ladder(into, &from),
+            (Some(Value::Array(into)), Value::Array(from)) if key == "ladder_kinds" => {
+                let new: Vec<Value> = from.into_iter().filter(|kind| !into.contains(kind)).collect();
+                into.extend(new);
             }
-            (_, value) => drop(into.insert(key, value)),
+            (Some(Value::String(into)), Value::String(from))
+                if matches!(key.as_str(), "title" | "source" | "figures") =>
+            {
+                if !from.is_empty() && !into.is_empty() {
+                    into.push_str("; ");
+                }
+                into.push_str(&from);
+            }
+            (before, value) => {
+                if let Some(before) = before.filter(|before| **before != value) {
+                    clashes.push((below, before.clone(), value.clone()));
+                }
+                into.insert(key, value);
+            }
         }
     }
+}
+
+/// Two ladders as one: everybody once, at the minute at which the first of them would tell them.
+fn one_ladder(first: &[Value], second: &[Value]) -> Vec<Value> {
+    const AFTER: &str = "after_minutes";
+    let minute = |step: &Value| step.get(AFTER).and_then(Value::as_u64).unwrap_or(0);
+    let timed = |ladder: &[Value]| {
+        let mut at = 0;
+        let steps = ladder.iter().map(|step| {
+            at += minute(step);
+            (at, step.clone())
+        });
+        steps.collect::<Vec<_>>()
+    };
+    let mut steps = [timed(first), timed(second)].concat();
+    steps.sort_by_key(|(at, _)| *at);
+    let (mut told, mut last, mut ladder) = (BTreeSet::new(), 0, Vec::new());
+    for (at, mut step) in steps {
+        if !told.insert(step.get("contact").map(Value::to_string)) {
+            continue;
+        }
+        if let Some(step) = step.as_object_mut() {
+            step.insert(AFTER.into(), (at - last).into());
+        }
+        last = at;
+        ladder.push(step);
+    }
+    ladder
+}
+
+/// Whether the programme itself says what `path` is.
+fn own_value(layers: &[Checked], name: &str, path: &str) -> bool {
+    let says = |layer: &Checked| {
+        let own = layer.tree.get("programmes").and_then(|programmes| programmes.get(name));
+        path.split('.').try_fold(own?, |at, key| at.get(key)).map(|_| ())
+    };
+    layers.iter().any(|layer| says(layer).is_some())
 }
 
 /// Lists replace each other from layer to layer, so the rules of the presets go before those of the last layer that has
@@ -136,9 +207,33 @@ fn programme_mut<'a>(tree: &'a mut Value, name: &str) -> Option<&'a mut Map<Stri
     tree.get_mut("programmes")?.get_mut(name)?.as_object_mut()
 }
 
-/// Takes the names out of a layer.
-fn take_presets(layer: &mut Checked, name: &str) -> Option<Vec<String>> {
+/// Takes the names out of a layer; none in the place of one that was refused.
+fn take_presets(layer: &mut Checked, name: &str) -> Option<Vec<Option<String>>> {
     let list = programme_mut(&mut layer.tree, name)?.remove(PRESETS)?;
-    let names = list.as_array()?.iter().filter_map(Value::as_str);
-    Some(names.map(str::to_owned).collect())
+    let names = list.as_array()?.iter().map(|name| name.as_str().map(str::to_owned));
+    Some(names.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn table(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn where_presets_disagree_it_is_noted() {
+        let mut whole = table(json!({ "leak": { "rules": [1], "hours": 0 }, "title": "A" }));
+        let mut clashes = Vec::new();
+        let second = json!({ "leak": { "rules": [2], "hours": 0, "days": 3 }, "title": "B" });
+        add(&mut whole, table(second), "", &mut clashes);
+        assert_eq!(clashes, []);
+        add(&mut whole, table(json!({ "leak": { "hours": 24 } })), "", &mut clashes);
+        assert_eq!(clashes, [("leak.hours".to_owned(), json!(0), json!(24))]);
+        let expected = json!({ "leak": { "rules": [1, 2], "hours": 24, "days": 3 }, "title": "A; B" });
+        assert_eq!(Value::Object(whole), expected);
+    }
 }

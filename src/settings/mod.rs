@@ -19,10 +19,13 @@
 //! 2. `check` compares each tree with the serialised default and the [`Pattern`]s, converts texts, and drops what is wrong.
 //! 3. `compose` puts the rules of presets where a programme names them.
 //! 4. The `config` crate merges what is left, and serde reads `T` from it. Where serde refuses a value, the problem is
-//!    noted, the value dropped (a list whole), and the rest read again, so that the next one shows too.
+//!    noted in plain words, the value `dropped`, and the rest read again, so that the next one shows too.
+//! 5. What is left is validated even then, so that what settings mean together is said with the rest.
 
 mod check;
 mod compose;
+mod dropped;
+mod plain;
 mod problems;
 mod source;
 #[cfg(test)]
@@ -32,8 +35,6 @@ mod typed;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use serde_path_to_error::Segment;
 
 pub use check::{Expect, Pattern};
 pub use problems::{Place, Problem, Problems};
@@ -41,10 +42,14 @@ pub use source::{ENVIRONMENT_PREFIX, SettingsFile, Sources};
 pub use typed::{HomeDefaults, LogSettings, MetricsSettings, Settings, Validated};
 
 use check::Checked;
+use dropped::{Dropped, rule_name, steps};
 
 /// Where each setting was written, by key.
 #[derive(Clone, Debug, Default)]
-pub struct Origins(BTreeMap<String, Place>);
+pub struct Origins {
+    places: BTreeMap<String, Place>,
+    dropped: Dropped,
+}
 
 impl Origins {
     /// The place of `key`, such as `programmes.night.rules[0].hours`; if it was not written itself, that of the nearest
@@ -52,7 +57,7 @@ impl Origins {
     pub fn place(&self, key: &str) -> Place {
         let mut key = key;
         loop {
-            if let Some(place) = self.0.get(key) {
+            if let Some(place) = self.places.get(key) {
                 return place.clone();
             }
             match key.rfind(['.', '[']) {
@@ -64,7 +69,8 @@ impl Origins {
 
     /// A problem with `key`, at its place.
     pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
-        Problem::new(self.place(key), key, message)
+        let key = self.dropped.key_as_written(key);
+        Problem::new(self.place(&key), key, message)
     }
 
     fn of<'a>(layers: impl IntoIterator<Item = &'a Checked>) -> Self {
@@ -80,7 +86,31 @@ impl Origins {
             stale.iter().for_each(|key| drop(places.remove(key)));
             places.insert(key.clone(), place.clone());
         }
-        Self(places)
+        Self {
+            places,
+            dropped: Dropped::default(),
+        }
+    }
+}
+
+/// What was read from sources, and everything that is wrong with them.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The settings, without what is wrong.
+    pub settings: T,
+    /// Where each was written.
+    pub origins: Origins,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl<T> Loaded<T> {
+    /// The settings, if nothing is wrong with them.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn right(self) -> Result<(T, Origins), Problems> {
+        Problems::or(self.problems, (self.settings, self.origins))
     }
 }
 
@@ -93,6 +123,14 @@ pub fn load<T>(sources: &Sources, patterns: &[Pattern]) -> Result<(T, Origins), 
 where
     T: DeserializeOwned + Serialize + Default,
 {
+    read(sources, patterns)?.right()
+}
+
+/// The same, with what could be read in spite of everything that is wrong.
+fn read<T>(sources: &Sources, patterns: &[Pattern]) -> Result<Loaded<T>, Problem>
+where
+    T: DeserializeOwned + Serialize + Default,
+{
     let reference = serde_json::to_value(T::default())
         .map_err(|error| Problem::new(Place::Default, "", format!("cannot be written: {error}")))?;
     let mut problems = Vec::new();
@@ -102,25 +140,61 @@ where
         .map(|tree| check::check(&reference, patterns, tree, &mut problems))
         .collect();
     compose::compose(&mut layers, &mut problems);
-    let origins = Origins::of(&layers);
-    let refused = problems.len();
+    let mut origins = Origins::of(&layers);
     loop {
         let merged = source::merge(std::iter::once(&reference).chain(layers.iter().map(|layer| &layer.tree)))
             .map_err(|error| Problem::new(Place::Default, "", error.to_string()))?;
-        let error = match serde_path_to_error::deserialize::<_, T>(merged) {
-            Ok(settings) => return Problems::or(problems, (settings, origins)),
+        let error = match serde_path_to_error::deserialize::<_, T>(&merged) {
+            Ok(settings) => {
+                return Ok(Loaded {
+                    settings,
+                    origins,
+                    problems,
+                });
+            }
             Err(error) => error,
         };
-        let segments: Vec<&Segment> = error.path().iter().collect();
-        let key = key_of(&segments);
-        // What is missing inside may be missing because it has been refused already.
-        if !problems[..refused].iter().any(|problem| is_within(&problem.key, &key)) {
-            problems.push(origins.problem(&key, error.inner().to_string()));
+        let steps = steps(error.path().iter());
+        let key = origins.dropped.key(&steps);
+        let message = error.inner().to_string();
+        if !is_known(&problems, &key, &message) {
+            let rule = rule_name(&merged, &steps)
+                .map(|name| format!("{name}: "))
+                .unwrap_or_default();
+            let message = rule + &plain::plain(&message);
+            problems.push(Problem::new(origins.place(&key), key, message));
         }
-        if !discard(&mut layers, &segments) {
-            return Problems::or(problems, (T::default(), origins));
+        if !origins.dropped.discard(&mut layers, &steps) {
+            return Ok(Loaded {
+                settings: T::default(),
+                origins,
+                problems,
+            });
         }
     }
+}
+
+/// Whether what serde says of `key` follows from a problem that is known: what is missing may have been refused, or be
+/// written otherwise, and what was left in a table may make none.
+fn is_known(problems: &[Problem], key: &str, message: &str) -> bool {
+    let within = |outer: &str| problems.iter().any(|problem| is_within(&problem.key, outer));
+    match plain::missing(message) {
+        Some(name) => {
+            let is_sibling = |problem: &Problem| {
+                let parent = problem.key.rsplit_once('.').map_or("", |(parent, _)| parent);
+                parent == key && problem.message.contains("unknown key")
+            };
+            within(&format!("{key}.{name}")) || within_itself(problems, key) || problems.iter().any(is_sibling)
+        }
+        None => within(key),
+    }
+}
+
+/// Whether there is a problem with `key` as a whole.
+fn within_itself(problems: &[Problem], key: &str) -> bool {
+    problems.iter().any(|problem| {
+        problem.key == key && plain::missing(&problem.message).is_none() && !problem.message.ends_with("is missing")
+    })
 }
 
 /// Whether `key` is `outer`, or a key or item somewhere in it.
@@ -129,44 +203,4 @@ fn is_within(key: &str, outer: &str) -> bool {
         || key
             .strip_prefix(outer)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// The path of an error as a key.
-fn key_of(segments: &[&Segment]) -> String {
-    segments.iter().fold(String::new(), |key, segment| match segment {
-        Segment::Seq { index } => format!("{key}[{index}]"),
-        Segment::Map { key: name } if key.is_empty() => name.clone(),
-        Segment::Map { key: name } => format!("{key}.{name}"),
-        Segment::Enum { .. } | Segment::Unknown => key,
-    })
-}
-
-/// Drops what the sources hold at `segments`, or the nearest value around it. False if they hold nothing there: then the
-/// default itself is refused.
-fn discard(layers: &mut [Checked], segments: &[&Segment]) -> bool {
-    let names: Vec<&str> = segments
-        .iter()
-        .map_while(|segment| match segment {
-            Segment::Map { key } => Some(key.as_str()),
-            _ => None,
-        })
-        .collect();
-    let depth = |tree: &Value| {
-        let mut at = tree;
-        names
-            .iter()
-            .take_while(|&&name| at.get(name).map(|below| at = below).is_some())
-            .count()
-    };
-    let deepest = layers.iter().map(|layer| depth(&layer.tree)).max().unwrap_or(0);
-    let Some((last, parents)) = names[..deepest].split_last() else {
-        return false;
-    };
-    for layer in layers.iter_mut() {
-        let parent = parents.iter().try_fold(&mut layer.tree, |at, name| at.get_mut(name));
-        if let Some(table) = parent.and_then(Value::as_object_mut) {
-            table.remove(*last);
-        }
-    }
-    true
 }

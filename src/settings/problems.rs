@@ -82,13 +82,18 @@ impl Problems {
     ///
     /// # Errors
     /// The problems, if there are any.
-    pub fn or<T>(mut problems: Vec<Problem>, value: T) -> Result<T, Self> {
+    pub fn or<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
         if problems.is_empty() {
             return Ok(value);
         }
+        Err(Self::of(problems))
+    }
+
+    /// Every problem in order, each said once.
+    pub fn of(mut problems: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
-        Err(Self(problems))
+        Self(problems)
     }
 }
 

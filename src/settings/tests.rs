@@ -208,12 +208,12 @@ fn what_only_serde_knows_is_named_all_at_once() {
         &[],
         &[],
         expect![[r#"
-            tapwatch.toml:2: engine.unknown_fields: unknown variant `shout`, expected `ignore` or `refuse`
-            tapwatch.toml:3: engine.workers: invalid value: integer `300`, expected u8
-            tapwatch.toml:5: kafka.commit_interval: invalid value: integer `-1`, expected u16
-            tapwatch.toml:9: programmes.night.rules[1].hours: invalid type: string "x", expected u32
-            tapwatch.toml:12: programmes.day.rules[0].extra: unknown field `extra`, expected `hours` or `litres`
-            tapwatch.toml:13: programmes.noon.rules[0]: missing field `hours`"#]],
+            tapwatch.toml:2: engine.unknown_fields: "shout" is not known here; it may be ignore or refuse
+            tapwatch.toml:3: engine.workers: expects a whole number from 0 to 255, got 300
+            tapwatch.toml:5: kafka.commit_interval: expects a whole number from 0 to 65535, got -1
+            tapwatch.toml:9: programmes.night.rules[1].hours: expects a whole number, 0 or more, got the text "x"
+            tapwatch.toml:12: programmes.day.rules[0].extra: unknown key; it may be hours or litres
+            tapwatch.toml:13: programmes.noon.rules[0]: hours is missing"#]],
     );
 }
 
@@ -241,8 +241,9 @@ fn a_refused_item_does_not_renumber_the_others() {
     let problems = load::<Example>(&sources(file, &[], &[]), &patterns).expect_err("refused");
     expect![[r#"
         tapwatch.toml:3: programmes.night.rules[0]: expects a table, got a whole number
+        tapwatch.toml:4: programmes.night.rules[1].hours: expects a whole number, 0 or more, got -1
         tapwatch.toml:7: engine.unknown: unknown key
-        tapwatch.toml:8: engine.unknown_fields: unknown variant `x`, expected `ignore` or `refuse`"#]]
+        tapwatch.toml:8: engine.unknown_fields: "x" is not known here; it may be ignore or refuse"#]]
     .assert_eq(&problems.to_string());
 }
 

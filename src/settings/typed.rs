@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Expect, Origins, Pattern, Problem, Problems, SettingsFile, Sources, load};
+use super::{Expect, Origins, Pattern, Problem, Problems, SettingsFile, Sources, is_within, read};
 use crate::area::AreaSettings;
 use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
@@ -149,8 +149,21 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, each with the place to put it right.
     pub fn read(sources: &Sources) -> Result<Validated, Problems> {
-        let (settings, origins) = load::<Self>(sources, &Self::patterns())?;
-        settings.validate(&origins)
+        let loaded = read::<Self>(sources, &Self::patterns())?;
+        let meant = loaded.settings.validate(&loaded.origins);
+        let mut problems = loaded.problems;
+        if problems.is_empty() {
+            return meant;
+        }
+        // What was dropped may be what is missed here.
+        let known: Vec<String> = problems.iter().map(|problem| problem.key.clone()).collect();
+        let follows = |problem: &Problem| {
+            let mut known = known.iter();
+            known.any(|known| is_within(known, &problem.key) || is_within(&problem.key, known))
+        };
+        let meant = meant.err().map(|meant| meant.0).unwrap_or_default();
+        problems.extend(meant.into_iter().filter(|problem| !follows(problem)));
+        Err(Problems::of(problems))
     }
 
     /// The rules of a preset, read as any rule file is.
@@ -192,6 +205,9 @@ impl Settings {
             problem(format!("kafka.{key}"), message);
         }
         for (name, programme) in &self.programmes {
+            if name.trim().is_empty() {
+                problem(format!("programmes.{name}"), "a programme needs a name".into());
+            }
             for mistake in programme.detectors.mistakes() {
                 problem(format!("programmes.{name}.{}", mistake.key), mistake.message);
             }
@@ -499,7 +515,7 @@ presets = []
         );
         assert!(!ours.detectors.leak.enabled);
         let contacts: Vec<&str> = ours.policy.ladder.iter().map(|step| step.contact.as_ref()).collect();
-        assert_eq!(contacts, ["community-social-worker"], "the later ladder holds");
+        assert_eq!(contacts, ["social-worker", "guardian", "community-social-worker"]);
         let other = &settings.programmes["other"];
         assert_eq!(rule_names(other), Vec::<&str>::new());
         assert!(!other.detectors.silent_meter.enabled);
@@ -548,6 +564,8 @@ group_id = "x"
             rules.toml:3: programmes.night.presets[1]: no preset "zhuhai-shisan"; did you mean zhuhai-shishan?
             rules.toml:3: programmes.night.presets[2]: the preset "k-water" is named twice
             rules.toml:3: programmes.night.presets[3]: no preset "none-such"; `tapwatch rules` lists them
+            rules.toml:7: programmes.night.inactivity.rules[3]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
+            rules.toml:7: programmes.night.inactivity.rules[3]: the name "k-water-no-use-24h" is given to two rules
             rules.toml:12: kafka: a rule file holds [programmes.*] alone; this belongs into the settings file"#]];
         expected.assert_eq(&with_rules("", rules, &[]).expect_err("many mistakes"));
         let composed = r#"
@@ -564,5 +582,95 @@ when = { no_use = { hours = 0.0 } }
             rules.toml:7: programmes.night.inactivity.rules[3]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
             rules.toml:7: programmes.night.inactivity.rules[3]: the name "k-water-no-use-24h" is given to two rules"#]];
         expected.assert_eq(&with_rules("", composed, &[]).expect_err("two mistakes"));
+    }
+
+    #[test]
+    fn each_mistake_in_a_rule_has_its_line_its_rule_and_a_plain_reason() {
+        let rules = r#"
+[programmes.night]
+presets = ["k-wter", 7]
+titel = "Night"
+[[programmes.night.inactivity.rules]]
+name = "late"
+severity = "hihg"
+when = { no_use = { hours = "twelve" } }
+[[programmes.night.inactivity.rules]]
+name = "evening"
+when = { bands = { bands = ["06-06"], days = ["mon", "mon"] } }
+[[programmes.night.inactivity.rules]]
+name = "both"
+when = { no_use = { hours = 12 }, per_person = { default_hours = 12 } }
+[[programmes.night.inactivity.rules]]
+name = "few"
+when = { few_litres = { below = 10, huors = 12 } }
+[[programmes.night.inactivity.rules]]
+name = "twice"
+when = { bands = { bands = ["06-10"], days = ["mon", "mon"] } }
+[[programmes.night.leak.rules]]
+name = "none"
+[[programmes.night.leak.rules]]
+name = "half"
+when = { continuous = { hours = 24, slot_minutes = 20 } }
+[[programmes.night.policy.ladder]]
+contact = "warden"
+duty = "09-09"
+[programmes.""]
+presets = []
+"#;
+        let expected = expect_test::expect![[r#"
+            rules.toml:3: programmes.night.presets[0]: no preset "k-wter"; did you mean k-water?
+            rules.toml:3: programmes.night.presets[1]: expects text, got a whole number
+            rules.toml:4: programmes.night.titel: unknown key; did you mean title?
+            rules.toml:7: programmes.night.inactivity.rules[0].severity: late: "hihg" is not known here; did you mean high?
+            rules.toml:8: programmes.night.inactivity.rules[0].when.no_use.hours: late: expects a number, got the text "twelve"
+            rules.toml:11: programmes.night.inactivity.rules[1].when.bands.bands[0]: evening: "06-06" is no band of whole hours such as "05-09"
+            rules.toml:14: programmes.night.inactivity.rules[2].when: both: expects exactly one key in this table
+            rules.toml:17: programmes.night.inactivity.rules[3].when.few_litres.huors: few: unknown key; did you mean hours?
+            rules.toml:18: programmes.night.inactivity.rules[4]: twice: bands.days has a day twice
+            rules.toml:21: programmes.night.leak.rules[0]: none: when is missing
+            rules.toml:23: programmes.night.leak.rules[1]: half: continuous.slot_minutes = 20 is not 60, 30 or 15
+            rules.toml:28: programmes.night.policy.ladder[0].duty: "09-09" is no band of whole hours such as "05-09"
+            rules.toml:29: programmes.: a programme needs a name"#]];
+        expected.assert_eq(&with_rules("", rules, &[]).expect_err("many mistakes"));
+    }
+
+    #[test]
+    fn presets_of_different_detectors_go_together() {
+        let rules = "[programmes.night]\npresets = ['phyn', 'kamstrup', 'sakaki-kizuki']\n";
+        let settings = with_rules("", rules, &[]).expect("they go together");
+        let ladder = &settings.programmes["night"].policy;
+        let told: Vec<_> = ladder
+            .ladder
+            .iter()
+            .map(|step| (step.contact.as_ref(), step.after_minutes))
+            .collect();
+        assert_eq!(told, [("household", 0), ("family", 0), ("welfare-commissioner", 30)]);
+        assert_eq!(
+            ladder.ladder_kinds.len(),
+            3,
+            "inactivity, prolonged_draw and well_today, each once"
+        );
+    }
+
+    #[test]
+    fn a_ladder_of_two_tells_everybody_when_their_own_would() {
+        let rules = "[programmes.night]\npresets = ['malaga', 'shanghai-jingan', 'tokyo-2007', 'sakaki-kizuki']\n";
+        let settings = with_rules("", rules, &[]).expect("right");
+        let ladder = &settings.programmes["night"].policy.ladder;
+        let told: Vec<_> = ladder
+            .iter()
+            .map(|step| (step.contact.as_ref(), step.after_minutes))
+            .collect();
+        let expected = [
+            ("telecare-centre", 0),
+            ("emergency-contact", 0),
+            ("family", 0),
+            ("emergency-social-unit", 30),
+            ("street", 0),
+            ("community", 0),
+            ("volunteer", 0),
+            ("welfare-commissioner", 0),
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -1,13 +1,16 @@
 //! Bands of the local day: which end now, and whether they were dry.
+//!
+//! Form: a band is the UTC hours that begin in it. In time zones that lie half an hour off it is so many whole hours, up to
+//! one later than it is written; of hourly readings by the local clock these are the very readings of the band, because a
+//! reading counts in the UTC hour that holds its middle.
 
 use std::ops::Range;
 
-use jiff::civil::{DateTime, time};
+use jiff::civil::{Date, DateTime, time};
 use jiff::tz::TimeZone;
 
-use super::settings::Weekday;
-use crate::home::Usage;
-use crate::model::{Band, EventTime, HOUR};
+use crate::home::{Counts, Usage};
+use crate::model::{Band, EventTime, HOUR, Weekday};
 
 /// A band on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Band {
         };
         let start = start_day.to_datetime(time(self.from, 0, 0, 0));
         Some(Occurrence {
-            hours: instant(start, zone)?.hour()..instant(end, zone)?.plus(HOUR - 1).hour(),
+            hours: first_hour(start, zone)?..first_hour(end, zone)?,
             day: start_day.weekday().into(),
         })
     }
@@ -52,17 +55,31 @@ impl Band {
 
 impl Occurrence {
     /// Whether it is known to have been dry. A band without hours has no dry ones.
-    pub(super) fn was_dry(&self, usage: &Usage) -> bool {
-        let dry = |hour| usage.routine().used(hour) == Some(false);
+    pub(super) fn was_dry(&self, usage: &Usage, counts: Counts) -> bool {
+        let dry = |hour| match counts {
+            Counts::AboveLeak => usage.routine().used(hour) == Some(false),
+            Counts::AllWater => usage.litres(hour) == Some(0.0),
+        };
         !self.hours.is_empty() && self.hours.clone().all(dry)
     }
 }
 
-/// The first UTC hour of the local day in which UTC hour `hour` ends.
+/// The first UTC hour of the local day in which UTC hour `hour` begins.
 pub(super) fn day_start(hour: u32, zone: &TimeZone) -> Option<u32> {
-    let last_second = EventTime::from_hour(hour + 1).minus(1);
-    let date = zone.to_datetime(last_second.to_jiff()).date();
-    Some(instant(date.to_datetime(time(0, 0, 0, 0)), zone)?.hour())
+    let date = zone.to_datetime(EventTime::from_hour(hour).to_jiff()).date();
+    first_hour(date.to_datetime(time(0, 0, 0, 0)), zone)
+}
+
+/// The last local day that was over at `moment`: from midnight to midnight.
+pub(super) fn day_before(moment: EventTime, zone: &TimeZone) -> Option<Range<EventTime>> {
+    let date = zone.to_datetime(moment.to_jiff()).date();
+    let midnight = |date: Date| instant(date.to_datetime(time(0, 0, 0, 0)), zone);
+    Some(midnight(date.yesterday().ok()?)?..midnight(date)?)
+}
+
+/// The first UTC hour that begins at `civil` or after it.
+fn first_hour(civil: DateTime, zone: &TimeZone) -> Option<u32> {
+    Some(instant(civil, zone)?.plus(HOUR - 1).hour())
 }
 
 fn instant(civil: DateTime, zone: &TimeZone) -> Option<EventTime> {

@@ -8,9 +8,10 @@ use super::excused::{begun_by, excused_by};
 use super::learned::comparable;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState, has_learned, is_few};
+use super::{HomeView, InactivityState, is_few, is_known};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
+use crate::home::Counts;
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 pub(super) fn explain(
@@ -23,7 +24,7 @@ pub(super) fn explain(
     let mut words = said(settings, state, home, alert, record);
     let is_asked = settings.harm.enabled && record != AlertState::Resolved;
     let dry_since = home.dry_since().filter(|_| is_asked);
-    if let Some(since) = dry_since.filter(|_| has_learned(settings, home)) {
+    if let Some(since) = dry_since.filter(|_| is_known(settings, home)) {
         let hours = home.usage.frontier().since(since) / HOUR;
         let own = comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
         let chance = settings.harm.chance(&own, hours);
@@ -40,6 +41,7 @@ fn said(
     record: AlertState,
 ) -> Explanation {
     let rule = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
+    let counts = rule.map(|rule| rule.counts).unwrap_or_default();
     match rule.map(|rule| &rule.when) {
         Some(Condition::FewLitres {
             below,
@@ -49,6 +51,7 @@ fn said(
             let bound = Bound {
                 litres: *below,
                 inclusive: *inclusive,
+                counts,
             };
             return few_litres(bound, Period::Hours(*hours), home, alert, record);
         }
@@ -56,6 +59,7 @@ fn said(
             let bound = Bound {
                 litres: *below,
                 inclusive: false,
+                counts,
             };
             return few_litres(bound, Period::Day, home, alert, record);
         }
@@ -65,7 +69,7 @@ fn said(
         return next_band(state, home, alert);
     }
     if record == AlertState::Resolved {
-        return resolved(home, alert);
+        return resolved(home, alert, counts);
     }
     let usage = home.usage;
     let dry = usage.frontier().since(alert.since);
@@ -73,17 +77,18 @@ fn said(
     let mut evidence = Map::new();
     evidence.insert("dry_since".into(), json!(alert.since));
     evidence.insert("dry_hours".into(), hours(dry));
-    evidence.insert("last_use_ended_at".into(), json!(usage.last_sign()));
+    evidence.insert("last_use_ended_at".into(), json!(usage.last_use(counts)));
     evidence.insert("measured_until".into(), json!(usage.frontier()));
+    add_counts(counts, &mut evidence);
     let plain = BothLanguages {
         en: format!("No water since {since}, {}.", format_span(dry)),
         zh: format!("自{since}起{}无用水。", span_zh(dry)),
     };
     let mut text = begun_by(home, alert, dry, &mut evidence).unwrap_or(plain);
-    if let Some(last) = usage.last_sign().filter(|last| *last < alert.since) {
+    if let Some(last) = usage.last_use(counts).filter(|last| *last < alert.since) {
         let last = local_time(last, usage.frontier(), home.time_zone);
         // A band told every day begins within a spell that is known to be dry.
-        if usage.dry_since().is_some_and(|dry| dry < alert.since) {
+        if usage.dry_since_by(counts).is_some_and(|dry| dry < alert.since) {
             text.en += &format!(" The last use ended at {last}.");
             text.zh += &format!("最近一次用水止于{last}。");
         } else {
@@ -102,12 +107,7 @@ fn said(
         }
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
-    let floor = usage.floor().litres_per_hour();
-    if floor > 0.0 {
-        evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
-        text.en += &format!(" A leak of about {} L/h runs; it is not counted as use.", figure(floor));
-        text.zh += &format!("存在约{}升/小时的漏水，不计为用水。", figure(floor));
-    }
+    add_leak(counts, home, &mut evidence, &mut text);
     let reason = match record {
         AlertState::Raised => "no_sign_of_life",
         _ => "still_no_sign_of_life",
@@ -119,11 +119,29 @@ fn hours(seconds: u32) -> Value {
     json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
 }
 
+/// Says which water was counted, where it is not the ordinary.
+fn add_counts(counts: Counts, evidence: &mut Map<String, Value>) {
+    if !counts.is_default() {
+        evidence.insert("counts".into(), json!(counts));
+    }
+}
+
+/// Names the leak whose water was not counted.
+fn add_leak(counts: Counts, home: &HomeView<'_>, evidence: &mut Map<String, Value>, text: &mut BothLanguages) {
+    let floor = home.usage.floor().litres_per_hour();
+    if floor > 0.0 && counts == Counts::AboveLeak {
+        evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
+        text.en += &format!(" A leak of about {} L/h runs; it is not counted as use.", figure(floor));
+        text.zh += &format!("存在约{}升/小时的漏水，不计为用水。", figure(floor));
+    }
+}
+
 /// What a rule of litres asks for.
 #[derive(Clone, Copy)]
 struct Bound {
     litres: f32,
     inclusive: bool,
+    counts: Counts,
 }
 
 /// The time over which a rule of litres adds up.
@@ -160,7 +178,7 @@ fn few_litres(
             (next.checked_sub(start), [format!("on {date}"), format!("{date}")])
         }
     };
-    let litres = hours.and_then(|hours| usage.litres_above_floor(hours, next));
+    let litres = hours.and_then(|hours| usage.litres_before(hours, next, bound.counts));
     let mut evidence = Map::new();
     evidence.insert("rule_litres".into(), json!(bound.litres));
     match period {
@@ -169,8 +187,9 @@ fn few_litres(
     };
     evidence.insert("few_litres_since".into(), json!(alert.since));
     evidence.insert("litres_in_window".into(), json!(litres));
-    evidence.insert("last_use_ended_at".into(), json!(usage.last_sign()));
+    evidence.insert("last_use_ended_at".into(), json!(usage.last_use(bound.counts)));
     evidence.insert("measured_until".into(), json!(usage.frontier()));
+    add_counts(bound.counts, &mut evidence);
     let used = figure(litres.unwrap_or(0.0));
     let [expected_en, reached_zh, missed_zh] = if bound.inclusive {
         ["more than ", "超过", "未超过"]
@@ -185,10 +204,21 @@ fn few_litres(
             format!("Enough water is used again: {used} L {span_en}; the programme expects {expected_en}{asked} L."),
             format!("用水已恢复：{span_zh}用水{used}升，{reached_zh}{asked}升。"),
         ),
+        // A reading of many hours has shown it as a whole.
+        (AlertState::Resolved, None) if usage.last_use(bound.counts) > Some(alert.detected_at) => (
+            "use_returned",
+            format!("Enough water is used again {span_en}; the programme expects {expected_en}{asked} L."),
+            format!("用水已恢复：{span_zh}用水{reached_zh}{asked}升。"),
+        ),
         (AlertState::Resolved, _) => (
             "corrected_by_late_readings",
             "Late readings show that the rule was not met.".into(),
             "补到的读数表明告警条件不成立。".into(),
+        ),
+        (_, None) => (
+            "few_litres",
+            format!("Too few litres {span_en}; the programme expects {expected_en}{asked} L."),
+            format!("{span_zh}用水过少，{missed_zh}{asked}升。"),
         ),
         _ => (
             "few_litres",
@@ -196,7 +226,10 @@ fn few_litres(
             format!("{span_zh}仅用水{used}升，{missed_zh}{asked}升。"),
         ),
     };
-    let text = BothLanguages { en, zh };
+    let mut text = BothLanguages { en, zh };
+    if record != AlertState::Resolved {
+        add_leak(bound.counts, home, &mut evidence, &mut text);
+    }
     Explanation { reason, evidence, text }
 }
 
@@ -311,18 +344,18 @@ fn share_at_least(ended: u32, spells: u32) -> Option<f64> {
     Some(posterior.inverse_cdf(0.05))
 }
 
-fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>) -> Explanation {
+fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Explanation {
     let zone = home.time_zone;
     let since = local_time(alert.since, home.usage.frontier(), zone);
     let mut evidence = Map::new();
     evidence.insert("dry_since".into(), json!(alert.since));
-    let sign = home.usage.last_sign().filter(|sign| *sign > alert.detected_at);
+    let sign = home.usage.last_use(counts).filter(|sign| *sign > alert.detected_at);
     let excused = home.excused_until();
     if excused > alert.since && sign.is_none_or(|sign| excused >= sign) {
         return excused_by(home, alert, excused, evidence);
     }
     let Some(sign) = sign else {
-        evidence.insert("last_use_ended_at".into(), json!(home.usage.last_sign()));
+        evidence.insert("last_use_ended_at".into(), json!(home.usage.last_use(counts)));
         let text = BothLanguages {
             en: format!("Late readings show that the rule was not met: water was used after {since}."),
             zh: format!("补到的读数表明{since}之后曾有用水，告警条件不成立。"),

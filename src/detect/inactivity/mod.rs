@@ -3,8 +3,9 @@
 //! Method: fixed rules as the services of today state them (hours without use, litres in a window, bands of the day),
 //! and a learned one by optimal stopping over the home's own spells (see `learned`).
 //! Units: hours of measured dry time. A sign of life is flow above the leak floor. A gap neither raises nor clears: the
-//! dry time counts from the end of the gap, and what was already met stays met.
-//! Limits: rules of litres, days and bands are judged at full UTC hours.
+//! dry time counts from the end of the gap, and what was already met stays met. A rule may count all water instead
+//! (`counts`), as rules in use elsewhere do; a leak then hides people from it.
+//! Limits: rules of litres, days and bands are judged at full UTC hours, and of a reading longer than an hour by its total.
 
 mod bands;
 mod budget;
@@ -23,16 +24,16 @@ mod tests;
 
 pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for};
 pub use harm::HarmSettings;
-pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule, Weekday};
+pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule};
 
 use serde::{Deserialize, Serialize};
 
-use self::bands::day_start;
+use self::bands::{day_before, day_start};
 use self::spell::still_met;
 use super::staged::together;
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::Interval;
-use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity};
+use crate::home::{Counts, Flow, Interval};
+use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity, Weekday};
 
 /// The detector of inactivity.
 pub struct Inactivity;
@@ -87,14 +88,13 @@ impl Detector for Inactivity {
     ) {
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
-        let excused = home.excused_until();
-        if home.usage.last_sign().is_some_and(|sign| sign > interval.start)
-            || (state.met | state.shadow) != 0 && state.since < excused
-        {
-            for (index, rule) in settings.rules.iter().enumerate() {
-                if !rule.is_of_litres() || state.since < excused {
-                    state.met &= !(1 << index);
-                }
+        let is_excused = (state.met | state.shadow) != 0 && state.since < home.excused_until();
+        for (index, rule) in settings.rules.iter().enumerate() {
+            let is_used = home.usage.last_use(rule.counts) > Some(interval.start);
+            if is_excused || is_used && !rule.is_of_litres() {
+                state.met &= !(1 << index);
+            }
+            if is_excused || is_used {
                 state.shadow &= !(1 << index);
             }
         }
@@ -131,12 +131,11 @@ impl Detector for Inactivity {
 
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
-    let Some(since) = home.dry_since() else { return };
-    let (dry, learnt) = (home.usage.frontier().since(since), has_learned(settings, home));
     for (index, rule) in settings.rules.iter().enumerate() {
-        if state.is_met(index) {
+        let Some(since) = dry_since(rule, home).filter(|_| !state.is_met(index)) else {
             continue;
-        }
+        };
+        let dry = home.usage.frontier().since(since);
         let needed = match rule.when {
             Condition::Learned(_) => learned_seconds(settings, state, home, since, index),
             Condition::OwnSpells {
@@ -148,10 +147,10 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         let Some(needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
         };
-        if rule.until_learned && learnt {
+        if is_superseded(settings, rule, home) {
             continue;
         }
-        if rule.is_learned() && !learnt {
+        if rule.is_learned() && !has_learned(settings, rule, home) {
             state.shadow |= 1 << index;
             continue;
         }
@@ -173,7 +172,7 @@ fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: 
     let is_new = state.detected_at > interval.start;
     let hours = home.usage.frontier().since(since) / HOUR;
     let is_due = is_new || hours > interval.start.since(since) / HOUR;
-    if !settings.harm.enabled || said == Severity::Critical || !is_due || !has_learned(settings, home) {
+    if !settings.harm.enabled || said == Severity::Critical || !is_due || !is_known(settings, home) {
         return;
     }
     let own = learned::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
@@ -225,8 +224,31 @@ fn seconds_of(hours: f64) -> u32 {
     (hours * f64::from(HOUR)).round() as u32
 }
 
-fn has_learned(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
+/// The start of the dry spell at hand, by the water that counts for `rule`.
+fn dry_since(rule: &Rule, home: &HomeView<'_>) -> Option<EventTime> {
+    match rule.counts {
+        Counts::AboveLeak => home.dry_since(),
+        Counts::AllWater => {
+            let since = home.usage.dry_since_by(Counts::AllWater)?.max(home.excused_until());
+            (since < home.usage.frontier()).then_some(since)
+        }
+    }
+}
+
+/// Whether the home is known long enough for what the programme learns of it.
+fn is_known(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
     home.usage.routine().known_hours() >= settings.learn_hours
+}
+
+/// Whether the home is known long enough for `rule`, which learns.
+fn has_learned(settings: &InactivitySettings, rule: &Rule, home: &HomeView<'_>) -> bool {
+    home.usage.routine().known_hours() >= rule.learn_hours.unwrap_or(settings.learn_hours)
+}
+
+/// Whether a rule that fills in for learned ones has one of them to give way to.
+fn is_superseded(settings: &InactivitySettings, rule: &Rule, home: &HomeView<'_>) -> bool {
+    let mut rules = settings.rules.iter();
+    rule.until_learned && rules.any(|other| other.is_learned() && has_learned(settings, other, home))
 }
 
 /// Rules that are judged at full hours: litres in a window or a day, and bands.
@@ -249,20 +271,20 @@ fn judge_full_hours(
                     hours,
                     inclusive,
                 } => {
-                    let litres = home.usage.litres_above_floor(*hours, hour + 1);
+                    let litres = home.usage.litres_before(*hours, hour + 1, rule.counts);
                     litres.map(|litres| (is_few(litres, *below, *inclusive), end.minus(hours * HOUR)))
                 }
-                Condition::FewLitresADay { below } => judge_day(*below, hour, home),
+                Condition::FewLitresADay { below } => judge_day(*below, hour, home, rule.counts),
                 Condition::Bands {
                     bands,
                     all,
                     days,
                     each_day,
-                } => judge_bands(bands, *all, days, *each_day, hour, home).map(|since| (true, since)),
+                } => judge_bands((bands, *all, days, *each_day), rule.counts, hour, home).map(|since| (true, since)),
                 _ => None,
             };
             match met {
-                Some((true, _)) if rule.until_learned && has_learned(settings, home) => {}
+                Some((true, _)) if is_superseded(settings, rule, home) => {}
                 Some((true, since)) if state.is_met(index) => {
                     let is_said_anew = matches!(rule.when, Condition::Bands { each_day: true, .. });
                     // Not while another rule keeps the alert open: that one is no new one.
@@ -276,6 +298,49 @@ fn judge_full_hours(
             }
         }
     }
+    judge_long_reading(settings, state, home, interval);
+}
+
+/// A reading longer than an hour does not say in which hour its water flowed, but how much it was at most: rules of litres
+/// are met where its total is few for the whole of it.
+fn judge_long_reading(
+    settings: &InactivitySettings,
+    state: &mut InactivityState,
+    home: &HomeView<'_>,
+    interval: &Interval,
+) {
+    let Flow::Measured(litres) = interval.flow else { return };
+    if interval.is_placeable() || settings.rules.iter().all(|rule| !rule.is_of_litres()) {
+        return;
+    }
+    for (index, rule) in settings.rules.iter().enumerate() {
+        let (period, below, inclusive) = match &rule.when {
+            Condition::FewLitres {
+                below,
+                hours,
+                inclusive,
+            } => (interval.end.minus(hours * HOUR)..interval.end, *below, *inclusive),
+            Condition::FewLitresADay { below } => match day_before(interval.end, home.time_zone) {
+                Some(day) => (day, *below, false),
+                None => continue,
+            },
+            _ => continue,
+        };
+        if period.start < interval.start || is_superseded(settings, rule, home) {
+            continue; // It says nothing of the beginning.
+        }
+        let leak = match rule.counts {
+            Counts::AboveLeak => home.usage.floor().litres_per_hour() * interval.seconds() as f32 / HOUR as f32,
+            Counts::AllWater => 0.0,
+        };
+        if is_few((litres - leak).max(0.0), below, inclusive) {
+            if !state.is_met(index) {
+                state.meet(index, period.start, period.end);
+            }
+        } else if (interval.start..interval.end) == period {
+            state.met &= !(1 << index);
+        }
+    }
 }
 
 /// Whether litres are fewer than a rule asks for, to the hundredth: a sum of tenths is not exact in binary.
@@ -286,11 +351,11 @@ fn is_few(litres: f32, below: f32, inclusive: bool) -> bool {
 
 /// Whether the local day that ends with UTC hour `hour` had few litres, and since when; of a day that goes on, only that it
 /// has enough already.
-fn judge_day(below: f32, hour: u32, home: &HomeView<'_>) -> Option<(bool, EventTime)> {
+fn judge_day(below: f32, hour: u32, home: &HomeView<'_>, counts: Counts) -> Option<(bool, EventTime)> {
     let start = day_start(hour, home.time_zone)?;
     let litres = home
         .usage
-        .litres_above_floor((hour + 1).checked_sub(start)?, hour + 1)?;
+        .litres_before((hour + 1).checked_sub(start)?, hour + 1, counts)?;
     let few = is_few(litres, below, false);
     let is_over = Band::DAY.ends_with(hour, home.time_zone);
     (is_over || !few).then_some((few, EventTime::from_hour(start)))
@@ -298,17 +363,15 @@ fn judge_day(below: f32, hour: u32, home: &HomeView<'_>) -> Option<(bool, EventT
 
 /// Since when it was dry, if a band that ends with UTC hour `hour` (and, with `all`, the latest of every other) was dry.
 fn judge_bands(
-    bands: &[Band],
-    all: bool,
-    days: &[Weekday],
-    each_day: bool,
+    (bands, all, days, each_day): (&[Band], bool, &[Weekday], bool),
+    counts: Counts,
     hour: u32,
     home: &HomeView<'_>,
 ) -> Option<EventTime> {
     let dry = |band: &Band| {
         let latest = band.latest(hour, home.time_zone)?;
-        let counts = days.is_empty() || days.contains(&latest.day);
-        (counts && latest.was_dry(home.usage)).then_some(latest)
+        let is_asked = days.is_empty() || days.contains(&latest.day);
+        (is_asked && latest.was_dry(home.usage, counts)).then_some(latest)
     };
     let mut ending = bands.iter().filter(|band| band.ends_with(hour, home.time_zone));
     let band = ending.find_map(dry)?;
@@ -316,6 +379,6 @@ fn judge_bands(
         return None;
     }
     let start = EventTime::from_hour(band.hours.start);
-    let spell = home.usage.dry_since().filter(|_| !each_day);
+    let spell = home.usage.dry_since_by(counts).filter(|_| !each_day);
     Some(spell.map_or(start, |since| since.min(start)))
 }

@@ -9,13 +9,15 @@ use super::budget::Budgets;
 use super::harm::HarmSettings;
 use crate::detect::Mistake;
 use crate::detect::staged::StagedRule;
-use crate::home::WINDOW_HOURS;
-use crate::model::{Band, Circumstances, Severity, Stage, Stages};
+use crate::home::{Counts, WINDOW_HOURS};
+use crate::model::{Band, Circumstances, Severity, Stage, Stages, Weekday};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 16;
 /// The most learned rules one programme may have: a threshold of each is kept for the spell at hand.
 pub const MAX_LEARNED: usize = Stage::ALL.len();
+/// Hours of known use that learning may take.
+const LEARN_HOURS: RangeInclusive<u32> = 24..=60 * 24;
 /// Hours that a dry spell may be allowed to last.
 const SPELL_HOURS: RangeInclusive<f64> = 0.5..=240.0;
 
@@ -48,6 +50,12 @@ pub struct Rule {
     /// Holds only until the learned rules of the programme speak for this home.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub until_learned: bool,
+    /// Which water counts as use. Rules in use elsewhere know of no leak floor: to them all water is use.
+    #[serde(default, skip_serializing_if = "Counts::is_default")]
+    pub counts: Counts,
+    /// For a rule that learns: its own hours of known use, instead of the programme's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learn_hours: Option<u32>,
     /// When it is met.
     pub when: Condition,
 }
@@ -74,7 +82,7 @@ pub enum Condition {
         /// Measured hours, where none are set.
         default_hours: f64,
     },
-    /// Fewer litres than this, above the leak floor, in the last whole hours.
+    /// Fewer litres than this in the last whole hours.
     FewLitres {
         /// Litres.
         below: f32,
@@ -84,7 +92,7 @@ pub enum Condition {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         inclusive: bool,
     },
-    /// Fewer litres than this, above the leak floor, in a local calendar day; judged at its end.
+    /// Fewer litres than this in a local calendar day; judged at its end.
     FewLitresADay {
         /// Litres.
         below: f32,
@@ -115,35 +123,6 @@ pub enum Condition {
     Learned(Learned),
 }
 
-/// A day of the week, as a programme writes it: `mon`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "their names say it")]
-pub enum Weekday {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-impl From<jiff::civil::Weekday> for Weekday {
-    fn from(day: jiff::civil::Weekday) -> Self {
-        use jiff::civil::Weekday as Civil;
-        match day {
-            Civil::Monday => Self::Mon,
-            Civil::Tuesday => Self::Tue,
-            Civil::Wednesday => Self::Wed,
-            Civil::Thursday => Self::Thu,
-            Civil::Friday => Self::Fri,
-            Civil::Saturday => Self::Sat,
-            Civil::Sunday => Self::Sun,
-        }
-    }
-}
-
 /// How much delay a learned rule accepts: its λ; without it, what the budget of its stage gives, or the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -170,11 +149,8 @@ impl Default for InactivitySettings {
     /// are measured in `docs/adr/0006-first-learned-rule.md`.
     fn default() -> Self {
         let rule = |name: &str, severity, until_learned, when| Rule {
-            name: name.into(),
-            severity,
-            stage: default_stage(),
             until_learned,
-            when,
+            ..Rule::new(name, severity, when)
         };
         Self {
             rules: vec![
@@ -195,6 +171,19 @@ impl Default for InactivitySettings {
 }
 
 impl Rule {
+    /// A rule that asks for a visit, of the water above the leak floor.
+    pub fn new(name: &str, severity: Severity, when: Condition) -> Self {
+        Self {
+            name: name.into(),
+            severity,
+            stage: default_stage(),
+            until_learned: false,
+            counts: Counts::default(),
+            learn_hours: None,
+            when,
+        }
+    }
+
     fn mistake(&self) -> Option<String> {
         match &self.when {
             Condition::NoUse { hours } if !SPELL_HOURS.contains(hours) => {
@@ -215,13 +204,31 @@ impl Rule {
             Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
                 Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
             }
+            Condition::Bands { bands, .. } if has_twice(bands) => Some("bands.bands has a band twice".into()),
+            Condition::Bands { days, .. } if has_twice(days) => Some("bands.days has a day twice".into()),
             Condition::OwnSpells { percent, .. } if !(1.0..=100.0).contains(percent) => {
                 Some(format!("own_spells.percent = {percent} is not between 1 and 100"))
             }
             Condition::OwnSpells { at_least_hours, .. } if !SPELL_HOURS.contains(at_least_hours) => Some(format!(
                 "own_spells.at_least_hours = {at_least_hours} is not between 0.5 and 240"
             )),
+            Condition::Bands { bands, all: true, .. } if self.counts == Counts::AllWater && looks_back(bands) => {
+                Some(format!(
+                    "with counts = \"all_water\" bands may look back over {} hours together",
+                    WINDOW_HOURS - 1
+                ))
+            }
+            Condition::Learned(_) if self.counts == Counts::AllWater => {
+                Some("a learned rule knows the use above the leak floor alone; leave out counts".into())
+            }
             Condition::Learned(learned) if learned.mistake().is_some() => learned.mistake(),
+            _ if self.learn_hours.is_some() && !self.is_learned() => {
+                Some("learn_hours is for rules that learn, with learned or own_spells".into())
+            }
+            _ if self.learn_hours.is_some_and(|hours| !LEARN_HOURS.contains(&hours)) => Some(format!(
+                "learn_hours = {} is not between 24 and 1440",
+                self.learn_hours.unwrap_or_default()
+            )),
             _ if self.name.is_empty() || self.name.len() > 64 => {
                 Some("the name is empty or longer than 64 bytes".into())
             }
@@ -266,6 +273,21 @@ impl Condition {
             _ => None,
         }
     }
+}
+
+/// Whether the latest of every band, seen from the end of any, may lie further back than hours are kept; an hour is left
+/// for the longest day.
+fn looks_back(bands: &[Band]) -> bool {
+    let back = |now: &Band, of: &Band| (i32::from(now.to) - i32::from(of.to)).rem_euclid(24) as u32 + of.hours();
+    let all = bands.iter().flat_map(|now| bands.iter().map(move |of| back(now, of)));
+    all.max().is_some_and(|hours| hours >= WINDOW_HOURS)
+}
+
+fn has_twice<T: PartialEq>(items: &[T]) -> bool {
+    items
+        .iter()
+        .enumerate()
+        .any(|(place, item)| items[..place].contains(item))
 }
 
 fn are_litres(litres: f32) -> bool {
@@ -387,7 +409,7 @@ impl InactivitySettings {
                 "a rule holds until_learned, but no rule of the programme is learned",
             ));
         }
-        if !(24..=60 * 24).contains(&self.learn_hours) {
+        if !LEARN_HOURS.contains(&self.learn_hours) {
             mistakes.push(Mistake::new(
                 "learn_hours",
                 format!("{} is not between 24 and 1440", self.learn_hours),

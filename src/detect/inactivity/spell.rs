@@ -1,7 +1,7 @@
 //! What is left of a spell when something from beside the readings has shortened it.
 
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState, seconds_of};
+use super::{HomeView, InactivityState, dry_since, seconds_of};
 use crate::model::{EventTime, HOUR};
 
 /// A spell and the rules that it meets.
@@ -26,16 +26,16 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
         return spell;
     }
     (spell.met, spell.since, spell.detected_at) = (0, excused, EventTime::ZERO);
-    let Some(since) = home.dry_since().filter(|since| *since == excused) else {
-        return spell;
-    };
     for (index, rule) in settings
         .rules
         .iter()
         .enumerate()
         .filter(|(index, _)| state.is_met(*index))
     {
-        let met_at = needed(settings, state, home, rule).map(|needed| since.plus(needed));
+        // What the rule counts as use may have come since.
+        let since = dry_since(rule, home).filter(|since| *since == excused);
+        let needed = needed(settings, state, home, rule);
+        let met_at = since.zip(needed).map(|(since, needed)| since.plus(needed));
         if let Some(met_at) = met_at.filter(|met_at| *met_at <= home.usage.frontier()) {
             spell.met |= 1 << index;
             spell.detected_at = spell.detected_at.max(met_at);

@@ -16,13 +16,14 @@ mod tests;
 mod trouble;
 
 pub use settings::MeterTroubleSettings;
+pub use trouble::Trouble;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
-use self::trouble::{Noted, Trouble};
+use self::trouble::Noted;
 use super::words::local_time;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval, MeterEvent};
@@ -92,7 +93,7 @@ impl Signs {
 
 impl MeterTroubleState {
     fn note(&mut self, settings: &MeterTroubleSettings, event: MeterEvent, at: EventTime) {
-        if settings.enabled && Trouble::of(event).is_some() {
+        if settings.enabled && Trouble::of(event).is_some_and(|(trouble, _)| settings.reports(trouble)) {
             self.noted.get_or_insert_default().note(settings, event, at);
         }
     }

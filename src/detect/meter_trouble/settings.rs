@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::trouble::Trouble;
 use crate::detect::Mistake;
 
 /// When a meter cannot be relied upon.
@@ -10,6 +11,8 @@ use crate::detect::Mistake;
 pub struct MeterTroubleSettings {
     /// Whether it is reported.
     pub enabled: bool,
+    /// The troubles that are reported, by the names that alerts give them; all if none is named.
+    pub report: Vec<Trouble>,
     /// Small backward flows, bad reads or wrong times within `quiet_hours` of each other that make a trouble.
     pub repeated: u8,
     /// Hours without another sign of it after which a trouble is over that readings show.
@@ -24,6 +27,7 @@ impl Default for MeterTroubleSettings {
     fn default() -> Self {
         Self {
             enabled: true,
+            report: Vec::new(),
             repeated: 3,
             quiet_hours: 72,
             flag_quiet_hours: 15 * 24,
@@ -33,6 +37,11 @@ impl Default for MeterTroubleSettings {
 }
 
 impl MeterTroubleSettings {
+    /// Whether such a trouble is reported.
+    pub fn reports(&self, trouble: Trouble) -> bool {
+        self.report.is_empty() || self.report.contains(&trouble)
+    }
+
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         if self.repeated == 0 {

@@ -6,15 +6,24 @@ use crate::home::MeterEvent;
 use crate::model::{EventTime, Severity};
 
 /// What is wrong with a meter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the words that alerts give it say it")]
+pub enum Trouble {
+    #[serde(rename = "tamper")]
     Tamper,
+    #[serde(rename = "reverse-flow")]
     Backwards,
+    #[serde(rename = "impossible-flow")]
     ImpossibleFlow,
+    #[serde(rename = "meter-says-leak")]
     SaysLeak,
+    #[serde(rename = "other-index")]
     OtherIndex,
+    #[serde(rename = "low-battery")]
     LowBattery,
+    #[serde(rename = "bad-reads")]
     BadReads,
+    #[serde(rename = "clock-drift")]
     Clock,
 }
 

@@ -127,6 +127,10 @@ impl ProlongedDrawState {
                 draw.met &= !(1 << index);
                 continue;
             }
+            if !rule.when.is_shown_by(seconds) && draw.met & (1 << index) == 0 {
+                draw.runs[index] = (EventTime::ZERO, 0.0);
+                continue;
+            }
             let run = &mut draw.runs[index];
             if run.0 == EventTime::ZERO {
                 run.0 = interval.start;

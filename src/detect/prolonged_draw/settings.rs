@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::Mistake;
 use crate::detect::staged::StagedRule;
-use crate::model::{Severity, Stage};
+use crate::model::{MINUTE, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.
 pub const MAX_RULES: usize = 8;
@@ -123,6 +123,16 @@ impl Condition {
                 ..
             } => *least,
             Self::LowFlow { .. } => 0.0,
+        }
+    }
+
+    /// Whether a reading of so many seconds can show it. A use that lasts is one without a dry reading in it, and of readings
+    /// longer than a quarter of what is asked for two uses far apart look like one.
+    pub(super) fn is_shown_by(&self, seconds: u32) -> bool {
+        match self {
+            Self::Lasting { minutes, .. } | Self::LowFlow { minutes, .. } => seconds <= minutes * MINUTE / 4,
+            // A high flow lasts as long as the reading of which it is the mean.
+            Self::HighFlow { .. } | Self::Own { .. } => true,
         }
     }
 

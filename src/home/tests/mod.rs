@@ -150,7 +150,7 @@ fn the_window_holds_its_hours_and_no_more() {
     assert_eq!(litres(50), None);
     // Use below what the window can hold does not look like none.
     home.hours(50, [0.01]);
-    assert_eq!(home.usage().litres(at(50).hour()), Some(0.1));
+    assert_eq!(home.usage().litres(at(50).hour()), Some(0.01));
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub fn with_ladder() -> Arc<Rules> {
         contact: contact.into(),
         after_minutes,
         duty: None,
+        duty_days: Vec::new(),
     };
     let mut rules = Rules::clone(&rules());
     rules.programmes[0].policy = PolicySettings {

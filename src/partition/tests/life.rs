@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::care::*;
 use super::*;
+use crate::home::Counts;
 use crate::model::{Alert, AlertKind, InputTopic, MINUTE, Response, SignKind, Stage};
 
 /// Ask after 6 hours, tell a contact after 9, go there after 12; with a ladder.
@@ -15,6 +16,8 @@ fn staged() -> Arc<Rules> {
         severity,
         stage,
         until_learned: false,
+        learn_hours: None,
+        counts: Counts::AboveLeak,
         when: Condition::NoUse { hours },
     };
     let mut rules = Rules::clone(&with_ladder());

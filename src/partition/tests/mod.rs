@@ -56,13 +56,7 @@ pub fn with(home: &str, hour: u32, fields: &str) -> Record {
 
 /// Two plain rules beside the detectors' defaults: what is learned would hide what is tested here.
 pub fn rules() -> Arc<Rules> {
-    let rule = |name: &str, severity, hours| Rule {
-        name: name.into(),
-        severity,
-        stage: crate::model::Stage::Visit,
-        until_learned: false,
-        when: Condition::NoUse { hours },
-    };
+    let rule = |name: &str, severity, hours| Rule::new(name, severity, Condition::NoUse { hours });
     let detectors = DetectorSettings {
         inactivity: InactivitySettings {
             rules: vec![

@@ -10,11 +10,12 @@ fn staged(rules: &[(Stage, Severity, f64)]) -> Arc<Rules> {
     all.programmes[0].detectors.inactivity.rules = rules
         .iter()
         .map(|(stage, severity, hours)| Rule {
-            name: format!("{}-{hours}h", stage.name()).into(),
-            severity: *severity,
             stage: *stage,
-            until_learned: false,
-            when: Condition::NoUse { hours: *hours },
+            ..Rule::new(
+                &format!("{}-{hours}h", stage.name()),
+                *severity,
+                Condition::NoUse { hours: *hours },
+            )
         })
         .collect();
     Arc::new(all)

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::model::EventTime;
+
 /// Readings of one home from a local midnight on, each of `step` seconds, in tenths of a litre; `None` where none came.
-/// Local time is eight hours ahead of UTC.
 pub struct Home {
+    pub start: EventTime,
+    pub zone: TimeZone,
     pub step: u32,
     pub tenths: Vec<Option<u32>>,
     pub no_use_hours: Option<f64>,
@@ -20,6 +26,28 @@ pub struct Said {
 
 /// What a programme would say of a home.
 pub type Programme = fn(&Home) -> Vec<Said>;
+
+/// Who is told first, and of what.
+pub const TOLD_FIRST: &[(&str, &[&str], &str)] = &[
+    ("shanghai-changning", &["inactivity"], "street-platform"),
+    ("shanghai-jingan", &["inactivity", "leak"], "emergency-contact"),
+    ("shenzhen-longgang", &["inactivity", "leak"], "platform"),
+    ("zhuhai-shishan", &["inactivity"], "community-social-worker"),
+    ("taicang", &["inactivity"], "civil-affairs"),
+    ("ningbo-haishu", &["inactivity", "leak"], "relatives"),
+    ("ningbo-zhenhai", &["inactivity", "leak"], "named-contact"),
+    ("liaocheng", &["inactivity", "leak"], "grid-worker"),
+    (
+        "sakaki-kizuki",
+        &["inactivity", "prolonged_draw", "well_today"],
+        "family",
+    ),
+    ("tokyo-2007", &["inactivity"], "family"),
+    ("k-water", &["inactivity"], "social-worker"),
+    ("kepco", &["inactivity"], "automatic-call"),
+    ("malaga", &["inactivity"], "telecare-centre"),
+    ("phyn", &["prolonged_draw"], "household"),
+];
 
 /// Each preset by its name.
 pub const PROGRAMMES: &[(&str, Programme)] = &[
@@ -102,8 +130,10 @@ pub const PROGRAMMES: &[(&str, Programme)] = &[
             home.burst(500.0, 1_800, "kamstrup-burst"),
         )
     }),
+    ("kamstrup-10", |home| home.burst(250.0, 1_800, "kamstrup-burst-10")),
+    ("kamstrup-5", |home| home.burst(125.0, 1_800, "kamstrup-burst-5")),
     ("badger-eyeonwater", |home| {
-        home.flowing(24, 3.785, 24, "eyeonwater-1gal-an-hour-24h")
+        home.flowing(24, 3.785, 240, "eyeonwater-1gal-an-hour-24h")
     }),
     ("sfpuc", |home| home.flowing(48, 28.4, 0, "sfpuc-28l-an-hour-48h")),
     ("seoul", |home| home.flowing(72, 0.0, 0, "seoul-no-dry-hour-72h")),
@@ -164,14 +194,10 @@ fn told(home: &Home, rules: &[Rule<'_>]) -> Vec<Said> {
 
 /// Every morning whose hours from 6 to 10 are all measured and dry, each by itself.
 fn tokyo(home: &Home) -> Vec<Said> {
-    let days = 0..home.tenths.len() as u32 * home.step / 86_400;
-    let dry = days.filter(|day| (6..10).all(|hour| home.hour((day * 24 + hour) as i64) == Some(0)));
-    dry.map(|day| Said {
-        kind: "inactivity",
-        rule: "tokyo-no-use-in-band".to_owned(),
-        at: (day * 24 + 10) * 3_600,
-    })
-    .collect()
+    let is_last = |hour: &i64| home.clock(*hour).1 == 9;
+    let dry = (3..home.hours()).filter(is_last).filter(|last| home.is_dry(*last, 4));
+    dry.map(|last| of("inactivity", "tokyo-no-use-in-band", (last as u32 + 1) * 3_600))
+        .collect()
 }
 
 impl Home {
@@ -179,10 +205,31 @@ impl Home {
         (3_600 / self.step) as usize
     }
 
-    /// Tenths of litres in an hour; `None` unless it is wholly measured.
+    /// Tenths of litres in an hour; `None` unless it is wholly measured, but for two minutes.
     fn hour(&self, hour: i64) -> Option<u32> {
         let first = usize::try_from(hour).ok()? * self.a_step();
-        self.tenths.get(first..first + self.a_step())?.iter().copied().sum()
+        let steps = self.tenths.get(first..first + self.a_step())?;
+        let lost = steps.iter().filter(|tenths| tenths.is_none()).count() as u32;
+        (lost * self.step <= 120).then(|| steps.iter().flatten().sum())
+    }
+
+    /// Day and hour by the clock on the wall, as an hour begins.
+    fn clock(&self, hour: i64) -> (Date, i8) {
+        let begins = self.start.plus(u32::try_from(hour).unwrap_or(0) * 3_600);
+        let local = self.zone.to_datetime(begins.to_jiff());
+        (local.date(), local.hour())
+    }
+
+    /// The first hour of the day in which an hour lies.
+    fn midnight(&self, hour: i64) -> i64 {
+        let day = self.clock(hour).0;
+        let before = (0..=hour).rev().take_while(|hour| self.clock(*hour).0 == day);
+        before.last().unwrap_or(hour)
+    }
+
+    /// Whether an hour and those before it, so many together, are measured and dry.
+    fn is_dry(&self, last: i64, hours: i64) -> bool {
+        (last - hours + 1..=last).all(|hour| self.hour(hour) == Some(0))
     }
 
     /// The hour that ends with a reading; `None` within an hour.
@@ -241,9 +288,9 @@ impl Home {
         let Some(last) = self.hour_ending(reading) else {
             return Word::Nothing;
         };
-        match self.sum(last / 24 * 24, last) {
+        match self.sum(self.midnight(last), last) {
             Some(sum) if sum >= tenths => Word::Over,
-            Some(_) if last % 24 == 23 => Word::Met(self.end(reading)),
+            Some(_) if self.clock(last + 1).0 != self.clock(last).0 => Word::Met(self.end(reading)),
             _ => Word::Nothing,
         }
     }
@@ -256,13 +303,16 @@ impl Home {
         let Some(last) = self.hour_ending(reading) else {
             return Word::Nothing;
         };
-        let (day, other_day) = match last % 24 {
-            8 => (last / 24 * 24, last / 24 * 24 - 24),
-            20 => (last / 24 * 24, last / 24 * 24),
+        // The other band's last hour is the latest at which the clock showed it.
+        let other = match self.clock(last).1 {
+            8 => 20,
+            20 => 8,
             _ => return Word::Nothing,
         };
-        let dry = |from: i64, day: i64| (from..from + 4).all(|hour| self.hour(day + hour) == Some(0));
-        if dry(5, day) && dry(17, other_day) {
+        let Some(other) = (0..last).rev().find(|hour| self.clock(*hour).1 == other) else {
+            return Word::Nothing;
+        };
+        if self.is_dry(last, 4) && self.is_dry(other, 4) {
             Word::Met(self.end(reading))
         } else {
             Word::Nothing
@@ -398,8 +448,12 @@ impl Home {
         f64::from(self.tenths[reading].unwrap_or(0)) / 10.0 * 3_600.0 / f64::from(self.step)
     }
 
-    /// Readings in a row with water, for so many seconds; over with the first that is dry.
+    /// Readings in a row with water, for so many seconds; over with the first that is dry. Of readings longer than a quarter
+    /// of that nothing is said.
     fn lasting(&self, seconds: u32, rule: &str) -> Vec<Said> {
+        if self.step > seconds / 4 {
+            return Vec::new();
+        }
         let (mut said, mut since, mut open) = (Vec::new(), None, false);
         for reading in 0..self.tenths.len() {
             match self.tenths[reading] {
@@ -420,14 +474,20 @@ impl Home {
 
     /// The first reading with water of each day, of those that begin at four o'clock or later.
     fn mornings(&self) -> Vec<Said> {
-        let a_day = (86_400 / self.step) as usize;
-        let days = self.tenths.chunks(a_day).enumerate();
-        let first = |(day, readings): (usize, &[Option<u32>])| {
-            let mut after_four = readings.iter().enumerate().skip(a_day / 6);
-            let (place, _) = after_four.find(|(_, tenths)| tenths.is_some_and(|tenths| tenths > 0))?;
-            Some(of("well_today", "well-today", self.end(day * a_day + place)))
-        };
-        days.filter_map(first).collect()
+        let (mut said, mut told) = (Vec::new(), None);
+        for (place, _) in self
+            .tenths
+            .iter()
+            .enumerate()
+            .filter(|(_, tenths)| tenths.unwrap_or(0) > 0)
+        {
+            let (day, hour) = self.clock((place / self.a_step()) as i64);
+            if hour >= 4 && told != Some(day) {
+                told = Some(day);
+                said.push(of("well_today", "well-today", self.end(place)));
+            }
+        }
+        said
     }
 
     /// So great a flow for so many seconds; over with a full hour without any.
@@ -484,7 +544,8 @@ fn phyn(home: &Home) -> Vec<Said> {
             } else {
                 home.end(reading) >= run.0 + 1_200 && run.1 >= 22.7
             };
-            met[place] |= enough && known >= 21 * 24;
+            // Readings of more than five minutes do not show a use of twenty.
+            met[place] |= enough && known >= 21 * 24 && (place == 0 || home.step <= 300);
         }
         let at = |place: usize, seconds: u32| runs[place].map_or(0, |run| (run.0 + seconds).max(begins));
         if !was_open && met[0] {
@@ -507,21 +568,26 @@ fn of(kind: &'static str, rule: &str, at: u32) -> Said {
 /// Flow in all of the last 96 quarter-hours, or in 50 to 95 of them; and calendar days without any.
 fn neptune(home: &Home) -> Vec<Said> {
     let mut said = told(home, &[(1, "neptune-day-of-zero-use", &|at| home.under_a_day(1, at))]);
-    if home.step != 900 {
+    if home.step > 900 {
         return said;
     }
+    let quarters = home.tenths.chunks((900 / home.step) as usize);
+    let quarters: Vec<Option<u32>> = quarters.map(|quarter| quarter.iter().copied().sum()).collect();
     let (mut continuous, mut intermittent) = (false, false);
-    for reading in (0..home.tenths.len()).filter(|reading| home.tenths[*reading].is_some()) {
+    for quarter in (0..quarters.len()).filter(|quarter| quarters[*quarter].is_some()) {
         let was_open = continuous || intermittent;
-        continuous = (continuous && !home.ends_dry_hour(reading)) || home.no_dry_slot(900, reading);
-        let day = (reading + 1).checked_sub(96).map(|first| &home.tenths[first..=reading]);
+        let day = (quarter + 1).checked_sub(96).map(|first| &quarters[first..=quarter]);
         if let Some(day) = day {
             // A few may be unknown, where that makes no difference; over only well below.
             let used = day.iter().flatten().filter(|tenths| **tenths > 0).count();
             let unknown = day.iter().filter(|tenths| tenths.is_none()).count();
             if unknown <= 8 {
-                let is_met = used >= 50 && used + unknown <= 95;
-                intermittent = is_met || intermittent && used + unknown >= 40;
+                let flag = |was: bool, least: usize, most: usize| {
+                    let is_met = used >= least && used + unknown <= most;
+                    is_met || was && (used + unknown) * 10 >= least * 8
+                };
+                continuous = flag(continuous, 96, 96);
+                intermittent = flag(intermittent, 50, 95);
             }
         }
         if !was_open && (continuous || intermittent) {
@@ -530,7 +596,7 @@ fn neptune(home: &Home) -> Vec<Said> {
             } else {
                 "neptune-intermittent"
             };
-            said.push(leak(rule, home.end(reading)));
+            said.push(leak(rule, (quarter as u32 + 1) * 900));
         }
     }
     said

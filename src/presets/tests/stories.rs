@@ -172,11 +172,11 @@ fn sakaki_kizuki() {
         "sakaki-kizuki",
         hours,
         expect![[r#"
-            Mon 07:00 well_today raised well-today: First sign of life today, by 07:00.
+            Mon 07:00 well_today raised well-today [family]: First sign of life today, by 07:00.
             Tue 08:00 inactivity raised kizuki-no-use-8h to contact [family]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days.
             Tue 08:00 inactivity escalated kizuki-no-use-8h to contact [welfare-commissioner]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert.
             Tue 10:00 inactivity resolved kizuki-no-use-8h to contact: Water is used again, by 10:00; it was dry since 00:00, for at most 10 h.
-            Tue 10:00 well_today raised well-today: First sign of life today, by 10:00.
+            Tue 10:00 well_today raised well-today [family]: First sign of life today, by 10:00.
         "#]],
     );
 }
@@ -224,9 +224,10 @@ fn kepco() {
         "kepco",
         days.chain(day(20.0, &[7])),
         expect![[r#"
-            Fri 17:00 inactivity raised kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
-            Fri 18:00 inactivity escalated kepco-level-2 to contact: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. No answer came to the stage before.
-            Fri 20:00 inactivity escalated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. No answer came to the stage before.
+            Fri 17:00 inactivity raised kepco-level-1 to ask [automatic-call]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
+            Fri 17:00 inactivity escalated kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. Nobody has acknowledged this alert.
+            Fri 18:00 inactivity escalated kepco-level-2 to visit: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
+            Fri 20:00 inactivity updated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
         "#]],
     );
 }
@@ -270,26 +271,30 @@ fn much_in_a_day() {
         "liaocheng",
         hours(),
         expect![[r#"
-        Tue 10:00 leak raised liaocheng-over-1000l-in-24h: 1220 L were used in 24 h, more than 1000 L.
-        Thu 07:00 leak resolved liaocheng-over-1000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
-    "#]],
+            Tue 10:00 leak raised liaocheng-over-1000l-in-24h [grid-worker]: 1220 L were used in 24 h, more than 1000 L.
+            Thu 07:00 leak resolved liaocheng-over-1000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
+        "#]],
     );
     let hours = || hours().map(|litres| litres * 2.0);
     story(
         "shanghai-jingan",
         hours(),
         expect![[r#"
-        Tue 10:00 leak raised jingan-over-2000l-in-24h: 2440 L were used in 24 h, more than 2000 L.
-        Thu 07:00 leak resolved jingan-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
-    "#]],
+            Tue 10:00 leak raised jingan-over-2000l-in-24h [emergency-contact]: 2440 L were used in 24 h, more than 2000 L.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [street]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [community]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [volunteer]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Thu 07:00 leak resolved jingan-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
+        "#]],
     );
     story(
         "ningbo-zhenhai",
         hours(),
         expect![[r#"
-        Tue 10:00 leak raised zhenhai-over-2000l-in-24h: 2440 L were used in 24 h, more than 2000 L.
-        Thu 07:00 leak resolved zhenhai-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
-    "#]],
+            Tue 10:00 leak raised zhenhai-over-2000l-in-24h [named-contact]: 2440 L were used in 24 h, more than 2000 L.
+            Tue 10:00 leak escalated zhenhai-over-2000l-in-24h [social-worker]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Thu 07:00 leak resolved zhenhai-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
+        "#]],
     );
 }
 
@@ -307,12 +312,10 @@ fn a_flow_that_does_not_stop() {
         "ningbo-haishu",
         flow(2.0, 30),
         expect![[r#"
-        Tue 02:00 inactivity raised haishu-at-most-8l-in-24h to contact [relatives]: Only 0 L in the last 24 h; the programme expects more than 8 L.
-        Tue 02:00 leak raised haishu-no-dry-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
-        Tue 02:00 inactivity escalated haishu-at-most-8l-in-24h to contact [grid-worker]: Only 0 L in the last 24 h; the programme expects more than 8 L. Nobody has acknowledged this alert.
-        Tue 09:00 inactivity resolved haishu-at-most-8l-in-24h to contact: Enough water is used again: 46 L in the last 24 h; the programme expects more than 8 L.
-        Tue 09:00 leak resolved haishu-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
-    "#]],
+            Tue 02:00 leak raised haishu-no-dry-hour-24h [relatives]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
+            Tue 02:00 leak escalated haishu-no-dry-hour-24h [grid-worker]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
+            Tue 09:00 leak resolved haishu-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
+        "#]],
     );
     story(
         "kamstrup",
@@ -363,11 +366,9 @@ fn slots_of_a_day() {
         quarters([1.0, 0.0, 0.0, 1.0]),
         record(),
         expect![[r#"
-            Tue 01:00 inactivity raised longgang-under-10l-in-12h to visit [platform]: Only 0 L in the last 12 h; the programme expects 10 L.
-            Tue 01:00 inactivity escalated longgang-under-10l-in-12h to visit [community-worker]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
-            Tue 01:00 inactivity escalated longgang-under-10l-in-12h to visit [family]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
-            Tue 01:00 leak raised longgang-every-half-hour-of-a-day: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
-            Tue 04:00 inactivity resolved longgang-under-10l-in-12h to visit: Enough water is used again: 22 L in the last 12 h; the programme expects 10 L.
+            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
             Tue 04:00 leak resolved longgang-every-half-hour-of-a-day: The flow has stopped; it had run since 2024-03-04 01:00, for at most 26 h.
         "#]],
     );
@@ -377,9 +378,9 @@ fn slots_of_a_day() {
         quarters([1.0; 4]),
         record(),
         expect![[r#"
-        Tue 00:00 leak raised neptune-intermittent: Water flowed in 92 of the last 96 quarter-hours.
-        Tue 01:00 leak updated neptune-continuous: Water has not stopped since 2024-03-04 00:00, 25 h. At least 4 L/h flow all the time, 96 L a day.
-    "#]],
+            Tue 00:00 leak raised neptune-intermittent: Water flowed in 92 of the last 96 quarter-hours.
+            Tue 01:00 leak updated neptune-continuous: Water flowed in 96 of the last 96 quarter-hours.
+        "#]],
     );
     story_of(
         "neptune",
@@ -391,4 +392,252 @@ fn slots_of_a_day() {
             Tue 14:00 leak resolved neptune-intermittent: The use is within the rule again; it had run since 2024-03-04 00:00, for at most 38 h.
         "#]],
     );
+}
+
+/// So many minutes with so many litres each, and so many dry ones.
+fn minutes(litres: f64, flowing: usize, dry: usize) -> impl Iterator<Item = f64> {
+    [vec![litres; flowing], vec![0.0; dry]].concat().into_iter()
+}
+
+#[test]
+fn a_use_that_lasts() {
+    // An hour and 59 minutes are not two hours; two readings of an hour do not show that water ran all the time.
+    let hours = minutes(0.5, 119, 121).chain(minutes(0.5, 130, 110));
+    story_of(
+        "sakaki-kizuki",
+        60,
+        hours,
+        HomeRecord::default(),
+        expect![[r#"
+            Mon 04:01 well_today raised well-today [family]: First sign of life today, by 04:01.
+            Mon 06:00 prolonged_draw raised kizuki-use-2h to contact [family]: One use of water goes on since 04:00, 2 h; 60 L so far.
+            Mon 06:11 prolonged_draw resolved kizuki-use-2h to contact: The water has stopped; it had run since 04:00, for at most 2 h 11 min.
+        "#]],
+    );
+    let hours = day(20.0, &[6, 7, 8, 12, 18, 23]);
+    story(
+        "sakaki-kizuki",
+        hours,
+        expect![[r#"
+        Mon 07:00 well_today raised well-today [family]: First sign of life today, by 07:00.
+    "#]],
+    );
+}
+
+#[test]
+fn phyn() {
+    // 21 days of learning, in which a use as long as that says nothing; then one at a high flow, and one at a low one.
+    // No two days are alike: the same draw at the same minute would be an appliance's.
+    let learning = (0..21).flat_map(|day| {
+        let (late, lasts) = (day % 5 * 60, 20 + day % 9);
+        minutes(0.0, late, 0).chain(minutes(2.0, lasts, 24 * 60 - late - lasts))
+    });
+    let days = learning
+        .chain(minutes(20.0, 4, 600))
+        .chain(minutes(1.2, 21, 600))
+        .chain(minutes(1.2, 18, 60));
+    story_of(
+        "phyn",
+        60,
+        days,
+        HomeRecord::default(),
+        expect![[r#"
+            Mon 00:03 prolonged_draw raised phyn-high-flow to contact [household]: One use of water goes on since 00:00, 3 min; 60 L so far.
+            Mon 00:05 prolonged_draw resolved phyn-high-flow to contact: The water has stopped; it had run since 00:00, for at most 5 min.
+            Mon 10:24 prolonged_draw raised phyn-low-flow to contact [household]: One use of water goes on since 10:04, 20 min; 24 L so far.
+            Mon 10:26 prolonged_draw resolved phyn-low-flow to contact: The water has stopped; it had run since 10:04, for at most 22 min.
+        "#]],
+    );
+}
+
+#[test]
+fn kamstrup_burst() {
+    let hours = |litres: f64| [0.0; 8].into_iter().chain([litres; 3]).chain([0.0; 8]);
+    // 600 L/h for three quarters of an hour are above 20 % of Q3, 400 L/h above 10 %, 200 L/h above 5 %.
+    for (preset, litres, expected) in [
+        (
+            "kamstrup",
+            150.0,
+            expect![[r#"
+            Mon 02:30 burst raised kamstrup-burst: Since 02:00 water flows at 500 L/h or more, 30 min.
+            Mon 04:00 burst resolved kamstrup-burst: The great flow since 02:00 is over, after at most 2 h.
+        "#]],
+        ),
+        (
+            "kamstrup-10",
+            100.0,
+            expect![[r#"
+            Mon 02:30 burst raised kamstrup-burst-10: Since 02:00 water flows at 250 L/h or more, 30 min.
+            Mon 04:00 burst resolved kamstrup-burst-10: The great flow since 02:00 is over, after at most 2 h.
+        "#]],
+        ),
+        (
+            "kamstrup-5",
+            50.0,
+            expect![[r#"
+            Mon 02:30 burst raised kamstrup-burst-5: Since 02:00 water flows at 125 L/h or more, 30 min.
+            Mon 04:00 burst resolved kamstrup-burst-5: The great flow since 02:00 is over, after at most 2 h.
+        "#]],
+        ),
+    ] {
+        story_of(preset, 900, hours(litres), HomeRecord::default(), expected);
+    }
+    story_of("kamstrup", 900, hours(100.0), HomeRecord::default(), expect![[""]]);
+}
+
+#[test]
+fn neptune_day_of_zero_use() {
+    let days = day(20.0, &[7, 12]).chain([0.0; 24]).chain(day(0.2, &[9]));
+    story(
+        "neptune",
+        days,
+        expect![[r#"
+        Wed 00:00 inactivity raised neptune-day-of-zero-use to contact: Only 0 L on 2024-03-05; the programme expects 0.1 L.
+        Wed 10:00 inactivity resolved neptune-day-of-zero-use to contact: Enough water is used again: 0.2 L on 2024-03-06; the programme expects 0.1 L.
+    "#]],
+    );
+}
+
+#[test]
+fn quarter_hours_that_begin_at_seven_past() {
+    let start: EventTime = "2024-03-03T16:07:00Z".parse().expect("a time");
+    let rules = |litres: f64| {
+        let litres: Vec<Option<f64>> = (0..200)
+            .map(|place| Some(if place % 4 == 3 { litres } else { 1.0 }))
+            .collect();
+        let alerts = alerts("neptune", start, 900, &litres, &HomeRecord::default());
+        let raised = alerts.iter().map(|alert| alert.rule.to_string());
+        raised.collect::<Vec<_>>()
+    };
+    assert_eq!(rules(0.0), ["neptune-intermittent"]);
+    assert!(rules(1.0).contains(&"neptune-continuous".to_owned()));
+}
+
+#[test]
+fn a_leak_blinds_the_rules_in_use() {
+    // Two litres an hour for three days, and the person used nothing else after the first.
+    let hours = || {
+        let lived = day(20.0, &[7, 12, 18]).map(|litres| litres + 2.0);
+        lived.chain([2.0; 60]).map(Some).collect::<Vec<_>>()
+    };
+    let start: EventTime = "2024-03-03T16:00:00Z".parse().expect("a time");
+    let found = |name: &str| {
+        let alerts = alerts(name, start, 3_600, &hours(), &HomeRecord::default());
+        alerts
+            .iter()
+            .any(|alert| alert.kind == crate::model::AlertKind::Inactivity)
+    };
+    for preset in PRESETS {
+        assert!(
+            !found(preset.name),
+            "{}: the programme's own rule sees use",
+            preset.name
+        );
+    }
+}
+
+#[test]
+fn a_reading_of_a_day_says_how_much_it_was() {
+    let days = [120.0, 9.0, 9.5, 120.0, 0.0, 10.0];
+    story_of(
+        "shanghai-jingan",
+        86_400,
+        days,
+        HomeRecord::default(),
+        expect![[r#"
+        Wed 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Too few litres on 2024-03-05; the programme expects 10 L.
+        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
+        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
+        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
+        Fri 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-07; the programme expects 10 L.
+        Sat 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Only 0 L on 2024-03-08; the programme expects 10 L.
+        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
+        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
+        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
+        Sun 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-09; the programme expects 10 L.
+    "#]],
+    );
+    story_of(
+        "liaocheng",
+        86_400,
+        days,
+        HomeRecord::default(),
+        expect![[r#"
+        Wed 00:00 inactivity raised liaocheng-under-10l-in-24h to contact [grid-worker]: Too few litres in the last 24 h; the programme expects 10 L.
+        Fri 00:00 inactivity resolved liaocheng-under-10l-in-24h to contact: Enough water is used again in the last 24 h; the programme expects 10 L.
+        Sat 00:00 inactivity raised liaocheng-under-10l-in-24h to contact [grid-worker]: Only 0 L in the last 24 h; the programme expects 10 L.
+        Sun 00:00 inactivity resolved liaocheng-under-10l-in-24h to contact: Enough water is used again in the last 24 h; the programme expects 10 L.
+    "#]],
+    );
+    story_of(
+        "shanghai-changning",
+        86_400,
+        days,
+        HomeRecord::default(),
+        expect![[r#"
+        Wed 00:00 inactivity raised changning-under-10l-in-12h to visit [street-platform]: Too few litres in the last 12 h; the programme expects 10 L.
+        Wed 00:00 inactivity escalated changning-under-10l-in-12h to visit [paired-volunteer]: Too few litres in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
+    "#]],
+    );
+}
+
+#[test]
+fn half_an_hour_off_the_full_hour() {
+    // Hourly readings by the clock of Kolkata, five and a half hours before UTC: a day of 30 L and one of 6.
+    let record = || HomeRecord {
+        household_id: "h".into(),
+        time_zone: Some("Asia/Kolkata".into()),
+        ..HomeRecord::default()
+    };
+    let midnight: EventTime = "2024-03-03T18:30:00Z".parse().expect("a time");
+    let litres: Vec<Option<f64>> = day(10.0, &[7, 12, 23])
+        .chain(day(3.0, &[0, 5]))
+        .chain(day(10.0, &[6, 12]))
+        .map(Some)
+        .collect();
+    let told = |name: &str| {
+        let alerts = alerts(name, midnight, 3_600, &litres, &record());
+        let raised = alerts.into_iter().filter(|alert| alert.state == AlertState::Raised);
+        raised
+            .map(|alert| alert.detected_at.since(midnight) / 1_800)
+            .collect::<Vec<_>>()
+    };
+    // At the end of the second day, and of the band from 6 to 10 in it, each in the UTC hour that begins in it.
+    assert_eq!(told("shanghai-jingan"), [2 * 48 + 1]);
+    assert_eq!(told("tokyo-2007"), [48 + 21]);
+}
+
+#[test]
+fn neptune_backflow() {
+    let mut partition = Partition::new(rules_of("neptune"));
+    partition.set_home("h", Some(&HomeRecord::default())).expect("a home");
+    let start: EventTime = "2024-03-03T16:00:00Z".parse().expect("a time");
+    let mut told = String::new();
+    for (hour, litres) in (1_u32..).zip([1_000.0, 1_010.0, 1_003.0, 1_020.0]) {
+        let ends = start.plus(hour * 3_600);
+        let value = format!(
+            r#"{{"household_id":"h","timestamp":"{}","interval_seconds":3600,"register_litres":{litres}}}"#,
+            ends.minus(3_600)
+        );
+        let effects = partition.apply([RawRecord {
+            offset: i64::from(hour),
+            timestamp: Some(ends),
+            key: Some(b"h"),
+            value: Some(value.as_bytes()),
+        }]);
+        for decided in effects.alerts {
+            let alert = decided.alert;
+            told += &format!(
+                "{hour} {} {} {}: {}\n",
+                alert.kind.name(),
+                alert.state.name(),
+                alert.rule,
+                alert.text.en
+            );
+        }
+    }
+    expect![[r#"
+        3 meter_trouble raised reverse-flow: Water ran backwards through the meter (1 times, last at 03:00).
+    "#]]
+    .assert_eq(&told);
 }

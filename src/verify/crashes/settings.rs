@@ -58,6 +58,7 @@ fn step(contact: &str, after_minutes: u32, duty: Option<Band>) -> LadderStep {
         contact,
         after_minutes,
         duty,
+        duty_days: Vec::new(),
     }
 }
 

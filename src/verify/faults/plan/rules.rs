@@ -22,12 +22,13 @@ pub(super) const PURPOSE: &str = "welfare";
 
 /// A programme whose rules are met after so many hours without use, each at its stage.
 fn programme(name: &str, rules: &[(f64, Stage)], silent_after: u32, dice: &mut Dice) -> Programme {
-    let rules = rules.iter().enumerate().map(|(place, (hours, stage))| Rule {
-        name: format!("no-use-{hours}h").into(),
-        severity: if place == 0 { Severity::High } else { Severity::Critical },
-        stage: *stage,
-        until_learned: false,
-        when: Condition::NoUse { hours: *hours },
+    let rules = rules.iter().enumerate().map(|(place, (hours, stage))| {
+        let severity = if place == 0 { Severity::High } else { Severity::Critical };
+        let when = Condition::NoUse { hours: *hours };
+        Rule {
+            stage: *stage,
+            ..Rule::new(&format!("no-use-{hours}h"), severity, when)
+        }
     });
     Programme {
         name: name.into(),
@@ -65,6 +66,7 @@ fn policy(dice: &mut Dice) -> PolicySettings {
             from: dice.below(24) as i8,
             to: dice.below(24) as i8,
         }),
+        duty_days: Vec::new(),
     });
     PolicySettings {
         ladder: ladder.collect(),
