@@ -106,22 +106,15 @@ impl Feeder {
     /// # Errors
     /// If an earlier record was refused for good, or this one is.
     pub fn send(&self, topic: &str, key: &[u8], value: Option<&[u8]>, timestamp: EventTime) -> Result<(), FeedError> {
-        self.put(BaseRecord::to(topic), key, value, timestamp)
+        self.put(BaseRecord::to(topic).timestamp(timestamp.millis()), key, value)
     }
 
-    /// Puts one record into a partition of a topic, whatever its key.
+    /// Puts one record into a partition of a topic, whatever its key, stamped by the wall clock as what instances write is.
     ///
     /// # Errors
     /// As [`Feeder::send`].
-    pub fn send_to(
-        &self,
-        topic: &str,
-        partition: i32,
-        key: &[u8],
-        value: Option<&[u8]>,
-        timestamp: EventTime,
-    ) -> Result<(), FeedError> {
-        self.put(BaseRecord::to(topic).partition(partition), key, value, timestamp)
+    pub fn send_to(&self, topic: &str, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), FeedError> {
+        self.put(BaseRecord::to(topic).partition(partition), key, value)
     }
 
     fn put<'r>(
@@ -129,12 +122,11 @@ impl Feeder {
         place: BaseRecord<'r, [u8], [u8]>,
         key: &'r [u8],
         value: Option<&'r [u8]>,
-        timestamp: EventTime,
     ) -> Result<(), FeedError> {
         if let Some(failure) = self.failure() {
             return Err(FeedError::Undelivered(failure));
         }
-        let mut record = place.key(key).timestamp(timestamp.millis());
+        let mut record = place.key(key);
         record.payload = value;
         loop {
             match self.producer.send(record) {

@@ -345,6 +345,7 @@ impl Partition {
         }
         if matches!(placement, Placement::InOrder | Placement::AfterGap | Placement::Late) {
             let is_nearer = slot.hear(meter, clock, record.timestamp);
+            let was_open = slot.open != 0;
             if meter == 0 {
                 effects
                     .counts
@@ -359,9 +360,10 @@ impl Partition {
                 if let Err(message) = self.reconcile(index, occasion, record.timestamp, clock, None, effects) {
                     panicked.get_or_insert(message);
                 }
-                // With one meter of steady rhythm, a reading only puts the deadline off.
+                // With one meter of steady rhythm, a reading only puts the deadline off; but where an alert was open, the
+                // deadline of silence may have passed, and what is noted be a later step of the ladder.
                 let slot = self.arena.slot_mut(index);
-                if is_nearer || slot.noted == EventTime::ZERO || slot.meters.is_some() {
+                if is_nearer || was_open || slot.noted == EventTime::ZERO || slot.meters.is_some() {
                     self.schedule(index, clock);
                 }
             }

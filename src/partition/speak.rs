@@ -242,12 +242,17 @@ impl Partition {
             alert,
             record_timestamp,
         });
-        let bit = KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit);
+        let (bit, decided_at) = (
+            KINDS.iter().position(|known| *known == kind).map_or(0, |bit| 1 << bit),
+            case.decided_at,
+        );
         let open = &mut self.arena.slot_mut(index).open;
         *open = if case.open { *open | bit } else { *open & !bit };
         self.keep_case(index, kind, case);
         self.unsaved.urge(index);
-        if let Some(timer) = self.next_timer(index, EventTime::ZERO) {
+        // Not before this record: homes are never looked at as of a time that has passed, or what time has raised would be
+        // taken back.
+        if let Some(timer) = self.next_timer(index, decided_at) {
             self.note_deadline(index, timer);
         }
     }

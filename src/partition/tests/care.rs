@@ -476,6 +476,29 @@ proptest! {
     }
 }
 
+/// What was noted is the warden's turn by then, which lies behind the deadline of the second silence.
+#[test]
+fn a_meter_that_falls_silent_again_is_told_of_though_a_step_of_the_first_alert_was_yet_to_come() {
+    let mut rules = Rules::clone(&with_ladder());
+    rules.programmes[0].policy.ladder_kinds = vec![AlertKind::SilentMeter];
+    rules.programmes[0].policy.ladder[1].after_minutes = 48 * 60;
+    let story = [
+        used("h1"),
+        vec![Input::Time(at(30))],
+        readings("h1", 30..31, 10.0),
+        vec![Input::Time(at(90))],
+    ];
+    let (_, effects) = self::story(Arc::new(rules), &story);
+    assert_eq!(
+        told(&effects),
+        [
+            "h1 silent_meter Raised at 27 h",
+            "h1 silent_meter Resolved at 31 h",
+            "h1 silent_meter Raised at 57 h"
+        ]
+    );
+}
+
 /// The step that was due next is not on the ladder of the new programme, and time goes on all the same.
 #[test]
 fn a_ladder_that_another_programme_cuts_short_ends_there() {

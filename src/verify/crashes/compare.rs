@@ -13,7 +13,7 @@ const TOLD_CHARS: usize = 1_500;
 /// A record as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Records of one stream have an order among them: a home's alerts, for one.
+    /// Records of one stream have an order among those of them that lie in one partition: a home's alerts, for one.
     pub stream: String,
     /// Its name: no two of a topic may have the same.
     pub id: String,
@@ -97,7 +97,7 @@ pub fn compare(expected: &[Entry], found: &[Entry], partitions_agree: bool) -> D
         should_be.insert((&entry.stream, &entry.id), (place, entry));
     }
     let mut seen = BTreeSet::new();
-    // The greatest place so far, by stream and by partition.
+    // The greatest place so far in each partition, of a stream and of all.
     let mut reached: BTreeMap<(&str, i32), (usize, &Entry)> = BTreeMap::new();
     for entry in found {
         let name = (entry.stream.as_str(), entry.id.as_str());
@@ -116,7 +116,7 @@ pub fn compare(expected: &[Entry], found: &[Entry], partitions_agree: bool) -> D
             continue;
         }
         let mut overtaken = None;
-        let orders = [(entry.stream.as_str(), -1), ("", entry.partition)];
+        let orders = [(entry.stream.as_str(), entry.partition), ("", entry.partition)];
         for order in &orders[..if partitions_agree { 2 } else { 1 }] {
             let before = reached.entry(*order).or_insert((place, entry));
             if before.0 > place {
@@ -223,6 +223,10 @@ mod tests {
         found.swap(0, 1);
         assert_eq!(counts(&found, false), [0, 0, 0, 0, 0], "homes have no order among them");
         assert_eq!(counts(&found, true), [0, 0, 0, 1, 0], "but their partition has");
+        found = expected();
+        found.swap(0, 2);
+        found[0].partition = 1;
+        assert_eq!(counts(&found, false), [0, 0, 0, 0, 0], "nor have two partitions");
     }
 
     #[test]

@@ -122,11 +122,12 @@ impl Feed {
         at: EventTime,
     ) -> Result<(), FeedError> {
         let topic = topics.input(record.topic);
-        // What is compacted keeps one time: segments are closed, and cleaned, by the times of their records.
-        let is_compacted = matches!(record.topic, InputTopic::Homes | InputTopic::Zones);
-        let at = self.history.rows.first().filter(|_| is_compacted).map_or(at, arrival);
+        // Segments are closed, and compacted, by the times of their records. Homes keep one time. Zones are stamped by the wall
+        // clock, as instances stamp what they write there: what is sent beside it stays for a day, as long as theirs.
+        let is_of_homes = record.topic == InputTopic::Homes;
+        let at = self.history.rows.first().filter(|_| is_of_homes).map_or(at, arrival);
         match record.to {
-            Some(partition) => feeder.send_to(topic, partition, &record.key, record.value.as_deref(), at),
+            Some(partition) => feeder.send_to(topic, partition, &record.key, record.value.as_deref()),
             None => feeder.send(topic, &record.key, record.value.as_deref(), at),
         }
     }
@@ -188,9 +189,9 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// All records.
-    pub fn all(&self) -> u64 {
-        self.readings + self.beside
+    /// All records of topics that nobody else writes to: all but those of the zones topic.
+    pub fn apart_from_zones(&self) -> u64 {
+        self.readings + self.beside - self.zones.len() as u64
     }
 }
 

@@ -197,7 +197,7 @@ fn dead_letter(letter: &DeadLetter, topic: &str, partition: i32) -> Entry {
     ];
     headers.extend(letter.timestamp.map(|at| ("tapwatch_timestamp", at.to_string())));
     Entry {
-        stream: stream_of_letter(letter.key.as_deref(), topic),
+        stream: stream_of_letter(letter.key.as_deref(), topic, &partition.to_string()),
         id: format!("{topic}/{partition}/{}", letter.offset),
         partition,
         value: letter.value.clone(),
@@ -235,7 +235,7 @@ pub fn found_dead_letter(record: Stored) -> Entry {
     let part = |name: &str| header(&record, name).unwrap_or_else(|| "?".to_owned());
     let topic = part("tapwatch_topic");
     Entry {
-        stream: stream_of_letter(record.key.as_deref(), &topic),
+        stream: stream_of_letter(record.key.as_deref(), &topic, &part("tapwatch_partition")),
         id: format!("{topic}/{}/{}", part("tapwatch_partition"), part("tapwatch_offset")),
         partition: record.partition,
         value: record.value,
@@ -243,9 +243,13 @@ pub fn found_dead_letter(record: Stored) -> Entry {
     }
 }
 
-/// Dead letters lie where their keys put them: those of one key and topic have an order.
-fn stream_of_letter(key: Option<&[u8]>, topic: &str) -> String {
-    format!("key {} in {topic}", String::from_utf8_lossy(key.unwrap_or_default()))
+/// Dead letters lie where their keys put them: those of one key and topic have an order. Those without a key lie anywhere, and
+/// have one among those of the same partition of their topic.
+fn stream_of_letter(key: Option<&[u8]>, topic: &str, partition: &str) -> String {
+    match key {
+        Some(key) => format!("key {} in {topic}", String::from_utf8_lossy(key)),
+        None => format!("no key in {topic}/{partition}"),
+    }
 }
 
 fn header(record: &Stored, name: &str) -> Option<String> {
