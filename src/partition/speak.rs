@@ -66,7 +66,9 @@ impl Partition {
                 slot.noted = EventTime::ZERO;
                 // It may have moved on since it was noted.
                 if self.next_deadline(index, deadline) == Some(deadline) {
-                    let after = deadline.plus(1);
+                    // A restart looks again at deadlines that have passed. What was said since must not be taken back by
+                    // the look of things before it.
+                    let after = deadline.max(self.last_decided(index)).plus(1);
                     // A detector that fails here fails on the next reading too, and is reported with it.
                     let _ = self.reconcile(index, Occasion::Time, None, after, None, effects);
                     self.schedule(index, after);
