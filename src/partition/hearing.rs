@@ -19,7 +19,7 @@ impl Partition {
         voice: Voice,
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
-        let (rules, clock) = (&*self.rules, self.log_clock);
+        let rules = &*self.rules;
         let (slot, names) = self.arena.slot_and_names(index);
         let around = names.around(slot, rules);
         let mut outcome = Ok(());
@@ -34,7 +34,8 @@ impl Partition {
             });
         }
         if heard && voice == Voice::Aloud {
-            outcome = outcome.and(self.reconcile(index, Occasion::Reading, timestamp, clock, None, effects));
+            // None of it is a delivery: silence that the clock has brought to light goes on, however far the log is behind it.
+            outcome = outcome.and(self.reconcile(index, Occasion::Reading, timestamp, self.clock, None, effects));
         }
         outcome.map_err(|message| Rejection::DetectorPanicked { message })
     }

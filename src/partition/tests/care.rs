@@ -476,7 +476,8 @@ proptest! {
     }
 }
 
-/// What was noted is the warden's turn by then, which lies behind the deadline of the second silence.
+/// What was noted is the warden's turn by then, which lies behind the deadline of the second silence: a quarter and two hours
+/// more than the first.
 #[test]
 fn a_meter_that_falls_silent_again_is_told_of_though_a_step_of_the_first_alert_was_yet_to_come() {
     let mut rules = Rules::clone(&with_ladder());
@@ -494,7 +495,7 @@ fn a_meter_that_falls_silent_again_is_told_of_though_a_step_of_the_first_alert_w
         [
             "h1 silent_meter Raised at 27 h",
             "h1 silent_meter Resolved at 31 h",
-            "h1 silent_meter Raised at 57 h"
+            "h1 silent_meter Raised at 70.5 h"
         ]
     );
 }

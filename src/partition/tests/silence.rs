@@ -56,6 +56,26 @@ fn a_silent_home_is_told_of_once_however_time_moves() {
     assert_eq!(run(&(20..101).collect::<Vec<_>>()), once);
 }
 
+/// Records that were long on their way bear times that have passed.
+#[test]
+fn what_cannot_be_a_reading_does_not_end_silence_though_the_clock_is_ahead_of_the_log() {
+    let mut partition = Partition::new(rules());
+    apply(&mut partition, &[hour("h1", 0, 1.0)]);
+    let raised = told(&partition.advance(at(30)));
+    assert_eq!(raised, ["h1 silent_meter Raised at 27 h"]);
+    let estimate = r#""volume_litres":4,"quality":"estimated","flags":["reverse_flow"]"#;
+    let effects = apply(&mut partition, &[hour("h1", 1, 1e9), with("h1", 2, estimate)]);
+    assert_eq!(effects.dead_letters.len(), 1);
+    assert!(
+        !told(&effects).iter().any(|line| line.contains("silent_meter")),
+        "{:?}",
+        told(&effects)
+    );
+    let effects = apply(&mut partition, &[hour("h1", 3, 1.0)]);
+    let is_over = |line: &String| line.starts_with("h1 silent_meter Resolved");
+    assert!(told(&effects).iter().any(is_over), "{:?}", told(&effects));
+}
+
 #[test]
 fn in_a_home_of_two_meters_the_one_that_falls_silent_is_told_of() {
     let mut partition = Partition::new(rules());
