@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use tapwatch::alert::CloudEvent;
-use tapwatch::model::{EventTime, HOUR, HomeRecord, RawRecord, ResponseRecord, SignRecord};
-use tapwatch::partition::{Decided, Effects, Partition, Rules};
+use tapwatch::alert::{AREA_TYPE, CloudEvent, EVENT_TYPE, VISITS_TYPE, WITHDRAWAL_TYPE};
+use tapwatch::engine::OutRecord;
+use tapwatch::model::{
+    AlertState, EventTime, HOUR, InputTopic, RawRecord, Response, ResponseRecord, SignKind, SignRecord, VisitList,
+};
+use tapwatch::partition::{Decided, Effects, Parting, Partition, Rules, Withdrawal};
 use tapwatch::simulate::sample;
 
 const READING: &str = include_str!("../docs/schemas/reading.schema.json");
@@ -15,6 +18,9 @@ const HOME: &str = include_str!("../docs/schemas/home.schema.json");
 const SIGN: &str = include_str!("../docs/schemas/sign.schema.json");
 const RESPONSE: &str = include_str!("../docs/schemas/response.schema.json");
 const ALERT: &str = include_str!("../docs/schemas/alert.schema.json");
+const VISITS: &str = include_str!("../docs/schemas/visits.schema.json");
+const WITHDRAWAL: &str = include_str!("../docs/schemas/withdrawal.schema.json");
+const ALERTS: &str = include_str!("../docs/alerts.md");
 const ASYNCAPI: &str = include_str!("../docs/asyncapi.yaml");
 
 fn schema(text: &str) -> Validator {
@@ -41,6 +47,7 @@ struct Story {
     start: EventTime,
     hour: u32,
     alerts: Vec<Decided>,
+    visits: Vec<VisitList>,
 }
 
 impl Story {
@@ -50,6 +57,7 @@ impl Story {
             start: "2026-03-01T00:00:00Z".parse().expect("a time"),
             hour: 0,
             alerts: Vec::new(),
+            visits: Vec::new(),
         }
     }
 
@@ -65,8 +73,30 @@ impl Story {
             let effects = apply(&mut self.partition, "h-1", payload.to_string().as_bytes());
             assert!(effects.dead_letters.is_empty(), "{:?}", effects.dead_letters);
             self.alerts.extend(effects.alerts);
+            self.visits.extend(effects.visit_lists);
             self.hour += 1;
         }
+    }
+
+    /// Two ordinary days, and then dry ones.
+    fn dry(hours: usize) -> Self {
+        let mut story = Self::begin();
+        story.hours((0..48).map(|hour| if (7..22).contains(&(hour % 24)) { 10.0 } else { 0.0 }));
+        story.hours(vec![0.0; hours]);
+        story
+    }
+
+    /// What comes of a record from beside the readings, said of now.
+    fn beside(&mut self, topic: InputTopic, mut said: Value) -> Effects {
+        (said["household_id"], said["at"]) = (json!("h-1"), json!(self.now().to_string()));
+        let value = said.to_string();
+        let record = RawRecord {
+            offset: 0,
+            timestamp: None,
+            key: Some(b"h-1"),
+            value: Some(value.as_bytes()),
+        };
+        self.partition.take_beside(topic, &record)
     }
 }
 
@@ -82,9 +112,7 @@ fn apply(partition: &mut Partition, key: &str, value: &[u8]) -> Effects {
 
 /// Two ordinary days, thirty dry hours, a leak of thirty hours, silence, and readings again.
 fn story() -> Vec<Decided> {
-    let mut story = Story::begin();
-    story.hours((0..48).map(|hour| if (7..22).contains(&(hour % 24)) { 10.0 } else { 0.0 }));
-    story.hours([0.0; 30]);
+    let mut story = Story::dry(30);
     story.hours([20.0]);
     story.hours([3.0; 30]);
     story.hours([0.0; 6]);
@@ -149,6 +177,132 @@ fn alerts_are_as_their_schema_says() {
         let mut without = fields.clone();
         without.remove(field);
         assert!(!schema.is_valid(&Value::Object(without)), "accepted without {field}");
+    }
+}
+
+/// A record that is written, held against the schema of its type.
+fn assert_written(schema: &Validator, record: &OutRecord, event_type: &str, subject: &str) -> Value {
+    let header = |name: &str| {
+        record
+            .headers
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| &**value)
+    };
+    assert_eq!(header("ce_type"), Some(event_type));
+    assert_eq!(header("ce_subject"), Some(subject));
+    assert_eq!(record.key.as_deref(), Some(subject.as_bytes()));
+    let data = serde_json::from_slice(record.value.as_deref().unwrap_or_default()).expect("JSON");
+    assert_valid(schema, &data);
+    data
+}
+
+fn without(object: &Value, field: &str) -> Value {
+    let mut fields = object.as_object().expect("an object").clone();
+    assert!(fields.remove(field).is_some(), "{field} is not there");
+    Value::Object(fields)
+}
+
+#[test]
+fn visit_lists_are_as_their_schema_says() {
+    let schema = schema(VISITS);
+    let story = Story::dry(36);
+    let written =
+        |list: &VisitList| assert_written(&schema, &OutRecord::visit_list(list, "/t", 3), VISITS_TYPE, "default");
+    let lists: Vec<Value> = story.visits.iter().map(written).collect();
+    let homes: Vec<usize> = lists
+        .iter()
+        .map(|list| list["homes"].as_array().map_or(0, Vec::len))
+        .collect();
+    assert_eq!(
+        homes,
+        [0, 0, 0, 1],
+        "one list a day, and on the last the home that is dry"
+    );
+    let last = &lists[3];
+    assert_eq!(last["homes"][0]["open"][0]["kind"], "inactivity");
+    for field in ["programme", "day", "made_at", "homes", "left_off"] {
+        assert!(!schema.is_valid(&without(last, field)), "accepted without {field}");
+    }
+    for field in ["household_id", "open", "measured_until"] {
+        let mut wrong = last.clone();
+        wrong["homes"][0] = without(&last["homes"][0], field);
+        assert!(!schema.is_valid(&wrong), "accepted without {field}");
+    }
+}
+
+#[test]
+fn withdrawals_are_as_their_schema_says() {
+    let schema = schema(WITHDRAWAL);
+    let written = |withdrawal: &Withdrawal| {
+        assert_written(
+            &schema,
+            &OutRecord::withdrawal(withdrawal, "/t", 3),
+            WITHDRAWAL_TYPE,
+            "h-1",
+        )
+    };
+    let mut story = Story::dry(30);
+    let effects = story.partition.set_home("h-1", None).expect("a tombstone");
+    let [withdrawal] = &effects.withdrawals[..] else {
+        panic!("{:?}", effects.withdrawals);
+    };
+    let data = written(withdrawal);
+    assert_eq!(data["reason"], "consent_withdrawn");
+    for why in [Parting::NoConsent, Parting::RecordRefused, Parting::StateLost] {
+        written(&Withdrawal {
+            why,
+            ..withdrawal.clone()
+        });
+    }
+    for field in ["household_id", "withdrawn_at", "reason"] {
+        assert!(!schema.is_valid(&without(&data, field)), "accepted without {field}");
+    }
+    let mut wrong = data;
+    wrong["reason"] = json!("moved");
+    assert!(!schema.is_valid(&wrong), "accepted: {wrong:#}");
+}
+
+/// The document of alerts knows every reason that comes up, and what is said where a response is refused.
+#[test]
+fn reasons_are_those_of_the_document() {
+    let schema = schema(ALERT);
+    let check = |alerts: &[Decided]| {
+        for decided in alerts {
+            assert_valid(&schema, &serde_json::to_value(&decided.alert).expect("JSON"));
+            let reason = &decided.alert.reason;
+            assert!(
+                ALERTS.contains(&format!("`{reason}`")),
+                "docs/alerts.md has no {reason}"
+            );
+        }
+    };
+    check(&story());
+    for response in Response::ALL {
+        let mut story = Story::dry(30);
+        let last = &story.alerts.last().expect("an alert is open").alert;
+        let said = json!({"alert_id": last.alert_id, "response": response.name()});
+        let effects = story.beside(InputTopic::Responses, said.clone());
+        assert!(effects.dead_letters.is_empty(), "{said}: {:?}", effects.dead_letters);
+        check(&effects.alerts);
+        let alert = &effects.alerts[0].alert;
+        let state = match response {
+            Response::Acknowledged => AlertState::Acknowledged,
+            _ => AlertState::Resolved,
+        };
+        assert_eq!((alert.state, alert.response), (state, Some(response)));
+        let again = story.beside(InputTopic::Responses, said);
+        let detail = &again.dead_letters[0].detail;
+        assert!(
+            ALERTS.contains(&format!("\"{detail}\"")),
+            "docs/alerts.md has no {detail}"
+        );
+    }
+    let signs = SignKind::ALL.map(|kind| (kind.name(), "other_sign_of_life"));
+    for (sign, reason) in signs.into_iter().chain([("out", "declared_away")]) {
+        let effects = Story::dry(30).beside(InputTopic::Signs, json!({"sign": sign}));
+        check(&effects.alerts);
+        assert_eq!(effects.alerts[0].alert.reason, reason, "{sign}");
     }
 }
 
@@ -347,7 +501,10 @@ fn schema_and_program_agree_on_homes() {
             true,
             json!({"household_id": "h-1", "absence": {"from": at}, "consent": null}),
         ),
-        (true, json!({"household_id": "h-1", "absence": {"from": at, "to": at}})),
+        (
+            true,
+            json!({"household_id": "h-1", "absence": {"from": at, "to": "2026-03-09T08:00:00+01:00"}}),
+        ),
         (false, json!({"household_id": "h-1", "absence": {"to": at}})),
         (
             false,
@@ -360,7 +517,20 @@ fn schema_and_program_agree_on_homes() {
         (false, json!({"household_id": "h-1", "consent": {"given_at": at}})),
         (false, json!({"household_id": "h-1", "consent": true})),
     ];
-    assert_agree::<HomeRecord>(&schema(HOME), cases);
+    let schema = schema(HOME);
+    for (is_right, record) in cases {
+        assert_eq!(schema.is_valid(&record), is_right, "the schema on {record}");
+        let value = record.to_string();
+        let record = RawRecord {
+            offset: 0,
+            timestamp: None,
+            key: Some(b"h-1"),
+            value: Some(value.as_bytes()),
+        };
+        let effects = Partition::new(Arc::new(Rules::default())).take_beside(InputTopic::Homes, &record);
+        let letters = &effects.dead_letters;
+        assert_eq!(letters.is_empty(), is_right, "the program on {value}: {letters:?}");
+    }
 }
 
 #[test]
@@ -391,6 +561,12 @@ fn topics_and_headers_are_those_of_the_asyncapi_document() {
         assert!(
             ASYNCAPI.contains(&format!("          {header}:\n")),
             "no header {header}"
+        );
+    }
+    for event_type in [EVENT_TYPE, AREA_TYPE, VISITS_TYPE, WITHDRAWAL_TYPE] {
+        assert!(
+            ASYNCAPI.contains(&format!("            const: {event_type}\n")),
+            "no message {event_type}"
         );
     }
     let event = CloudEvent::new(story().remove(0).alert, "/tapwatch/test");
