@@ -4,6 +4,7 @@
 //! zones of 10, 20 and 30; without files, simulated districts alone are judged. Outages are put into
 //! each zone, at every hour of the day in turn: from then on its homes report zeros.
 
+use std::borrow::Cow;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,7 +166,7 @@ impl Study {
             }
             // Another hour of the day each time.
             if zone.marks > 0 && (at.hour() + self.trial).is_multiple_of(EVERY_HOURS) {
-                let homes: Vec<Usage> = usages.into_iter().cloned().collect();
+                let homes: Vec<Usage> = usages.into_iter().map(Cow::into_owned).collect();
                 let delay = outage(&self.settings, &self.time_zone, zone.size, homes, at);
                 let local = self
                     .time_zone

@@ -65,7 +65,7 @@ fn main() {
         bench.rates("all readings", &settings, &homes, &homes);
         let lossy: Vec<Home> = homes.iter().map(|home| an_hour_a_day_lost(home, seconds)).collect();
         bench.rates("an hour of each day lost", &settings, &lossy, &homes);
-        let days: Vec<Home> = homes.iter().map(|home| days_lost(home)).collect();
+        let days: Vec<Home> = homes.iter().map(days_lost).collect();
         bench.rates("2 % of days lost", &settings, &days, &homes);
         if matches!(settings.rules[0].when, Condition::Growing { .. }) {
             continue;
