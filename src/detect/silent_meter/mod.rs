@@ -1,7 +1,7 @@
 //! Silent meter: no measured reading has arrived for longer than the programme allows.
 //!
 //! Method: arrival, not event time, is what counts, so a daily upload of old readings is a sign of the meter's life.
-//! A meter is silent after its longest usual silence, a quarter of that and two hours ([`allowed`]); the silence that is usual is
+//! A meter is silent after its longest usual silence, a quarter of that and two hours (`allowed`); the silence that is usual is
 //! learnt meter by meter (`home::Rhythm`), with what the homes topic states as its least. While the meters of its zone are silent together
 //! a meter is not reported; after that its silence counts anew. Limits: a rhythm takes a week to be learnt, and until then a meter
 //! may be silent for `after_hours`; a home whose readings are all estimated or faulty is silent.
