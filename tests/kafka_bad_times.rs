@@ -384,7 +384,7 @@ fn the_readings_topic_is_enlarged() {
     ] {
         assert!(said.contains(words), "{said}");
     }
-    let beside = ["homes", "signs", "responses", "zones", "state"];
+    let beside = ["homes", "signs", "responses", "zones", "visits", "state"];
     enlarge(&deployment, &beside, 6);
     let six = Deployment::named(Broker::shared(), "enlarged").with("kafka.partitions=6");
     let said = six.refused(&["run", "--set", "metrics.listen=127.0.0.1:0"]);
