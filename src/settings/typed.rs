@@ -190,6 +190,8 @@ impl Settings {
             Pattern::new("programmes.*", Expect::Like(programme)),
             Pattern::new("programmes.*.presets", Expect::Like(json!(["name"]))),
             Pattern::new("programmes.*.inactivity.rules[]", Expect::Any),
+            // Nothing of it is there by default, so the defaults do not show its keys.
+            Pattern::new("programmes.*.inactivity.budget", Expect::Any),
             Pattern::new("programmes.*.policy.ladder[]", Expect::Any),
         ]
     }
@@ -399,6 +401,15 @@ mod tests {
             ..Sources::default()
         };
         Settings::read(&sources).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn budgets_of_stages_are_read() {
+        let file = "[programmes.default.inactivity]\nbudget = { homes = 1200, visit = { a_home_month = 0.1 } }\n";
+        let validated = read(file).expect("sound settings");
+        let budget = validated.rules.programmes[0].detectors.inactivity.budget;
+        assert_eq!((budget.homes, budget.visit.is_some()), (Some(1200), true));
+        read(&file.replace("visit", "visits")).unwrap_err();
     }
 
     #[test]
