@@ -51,6 +51,8 @@ fn deployed(name: &str) -> KafkaSettings {
         &mut topics.responses,
         &mut topics.zones,
         &mut topics.alerts,
+        &mut topics.area_alerts,
+        &mut topics.visits,
         &mut topics.dead_letter,
         &mut topics.state,
     ] {
