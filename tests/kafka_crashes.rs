@@ -115,19 +115,20 @@ impl Drop for Verification {
 
 /// Everything there once, after as many kills as were asked for, and enough of it to say something.
 /// A pause is given up where the brokers are too busy with themselves to show that all is committed; what was to be sent in
-/// it is not there then, and what follows from it (outages) neither. Whatever is there is compared all the same.
+/// it is not there then, and what follows from it (outages, most visits) neither, and fewer readings come through in the time
+/// there is. Whatever is there is compared all the same.
 fn assert_exactly_once(report: &Value, kills: u64, pauses: u64) {
     assert!(
         report["pauses"].as_u64() >= Some(pauses),
         "pauses in which something is sent beside the readings: {}",
         report["pauses"]
     );
-    let outages = if pauses == 12 { 6 } else { 0 };
+    let (some, visits, outages) = if pauses == 12 { (200, 200, 6) } else { (50, 1, 0) };
     for (topic, at_least) in [
-        ("alerts", 200),
-        ("dead_letters", 200),
-        ("visits", 200),
-        ("zones", 200),
+        ("alerts", some),
+        ("dead_letters", some),
+        ("visits", visits),
+        ("zones", some),
         // Three outages that begin and end.
         ("area_alerts", outages),
     ] {
