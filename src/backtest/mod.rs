@@ -1,6 +1,8 @@
 //! History through the same core as the stream, what is to be thought of the result, and what can be learnt from it.
 
+pub mod cases;
 pub mod judge;
+mod resample;
 mod run;
 mod score;
 mod timeline;

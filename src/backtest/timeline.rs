@@ -48,6 +48,8 @@ pub(super) struct Timeline {
     used: Vec<Stretch>,
     /// Runs of a day or more in which every hour has flow, whoever is the cause.
     flowing: Vec<Stretch>,
+    /// What was measured, in the order of time.
+    measured: Vec<(Stretch, Litres)>,
 }
 
 impl Timeline {
@@ -67,7 +69,20 @@ impl Timeline {
             known: merged(measured.iter().map(|(stretch, _)| *stretch)),
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
             flowing: flowing(&measured),
+            measured,
         }
+    }
+
+    /// The least flow, in litres an hour, of the intervals of 15 minutes or more that are wholly within a stretch of time.
+    pub fn least_an_hour(&self, start: EventTime, end: EventTime) -> Option<Litres> {
+        let from = self.measured.partition_point(|(stretch, _)| stretch.start < start);
+        let within = self.measured[from..]
+            .iter()
+            .take_while(|(stretch, _)| stretch.end <= end);
+        let flows = within
+            .filter(|(stretch, _)| stretch.seconds() >= HOUR / 4)
+            .map(|(stretch, litres)| litres * f64::from(HOUR) / f64::from(stretch.seconds()));
+        flows.min_by(f64::total_cmp)
     }
 
     /// The first reading.

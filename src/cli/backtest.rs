@@ -15,7 +15,7 @@ use serde_json::json;
 use super::progress;
 use super::wish::{Wish, share, stage_named, with_wish};
 use crate::alert::CloudEvent;
-use crate::backtest::judge::{Answers, Score};
+use crate::backtest::judge::{Answers, Figure, Score};
 use crate::backtest::{Outcome, RuleSetSummary, Summary, Teacher, run};
 use crate::history::{History, Incident, read_homes, read_truth};
 use crate::model::Stage;
@@ -289,7 +289,7 @@ fn compare(sets: &[RuleSet], summary: &Summary) -> anyhow::Result<()> {
         .max()
         .unwrap_or_default();
     say!(
-        "  {:<width$}  found    delay h  false/home-month  absence  leaks    false leaks  raised",
+        "  {:<width$}  found    delay h               false/home-month      absence  leaks    false leaks  raised",
         "rules"
     );
     for set in sets {
@@ -304,12 +304,12 @@ fn compare(sets: &[RuleSet], summary: &Summary) -> anyhow::Result<()> {
             .filter_map(|(name, count)| Some(format!("{} {count}", name.strip_suffix(".raised")?)))
             .collect();
         say!(
-            "  {:<width$}  {:<7}  {:<7}  {:<16}  {:<7}  {:<7}  {:<11}  {}",
+            "  {:<width$}  {:<7}  {:<20}  {:<20}  {:<7}  {:<7}  {:<11}  {}",
             set.name,
-            of_all(score.detected, score.emergencies),
-            figure(score.delay.mean_hours.value),
-            figure(score.false_per_home_month.value),
-            score.absence_alerts,
+            of_all(score.first.detected, score.emergencies),
+            figure(score.first.delay.mean_hours),
+            figure(score.first.false_per_home_month),
+            score.first.absence_alerts,
             of_all(score.leaks_found, score.leaks),
             score.false_leaks,
             raised.join(", ")
@@ -330,19 +330,19 @@ fn stages(score: &Score) -> anyhow::Result<()> {
         let mut line = format!(
             "    {:<8} {} false a home-month, {} of absence",
             stage.name(),
-            figure(of.false_per_home_month.value),
-            figure(of.absence_per_home_month.value)
+            figure(of.false_per_home_month),
+            figure(of.absence_per_home_month)
         );
         if let Some(left) = of.false_per_home_month_with_answers {
-            line += &format!("; {} false with the assumed answers", figure(left.value));
+            line += &format!("; {} false with the assumed answers", figure(left));
         }
         if score.emergencies > 0 {
             line += &format!(
                 "; reached in {} of {} emergencies, mean delay {} h (by arrival {} h)",
                 of.detected,
                 score.emergencies,
-                figure(of.delay.mean_hours.value),
-                figure(of.arrival_delay.mean_hours.value)
+                figure(of.delay.mean_hours),
+                figure(of.arrival_delay.mean_hours)
             );
         }
         say!("{line}");
@@ -350,8 +350,13 @@ fn stages(score: &Score) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn figure(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+/// A figure with its interval.
+fn figure(figure: Figure) -> String {
+    match (figure.value, figure.low, figure.high) {
+        (Some(value), Some(low), Some(high)) => format!("{value:.2} [{low:.2}, {high:.2}]"),
+        (Some(value), ..) => format!("{value:.2}"),
+        (None, ..) => "-".to_owned(),
+    }
 }
 
 fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, began: Instant) -> anyhow::Result<()> {
@@ -370,25 +375,34 @@ fn tell(folder: &Path, readings: usize, outcome: &Outcome, summary: &Summary, be
         say!("  home refused: {home}");
     }
     let score = &summary.score;
+    say!("  in brackets: the interval that holds the figure in 90 of 100 fleets of such homes");
     say!(
         "  inactivity: {} false and {} absence alerts in {:.1} home-months ({} false a home-month)",
-        score.false_alerts,
-        score.absence_alerts,
+        score.first.false_alerts,
+        score.first.absence_alerts,
         score.home_months,
-        figure(score.false_per_home_month.value)
+        figure(score.first.false_per_home_month)
     );
     if score.emergencies > 0 {
         say!(
             "  emergencies: {} of {} found, mean delay {} h (by arrival {} h), misses counted as 72 h",
-            score.detected,
+            score.first.detected,
             score.emergencies,
-            figure(score.delay.mean_hours.value),
-            figure(score.arrival_delay.mean_hours.value)
+            figure(score.first.delay.mean_hours),
+            figure(score.first.arrival_delay.mean_hours)
         );
     }
     if score.stages.len() > 1 || !summary.answers.are_none() {
         say!("  stages of inactivity");
         stages(score)?;
+    }
+    let must_be_none = [
+        ("second alerts in one spell", score.flaps),
+        ("alerts in spells without a reading", score.alerts_without_readings),
+        ("alerts decided before what they say, or long after", score.back_dated),
+    ];
+    for (what, count) in must_be_none.into_iter().filter(|(_, count)| *count > 0) {
+        say!("  {what}: {count}; there must be none");
     }
     if score.leaks > 0 {
         say!(
