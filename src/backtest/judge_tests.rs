@@ -41,6 +41,8 @@ fn incident(kind: &str, start: EventTime, hours: u32) -> Incident {
         kind: kind.to_owned(),
         start,
         end: start.plus(hours * HOUR),
+        litres_per_hour: None,
+        detail: None,
     }
 }
 

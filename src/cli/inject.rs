@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueHint};
+use jiff::tz::TimeZone;
 
 use crate::history::{History, read_homes, read_truth, write_homes, write_truth};
 use crate::model::{DAY, HomeRecord};
@@ -18,7 +19,7 @@ pub struct InjectArgs {
     /// File of homes; declared absences are written into it, zones are read from it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     homes: Option<PathBuf>,
-    /// File of incidents that are in the readings already; they are kept.
+    /// File of incidents that are in the readings already; they are kept, and nothing is put where one of them is.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     truth: Option<PathBuf>,
     /// What happens: emergency, emergency-under-leak:5 (L/h), emergency-in-bath, decline, leak:2, intermittent-leak:20,
@@ -29,7 +30,7 @@ pub struct InjectArgs {
     /// shuffled.
     #[arg(long, num_args = 1.., value_name = "HOW", required_unless_present = "incident")]
     delivery: Vec<Delivery>,
-    /// A home has one incident in so many days, at most.
+    /// Each home's time is cut into stretches of so many days; at most one incident begins in each, so two may lie closer.
     #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365))]
     every_days: u32,
     /// Equal seeds give equal incidents.
@@ -45,13 +46,18 @@ pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
     let mut history = History::read(&args.readings)?;
     let mut homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
     let mut truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    for home in &homes {
+        if let Some(zone) = &home.time_zone {
+            TimeZone::get(zone).with_context(|| format!("{}: time zone {zone:?}", home.household_id))?;
+        }
+    }
     let injection = Injection {
         seed: args.seed,
         scenarios: args.incident,
         every: args.every_days * DAY,
         deliveries: args.delivery,
     };
-    let injected = injection.apply(&mut history, &homes)?;
+    let injected = injection.apply(&mut history, &homes, &truth)?;
     let mut counts = BTreeMap::<&str, usize>::new();
     for incident in &injected.truth {
         *counts.entry(&incident.kind).or_default() += 1;

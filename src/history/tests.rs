@@ -237,8 +237,15 @@ fn homes_and_truth_are_read_back_as_written() {
         kind: "emergency".to_owned(),
         start: EventTime::from_seconds(start),
         end: EventTime::from_seconds(start + 259_200),
+        litres_per_hour: None,
+        detail: None,
     };
-    let incidents = vec![incident("a", 1_700_000_000), incident("b", 1_700_003_600)];
+    let leak = Incident {
+        litres_per_hour: Some(2.5),
+        detail: Some("leak:2.5".to_owned()),
+        ..incident("b", 1_700_003_600)
+    };
+    let incidents = vec![incident("a", 1_700_000_000), leak];
     write_truth(&file("truth.csv.gz"), &incidents).unwrap();
     assert_eq!(fs::read(file("truth.csv.gz")).unwrap()[..2], [0x1f, 0x8b]);
     assert_eq!(read_truth(&file("truth.csv.gz")).unwrap(), incidents);
@@ -252,6 +259,11 @@ fn homes_and_truth_are_read_back_as_written() {
     assert_eq!(
         refused("meter_id,start,end,kind\nm,2024-01-01T00:00:00Z,2024-01-01T00:00:00Z,leak\n").unwrap_err(),
         ", line 2: end is \"2024-01-01T00:00:00Z\": not after the start"
+    );
+    assert_eq!(
+        refused("meter_id,start,end,kind,litres_per_hour\nm,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,leak,-1\n")
+            .unwrap_err(),
+        ", line 2: litres_per_hour is \"-1\": not a flow"
     );
     assert_eq!(
         refused("start,end,kind\n").unwrap_err(),

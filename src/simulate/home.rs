@@ -255,7 +255,9 @@ impl Home {
         }
         for (kind, span) in [("leak", troubles.leak), ("silent_meter", troubles.silence)] {
             if span.start >= midnight {
-                incidents.push(label(&self.household, kind, span));
+                let mut incident = label(&self.household, kind, span);
+                incident.litres_per_hour = (kind == "leak").then_some(troubles.litres_per_hour);
+                incidents.push(incident);
             }
         }
     }
@@ -346,6 +348,8 @@ fn label(household: &Arc<str>, kind: &str, span: Span) -> Incident {
         kind: kind.to_owned(),
         start: span.start,
         end: span.end,
+        litres_per_hour: None,
+        detail: None,
     }
 }
 

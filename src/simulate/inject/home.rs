@@ -11,7 +11,7 @@ use crate::history::{History, Incident, MeterName, Row};
 use crate::model::{Absence, DAY, EventTime, HOUR, Litres, Measure};
 
 /// How often a moment is drawn before the place is given up.
-const DRAWS: usize = 20;
+pub(super) const DRAWS: usize = 20;
 /// The share of a stretch that must have readings.
 const COVERAGE: f64 = 0.95;
 /// What goes on after an incident before the next may begin, in seconds.
@@ -22,6 +22,8 @@ pub(super) struct Home<'a> {
     pub history: &'a mut History,
     pub random: ChaCha8Rng,
     pub truth: Vec<Incident>,
+    /// What is in its readings already: nothing else is put there.
+    pub given: Vec<Incident>,
     pub absence: Option<Absence>,
     /// Whether it has declared an absence already.
     pub has_declared: bool,
@@ -40,6 +42,7 @@ impl<'a> Home<'a> {
             history,
             random,
             truth: Vec::new(),
+            given: Vec::new(),
             absence: None,
             has_declared: false,
             name: Arc::clone(name),
@@ -86,6 +89,7 @@ impl<'a> Home<'a> {
         let (lead, length) = self.lengths(scenario);
         let start = self.moment(from.plus(lead), to.plus(lead), lead, length)?;
         let end = start.plus(length);
+        let before = self.truth.len();
         let (name, resolution) = (Arc::clone(&self.name), self.resolution);
         let rate = |tenths: u32| f64::from(tenths) / 10.0;
         match scenario {
@@ -103,7 +107,8 @@ impl<'a> Home<'a> {
                 let stops = end.minus(EMERGENCY_SECONDS);
                 water::no_use(self.history, &name, start, end);
                 water::pour(self.history, &name, start, stops, &Flow::Steady(600.0), resolution);
-                self.truth.push(label(&name, "prolonged_draw", start, stops));
+                self.truth
+                    .push(flowing(label(&name, "prolonged_draw", start, stops), 600.0));
                 self.truth.push(label(&name, "emergency", stops, end));
             }
             Scenario::Decline => {
@@ -129,7 +134,8 @@ impl<'a> Home<'a> {
                     _ => Flow::Steady(600.0),
                 };
                 water::pour(self.history, &name, start, end, &flow, resolution);
-                self.truth.push(label(&name, scenario.kind(), start, end));
+                self.truth
+                    .push(flowing(label(&name, scenario.kind(), start, end), flow.mean()));
             }
             Scenario::Absence | Scenario::DeclaredAbsence => {
                 water::no_use(self.history, &name, start, end);
@@ -142,11 +148,16 @@ impl<'a> Home<'a> {
                 self.truth.push(label(&name, scenario.kind(), start, end));
             }
             Scenario::SwappedMeter => {
-                self.swap_meter(start);
+                if !self.swap_meter(start) {
+                    return None;
+                }
                 self.truth.push(label(&name, scenario.kind(), start, end));
             }
             // Zones are dealt with for all of their homes at once.
             Scenario::AreaOutage => return None,
+        }
+        for incident in &mut self.truth[before..] {
+            incident.detail = Some(scenario.to_string());
         }
         Some(end.plus(RECOVERY))
     }
@@ -173,15 +184,20 @@ impl<'a> Home<'a> {
     fn moment(&mut self, from: EventTime, to: EventTime, lead: u32, length: u32) -> Option<EventTime> {
         let first = self.uses.partition_point(|end| *end < from);
         let last = self.uses.partition_point(|end| *end < to);
+        let read_until = self.measured.last()?.1;
         for _ in 0..DRAWS {
             if first == last {
                 break;
             }
             let start = self.uses[self.random.random_range(first..last)];
             let end = start.plus(length);
+            // What goes on beyond the readings would have an end that nobody can see.
+            if end > read_until {
+                continue;
+            }
             let is_free = |incident: &Incident| incident.end <= start.minus(lead) || end <= incident.start;
             let is_read = f64::from(self.measured_between(start, end)) >= COVERAGE * f64::from(length);
-            if is_read && self.truth.iter().all(is_free) {
+            if is_read && self.truth.iter().chain(&self.given).all(is_free) {
                 return Some(start);
             }
         }
@@ -207,10 +223,11 @@ impl<'a> Home<'a> {
         set
     }
 
-    /// From `at` on another meter: a register begins near zero, volumes come under another name.
-    fn swap_meter(&mut self, at: EventTime) {
-        let Some(meter) = water::meters_of(self.history, &self.name).first().copied() else {
-            return;
+    /// From `at` on another meter: a register begins near zero, volumes come under another name. `false` where no meter
+    /// is left by then.
+    fn swap_meter(&mut self, at: EventTime) -> bool {
+        let Some(meter) = water::meter_at(self.history, &self.name, at) else {
+            return false;
         };
         let is_later = |row: &&mut Row| row.meter == meter && row.start >= at;
         let register = |row: &Row| match row.measure {
@@ -229,7 +246,7 @@ impl<'a> Home<'a> {
                     *index -= last;
                 }
             }
-            return;
+            return true;
         }
         let new = self.history.meters.len() as u32;
         let name = &self.history.meters[meter as usize];
@@ -241,5 +258,13 @@ impl<'a> Home<'a> {
         for row in self.history.rows.iter_mut().filter(is_later) {
             row.meter = new;
         }
+        true
+    }
+}
+
+fn flowing(incident: Incident, litres_per_hour: Litres) -> Incident {
+    Incident {
+        litres_per_hour: Some(litres_per_hour),
+        ..incident
     }
 }

@@ -26,7 +26,7 @@ pub use water::EMERGENCY_SECONDS;
 
 use crate::history::{History, Incident, Row};
 use crate::model::{Absence, DAY, EventTime, HOUR, HomeRecord};
-use home::Home;
+use home::{DRAWS, Home};
 use water::label;
 
 /// No incident begins before a home has been read for so long, in seconds.
@@ -39,7 +39,7 @@ pub struct Injection {
     pub seed: u64,
     /// What happens; each home gets one of them in turn, the first by lot.
     pub scenarios: Vec<Scenario>,
-    /// A home has one incident in so many seconds, at most.
+    /// A home's time is cut into stretches of so many seconds; at most one incident begins in each.
     pub every: u32,
     /// How readings are delivered, in this order.
     pub deliveries: Vec<Delivery>,
@@ -62,21 +62,26 @@ pub enum NoRoom {
         "no home has room for {0}: it needs a home with 30 days of readings before it, use, and readings of the time it takes"
     )]
     Home(Scenario),
+    /// No home that has not declared one already.
+    #[error(
+        "declared-absence found no place: the record of a home holds one absence, and {0} homes have declared one already"
+    )]
+    Declared(usize),
     /// No zones.
     #[error("area-outage needs a file of homes that says which homes lie in which zone, at least two in one")]
     Zones,
 }
 
 impl Injection {
-    /// Changes the readings, and says what happened.
+    /// Changes the readings, and says what happened. Nothing is put where one of the incidents that are `given` is.
     ///
     /// # Errors
     /// [`NoRoom`] when one of the scenarios could be put nowhere.
-    pub fn apply(&self, history: &mut History, homes: &[HomeRecord]) -> Result<Injected, NoRoom> {
+    pub fn apply(&self, history: &mut History, homes: &[HomeRecord], given: &[Incident]) -> Result<Injected, NoRoom> {
         let mut injected = Injected::default();
         let mut done = BTreeSet::new();
         let mut by_home = split(history);
-        let outages = self.outages(&by_home, homes)?;
+        let outages = self.outages(&by_home, homes, given)?;
         let declared: BTreeSet<&str> = homes
             .iter()
             .filter(|home| home.absence.is_some())
@@ -85,6 +90,11 @@ impl Injection {
         for (name, rows) in &mut by_home {
             std::mem::swap(&mut history.rows, rows);
             let mut home = Home::new(history, name, self.random(name));
+            home.given = given
+                .iter()
+                .filter(|incident| incident.household == *name)
+                .cloned()
+                .collect();
             home.has_declared = declared.contains(&**name);
             if let Some(outage) = outages.get(name) {
                 water::no_use(home.history, name, outage.start, outage.end);
@@ -103,8 +113,10 @@ impl Injection {
             std::mem::swap(&mut history.rows, rows);
         }
         let missing = self.scenarios.iter().find(|scenario| !done.contains(scenario));
-        if let Some(missing) = missing {
-            return Err(NoRoom::Home(*missing));
+        match missing {
+            Some(Scenario::DeclaredAbsence) if !declared.is_empty() => return Err(NoRoom::Declared(declared.len())),
+            Some(missing) => return Err(NoRoom::Home(*missing)),
+            None => {}
         }
         history.rows = by_home.into_values().flatten().collect();
         injected
@@ -143,6 +155,7 @@ impl Injection {
         &self,
         by_home: &BTreeMap<Arc<str>, Vec<Row>>,
         homes: &[HomeRecord],
+        given: &[Incident],
     ) -> Result<BTreeMap<Arc<str>, Incident>, NoRoom> {
         let mut outages = BTreeMap::new();
         if !self.scenarios.contains(&Scenario::AreaOutage) {
@@ -168,11 +181,23 @@ impl Injection {
             if days < 2 {
                 continue;
             }
-            let day = random.random_range(0..days - 1);
-            let start = EventTime::from_hour(first.plus(day * DAY).hour() / 24 * 24 + random.random_range(6..18));
-            let end = start.plus(random.random_range(3..=12) * HOUR);
+            let mut draw = || {
+                let day = random.random_range(0..days - 1);
+                let start = EventTime::from_hour(first.plus(day * DAY).hour() / 24 * 24 + random.random_range(6..18));
+                (start, start.plus(random.random_range(3..=12) * HOUR))
+            };
+            let is_free = |(start, end): &(EventTime, EventTime)| {
+                let meets = |incident: &&Incident| incident.start < *end && *start < incident.end;
+                let of_zone = given.iter().filter(|incident| names.contains(&&incident.household));
+                of_zone.filter(meets).count() == 0
+            };
+            let Some((start, end)) = std::iter::repeat_with(&mut draw).take(DRAWS).find(is_free) else {
+                continue;
+            };
             for name in names {
-                outages.insert(Arc::clone(name), label(name, Scenario::AreaOutage.kind(), start, end));
+                let mut outage = label(name, Scenario::AreaOutage.kind(), start, end);
+                outage.detail = Some(Scenario::AreaOutage.to_string());
+                outages.insert(Arc::clone(name), outage);
             }
         }
         Ok(outages)

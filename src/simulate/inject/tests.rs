@@ -76,7 +76,7 @@ fn effect(before: &History, after: &History, incident: &Incident) -> (f64, f64) 
 fn an_emergency_leaves_no_use_for_72_hours_and_nothing_else_is_changed() {
     let (before, homes) = quiet(HOUR);
     let mut after = before.clone();
-    let injected = injection(&["emergency"], &[]).apply(&mut after, &homes).unwrap();
+    let injected = injection(&["emergency"], &[]).apply(&mut after, &homes, &[]).unwrap();
     assert!(injected.truth.len() > 60, "{}", injected.truth.len());
     let (was, is) = (litres(&before), litres(&after));
     assert_eq!(was.len(), is.len());
@@ -112,7 +112,7 @@ fn what_runs_runs_as_much_as_it_says() {
     ] {
         let (before, homes) = quiet(900);
         let mut after = before.clone();
-        let injected = injection(&[name], &[]).apply(&mut after, &homes).unwrap();
+        let injected = injection(&[name], &[]).apply(&mut after, &homes, &[]).unwrap();
         let incident = &injected.truth[0];
         let (added, _) = effect(&before, &after, incident);
         let expected = litres_a_day * days;
@@ -129,7 +129,7 @@ fn an_emergency_under_a_leak_shows_the_leak_alone() {
     let (before, homes) = quiet(HOUR);
     let mut after = before.clone();
     let injected = injection(&["emergency-under-leak:5"], &[])
-        .apply(&mut after, &homes)
+        .apply(&mut after, &homes, &[])
         .unwrap();
     let emergency = injected
         .truth
@@ -149,7 +149,7 @@ fn every_scenario_has_its_label_and_a_name_that_is_read_back() {
         let scenario: Scenario = name.parse().unwrap();
         assert_eq!(scenario.to_string(), name);
         let mut after = before.clone();
-        let injected = injection(&[name], &[]).apply(&mut after, &homes).unwrap();
+        let injected = injection(&[name], &[]).apply(&mut after, &homes, &[]).unwrap();
         assert!(
             injected.truth.iter().any(|incident| incident.kind == scenario.kind()),
             "{name}"
@@ -172,7 +172,9 @@ fn every_scenario_has_its_label_and_a_name_that_is_read_back() {
 fn a_swapped_meter_begins_anew_and_no_water_is_lost() {
     let (before, homes) = quiet(HOUR);
     let mut after = before.clone();
-    let injected = injection(&["swapped-meter"], &[]).apply(&mut after, &homes).unwrap();
+    let injected = injection(&["swapped-meter"], &[])
+        .apply(&mut after, &homes, &[])
+        .unwrap();
     assert!(
         after.meters.len() > before.meters.len(),
         "volumes come under another name"
@@ -193,12 +195,113 @@ fn a_swapped_meter_begins_anew_and_no_water_is_lost() {
 }
 
 #[test]
+fn each_swap_that_is_labelled_has_happened() {
+    let (before, homes) = quiet(HOUR);
+    let mut after = before.clone();
+    let truth = injection(&["swapped-meter"], &[])
+        .apply(&mut after, &homes, &[])
+        .unwrap()
+        .truth;
+    let mut rows: Vec<&Row> = after.rows.iter().collect();
+    rows.sort_by_key(|row| (row.meter, row.start));
+    for swap in &truth {
+        let begins_anew = rows.windows(2).any(|pair| {
+            let is_here = *after.name(pair[1]).household == *swap.household && pair[1].start == swap.start;
+            let fell = match (pair[0].measure, pair[1].measure) {
+                (Some(Measure::Register(before)), Some(Measure::Register(after))) => after < before,
+                _ => false,
+            };
+            is_here && (pair[0].meter != pair[1].meter || fell)
+        });
+        assert!(begins_anew, "{swap:?}");
+    }
+    let volumes = before
+        .rows
+        .iter()
+        .filter(|row| matches!(row.measure, Some(Measure::Volume(_))));
+    let home = &before.name(volumes.min_by_key(|row| row.meter).unwrap()).household;
+    let swaps = truth.iter().filter(|swap| swap.household == *home).count();
+    assert!(swaps > 2, "{swaps} of {home}");
+}
+
+#[test]
+fn nothing_is_put_where_something_is_already_nor_beyond_the_readings() {
+    let (before, homes) = quiet(HOUR);
+    let mut given = injection(&["leak:5"], &[])
+        .apply(&mut before.clone(), &homes, &[])
+        .unwrap()
+        .truth;
+    given.truncate(5);
+    let put = |names: &[&str], given: &[Incident]| {
+        let injected = injection(names, &[]).apply(&mut before.clone(), &homes, given);
+        injected.unwrap().truth
+    };
+    let truth = [
+        put(&["emergency", "area-outage", "burst"], &given),
+        put(&["decline", "emergency"], &[]),
+    ];
+    let last = before.rows.iter().map(Row::end).max().unwrap();
+    for (index, incident) in truth
+        .iter()
+        .enumerate()
+        .flat_map(|(index, truth)| truth.iter().map(move |incident| (index, incident)))
+    {
+        let meets = |given: &&Incident| {
+            given.household == incident.household && given.start < incident.end && incident.start < given.end
+        };
+        assert_eq!(given.iter().filter(|_| index == 0).find(meets), None, "{incident:?}");
+        assert!(incident.end <= last, "{incident:?}");
+    }
+}
+
+#[test]
+fn labels_say_how_much_flows_and_what_it_was() {
+    let (before, homes) = quiet(HOUR);
+    let of = |name: &str| {
+        let mut after = before.clone();
+        let injected = injection(&[name], &[]).apply(&mut after, &homes, &[]).unwrap();
+        assert!(
+            injected
+                .truth
+                .iter()
+                .all(|incident| incident.detail.as_deref() == Some(name)),
+            "{name}"
+        );
+        let leak = injected
+            .truth
+            .into_iter()
+            .find(|incident| incident.litres_per_hour.is_some());
+        (leak.as_ref().map(|leak| effect(&before, &after, leak).0), leak)
+    };
+    for name in [
+        "leak:2.5",
+        "toilet:60",
+        "intermittent-leak:20",
+        "emergency-under-leak:5",
+        "burst",
+        "prolonged-draw",
+    ] {
+        let (added, leak) = of(name);
+        let leak = leak.unwrap();
+        if name.starts_with("emergency") {
+            continue; // What people did not use is missing from the sum.
+        }
+        let said = leak.litres_per_hour.unwrap() * f64::from(leak.end.since(leak.start)) / f64::from(HOUR);
+        assert!(
+            (0.93..1.05).contains(&((added.unwrap() + 0.5) / said)),
+            "{name}: {added:?} of {said} L"
+        );
+    }
+    assert_eq!(of("emergency").1, None);
+}
+
+#[test]
 fn seeds_and_names_decide_and_not_the_company() {
     let (before, homes) = quiet(HOUR);
     let injection = injection(&["emergency", "leak:5", "absence"], &["gaps", "late", "duplicates"]);
     let (mut first, mut again) = (before.clone(), before.clone());
-    let truth = injection.apply(&mut first, &homes).unwrap().truth;
-    assert_eq!(truth, injection.apply(&mut again, &homes).unwrap().truth);
+    let truth = injection.apply(&mut first, &homes, &[]).unwrap().truth;
+    assert_eq!(truth, injection.apply(&mut again, &homes, &[]).unwrap().truth);
     assert_eq!(first, again);
     let alone = "h-000003";
     let mut few = before.clone();
@@ -215,10 +318,10 @@ fn seeds_and_names_decide_and_not_the_company() {
     });
     let placed: BTreeSet<Scenario> = scenarios.collect();
     if placed.len() == injection.scenarios.len() {
-        assert_eq!(injection.apply(&mut few, &homes).unwrap().truth, of_home);
+        assert_eq!(injection.apply(&mut few, &homes, &[]).unwrap().truth, of_home);
     }
     let other = Injection { seed: 8, ..injection };
-    assert_ne!(other.apply(&mut before.clone(), &homes).unwrap().truth, of_home);
+    assert_ne!(other.apply(&mut before.clone(), &homes, &[]).unwrap().truth, of_home);
 }
 
 #[test]
@@ -226,7 +329,7 @@ fn deliveries_lose_delay_repeat_and_shuffle_as_they_say() {
     let (before, homes) = quiet(HOUR);
     let delivered = |how: &str| {
         let mut after = before.clone();
-        let truth = injection(&[], &[how]).apply(&mut after, &homes).unwrap().truth;
+        let truth = injection(&[], &[how]).apply(&mut after, &homes, &[]).unwrap().truth;
         (after, truth)
     };
     let (gaps, lost) = delivered("gaps");
@@ -266,10 +369,19 @@ fn what_finds_no_room_is_said() {
     let (mut history, homes) = quiet(HOUR);
     let first = history.rows.iter().map(|row| row.start).min().unwrap();
     history.rows.retain(|row| row.start < first.plus(31 * DAY));
-    let refused = injection(&["emergency"], &[]).apply(&mut history.clone(), &homes);
+    let refused = injection(&["emergency"], &[]).apply(&mut history.clone(), &homes, &[]);
     assert_eq!(refused, Err(NoRoom::Home(Scenario::Emergency)));
+    let (mut history, mut homes) = quiet(HOUR);
+    for home in &mut homes {
+        home.absence = Some(Absence {
+            from: first,
+            to: Some(first.plus(DAY)),
+        });
+    }
+    let refused = injection(&["declared-absence"], &[]).apply(&mut history, &homes, &[]);
+    assert_eq!(refused, Err(NoRoom::Declared(homes.len())));
     assert_eq!(
-        injection(&["area-outage"], &[]).apply(&mut history, &[]),
+        injection(&["area-outage"], &[]).apply(&mut history, &[], &[]),
         Err(NoRoom::Zones)
     );
 }

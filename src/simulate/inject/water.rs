@@ -69,7 +69,10 @@ pub fn leak(
         &Flow::Steady(litres_per_hour),
         resolution,
     );
-    label(household, "leak", start, end)
+    Incident {
+        litres_per_hour: Some(litres_per_hour),
+        ..label(household, "leak", start, end)
+    }
 }
 
 /// Water runs behind the home's first meter, shown in steps of the meter's `resolution` (litres).
@@ -79,9 +82,7 @@ pub fn pour(history: &mut History, household: &str, start: EventTime, end: Event
         let litres = flow.litres(start, moment.min(end).max(start));
         (litres / resolution + 1e-9).floor() * resolution
     };
-    // The first one that is still there by then.
-    let is_there = |meter: &u32| history.rows.iter().any(|row| row.meter == *meter && row.start >= start);
-    if let Some(meter) = meters_of(history, household).into_iter().find(is_there) {
+    if let Some(meter) = meter_at(history, household, start) {
         change(history, meter, |span| span.litres + shown(span.end) - shown(span.since));
     }
 }
@@ -96,6 +97,15 @@ pub fn meter_stops(history: &mut History, household: &str, start: EventTime, end
 }
 
 impl Flow {
+    /// Its mean, in litres an hour.
+    pub(super) fn mean(&self) -> Litres {
+        match self {
+            Self::Steady(rate) => *rate,
+            Self::Toilet(rate) => rate / 3.0,
+            Self::Quarters(rate, set) => rate * set.iter().filter(|is_set| **is_set).count() as f64 / 96.0,
+        }
+    }
+
     /// What has flowed from `start` to `moment`.
     fn litres(&self, start: EventTime, moment: EventTime) -> Litres {
         let hours = |seconds: u32| f64::from(seconds) / f64::from(HOUR);
@@ -128,6 +138,8 @@ pub fn label(household: &str, kind: &str, start: EventTime, end: EventTime) -> I
         kind: kind.to_owned(),
         start,
         end,
+        litres_per_hour: None,
+        detail: None,
     }
 }
 
@@ -138,6 +150,17 @@ pub fn meters_of(history: &History, household: &str) -> Vec<u32> {
         .filter(|(_, name)| *name.household == *household)
         .map(|(meter, _)| meter)
         .collect()
+}
+
+/// The first of a home's meters that is still there at `moment`.
+pub fn meter_at(history: &History, household: &str, moment: EventTime) -> Option<u32> {
+    let is_there = |meter: &u32| {
+        history
+            .rows
+            .iter()
+            .any(|row| row.meter == *meter && row.start >= moment)
+    };
+    meters_of(history, household).into_iter().find(is_there)
 }
 
 /// Calls `change` for what flowed in each reading of a meter, in the order of their starts, and puts its answer in place.
