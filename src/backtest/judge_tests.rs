@@ -443,7 +443,7 @@ fn an_alert_that_was_over_tells_nobody_by_news() {
 #[test]
 fn whoever_lies_longer_than_three_days_is_missed_after_them() {
     let truth = [incident("emergency", hour(40, 13), 120)];
-    let litres = |day: u32, at: u32| Some(if day >= 41 && day < 46 { 0.0 } else { ordinary(at) });
+    let litres = |day: u32, at: u32| Some(if (41..46).contains(&day) { 0.0 } else { ordinary(at) });
     assert_eq!(judged(litres, &truth, &[raised(hour(43, 13))]).first.detected, 1);
     let late = judged(litres, &truth, &[raised(hour(43, 14))]);
     assert_eq!(
