@@ -1,10 +1,8 @@
 //! What is known of one home's use of water, as its readings tell it in hindsight.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::parallel::in_parallel;
-use crate::history::{HistoryError, Incident, Row, SortedReadings};
+use crate::history::{Incident, Row};
 use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality};
 
 /// Above the least volume of a leak, so much is still taken for the leak: the meter shows a steady flow in steps.
@@ -41,72 +39,6 @@ pub(super) struct Spell {
     pub end: Option<EventTime>,
 }
 
-/// Homes of which one thread makes the timelines at a time.
-const HOMES_AT_ONCE: u32 = 64;
-
-/// What is known of every home's use of water: stretches of time, not the readings that tell of them.
-#[derive(Debug, Default)]
-pub struct Timelines(BTreeMap<Arc<str>, Timeline>);
-
-impl Timelines {
-    /// From readings, and from what was put into them. One home's readings at a time are in memory, on each of the threads.
-    ///
-    /// # Errors
-    /// [`HistoryError::Io`] where readings are on disk and cannot be read.
-    pub fn new(readings: &SortedReadings, truth: &[Incident], threads: usize) -> Result<Self, HistoryError> {
-        let mut leaks = BTreeMap::<&str, Vec<&Incident>>::new();
-        for incident in truth.iter().filter(|incident| incident.kind == LEAK) {
-            leaks.entry(&incident.household).or_default().push(incident);
-        }
-        let homes = readings.homes();
-        let parts = in_parallel(threads, (homes.len() as u32).div_ceil(HOMES_AT_ONCE), |part| {
-            let from = part * HOMES_AT_ONCE;
-            let to = (from + HOMES_AT_ONCE).min(homes.len() as u32);
-            let mut rows = readings.homes_between(from, to, threads)?.peekable();
-            let mut timelines = Vec::new();
-            let mut of_home: Vec<Row> = Vec::new();
-            while let Some(row) = rows.next().transpose()? {
-                of_home.push(row);
-                let household = &readings.name(&row).household;
-                let goes_on = match rows.peek() {
-                    Some(Ok(next)) => readings.name(next).household == *household,
-                    // The next turn of the loop ends with the error.
-                    Some(Err(_)) => true,
-                    None => false,
-                };
-                if !goes_on {
-                    let leaks = leaks.get(&**household).map_or(&[][..], Vec::as_slice);
-                    timelines.push((Arc::clone(household), Timeline::new(&of_home, leaks)));
-                    of_home.clear();
-                }
-            }
-            Ok(timelines)
-        })?;
-        Ok(Self(parts.into_iter().flatten().collect()))
-    }
-
-    /// From readings in memory.
-    #[cfg(test)]
-    pub fn of_history(history: &crate::history::History, truth: &[Incident]) -> Self {
-        let space = crate::history::SortSpace {
-            memory_bytes: usize::MAX,
-            folder: std::path::PathBuf::new(),
-        };
-        let readings = SortedReadings::of_history(history, &space, |_| 0);
-        readings
-            .and_then(|readings| Self::new(&readings, truth, 1))
-            .expect("nothing goes to disk")
-    }
-
-    /// Each home with its timeline, by the home's id.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Timeline)> {
-        self.0.iter().map(|(household, timeline)| (&**household, timeline))
-    }
-}
-
-/// The kind of incident that readings are cleared of before people's use is seen in them.
-pub(super) const LEAK: &str = "leak";
-
 /// The measured readings of a home, all its meters together: a home uses water when one of its meters shows it.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -116,11 +48,13 @@ pub(super) struct Timeline {
     used: Vec<Stretch>,
     /// Runs of a day or more in which every hour has flow, whoever is the cause.
     flowing: Vec<Stretch>,
+    /// What was measured, in the order of time.
+    measured: Vec<(Stretch, Litres)>,
 }
 
 impl Timeline {
-    /// From the home's rows in any order (rows of equal start as they came), and the leaks that were put into them.
-    pub fn new(rows: &[Row], leaks: &[&Incident]) -> Self {
+    /// From the home's rows in any order, and the leaks that were put into them.
+    pub fn new(rows: &[&Row], leaks: &[&Incident]) -> Self {
         let mut measured = volumes(rows);
         measured.sort_by_key(|(stretch, _)| stretch.start);
         let floors: Vec<(Stretch, Litres)> = leaks.iter().map(|leak| floor(leak, &measured)).collect();
@@ -135,7 +69,20 @@ impl Timeline {
             known: merged(measured.iter().map(|(stretch, _)| *stretch)),
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
             flowing: flowing(&measured),
+            measured,
         }
+    }
+
+    /// The least flow, in litres an hour, of the intervals of 15 minutes or more that are wholly within a stretch of time.
+    pub fn least_an_hour(&self, start: EventTime, end: EventTime) -> Option<Litres> {
+        let from = self.measured.partition_point(|(stretch, _)| stretch.start < start);
+        let within = self.measured[from..]
+            .iter()
+            .take_while(|(stretch, _)| stretch.end <= end);
+        let flows = within
+            .filter(|(stretch, _)| stretch.seconds() >= HOUR / 4)
+            .map(|(stretch, litres)| litres * f64::from(HOUR) / f64::from(stretch.seconds()));
+        flows.min_by(f64::total_cmp)
     }
 
     /// The first reading.
@@ -174,11 +121,11 @@ impl Timeline {
 }
 
 /// What was measured, interval by interval; a register tells its use by the step from the reading before.
-fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
-    let mut rows: Vec<&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
+fn volumes(rows: &[&Row]) -> Vec<(Stretch, Litres)> {
+    let mut rows: Vec<&&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
     rows.sort_by_key(|row| row.start);
     let mut registers = BTreeMap::new();
-    let volume = |row: &Row| {
+    let volume = |row: &&Row| {
         let litres = match row.measure? {
             Measure::Volume(litres) => litres,
             Measure::Register(index) => index - registers.insert(row.meter, index).unwrap_or(index),
