@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod judge;
+mod parallel;
 mod resample;
 mod run;
 mod score;
@@ -9,5 +10,7 @@ mod timeline;
 mod train;
 
 pub use crate::model::partition_of;
-pub use run::{Outcome, RuleSetSummary, Summary, run};
+pub use parallel::all_processors;
+pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
+pub use timeline::Timelines;
 pub use train::Teacher;
