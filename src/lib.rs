@@ -20,4 +20,5 @@ pub mod presets;
 pub mod settings;
 pub mod simulate;
 pub mod telemetry;
+pub mod train;
 pub mod verify;

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["kafka"],
     &["telemetry"],
     &["engine"],
+    &["train"],
     &["backtest"],
     &["simulate"],
     &["history"],

@@ -10,7 +10,7 @@ pub fn all_processors() -> usize {
 
 /// Does the jobs numbered from 0, some at a time, and gives what became of them in the order of their numbers; after an
 /// error no further job begins, and the first by number of those that happened is given.
-pub(super) fn in_parallel<T: Send, E: Send>(
+pub(crate) fn in_parallel<T: Send, E: Send>(
     threads: usize,
     jobs: u32,
     work: impl Fn(u32) -> Result<T, E> + Sync,

@@ -138,7 +138,7 @@ Examples:
     /// Teach the pooled table of the learned rule from files of readings.
     #[command(after_help = "\
 Example:
-  tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X 2025, own data' --out prior.json")]
+  tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X, 2025' --licence 'own data' --out city.hazard")]
     Train(train::TrainArgs),
     /// Look at the topics, or make those that are missing.
     #[command(after_help = "\

@@ -1,48 +1,102 @@
-//! `train`: a table taught by files of readings.
+//! `train`: a table of hazards taught by files of readings.
 
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
 use super::backtest::write_file;
-use crate::backtest::Teacher;
-use crate::history::{History, read_homes};
+use super::{bar, progress};
+use crate::backtest::all_processors;
+use crate::history::{SortSpace, SortedReadings, read_homes};
+use crate::model::partition_of;
+use crate::partition::ConsentRule;
 use crate::settings::Validated;
+use crate::train::boost::Growth;
+use crate::train::card::card;
+use crate::train::{FOLDS, lesson, teach};
+
+/// Groups of homes while readings are sorted; the result does not depend on them.
+const LANES: u32 = 6;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Files of readings (CSV, plain or gzip).
+    /// Files of readings (as for backtest).
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes: the time zones matter.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     homes: Option<PathBuf>,
-    /// Data, period and licence, to stand in the table.
-    #[arg(long)]
+    /// Which data these are, in words; it stands in the table and on its card.
+    #[arg(long, value_name = "TEXT")]
     provenance: String,
-    /// The table (JSON).
+    /// The licence of the data, which the table carries on.
+    #[arg(long, value_name = "TEXT")]
+    licence: String,
+    /// How many trees.
+    #[arg(long, default_value_t = 250, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    trees: u32,
+    /// MiB of memory for sorting readings; more than fit into it are sorted on disk, beside --out.
+    #[arg(long, default_value_t = 1_024, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    memory: u32,
+    /// The table; its card goes beside it, with the ending .md.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     out: PathBuf,
 }
 
-/// The pooled table from history.
+/// The table from history.
 pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
-    let mut history = History::read(&args.readings)?;
     let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
-    history.sort_by_arrival();
-    let mut teacher = Teacher::default();
-    teacher.add_history(&history, &homes, &validated.rules);
-    let prior = teacher.prior(args.provenance);
-    write_file(&args.out, |file| {
-        serde_json::to_writer(&mut *file, &prior)?;
-        Ok(file.write_all(b"\n")?)
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let space = SortSpace {
+        memory_bytes: args.memory as usize * (1 << 20),
+        folder: folder.unwrap_or(".".as_ref()).to_owned(),
+    };
+    if args.out.extension().is_some_and(|ending| ending == "md") {
+        bail!(
+            "--out {}: the card takes the ending .md; give the table another",
+            args.out.display()
+        );
+    }
+    let files = args.readings.iter();
+    let bytes = files.filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).sum();
+    let reading = bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
+    let lane = |household: &str| partition_of(household.as_bytes(), LANES);
+    let readings = SortedReadings::read(&args.readings, &space, lane, |bytes| reading.inc(bytes))?;
+    reading.finish_and_clear();
+    // Whoever names a file may read it.
+    let mut rules = (*validated.rules).clone();
+    rules.consent = ConsentRule::Assumed;
+    let threads = all_processors();
+    let learning = progress(readings.homes().len() as u64, "homes");
+    let lessons = lesson::lessons(&readings, &homes, &rules.into(), threads, || learning.inc(1))?;
+    learning.finish_and_clear();
+    let growing = progress(FOLDS as u64 + 1, "tables grown");
+    let growth = Growth {
+        trees: args.trees as usize,
+        ..Growth::default()
+    };
+    let taught = teach(&lessons, (&args.provenance, &args.licence), growth, threads, || {
+        growing.inc(1)
+    });
+    growing.finish_and_clear();
+    let taught = taught?;
+    let mut table = Vec::new();
+    taught.model.write(&mut table).context("the table")?;
+    let card = card(&taught);
+    write_file(&args.out, |file| Ok(file.write_all(&table)?))?;
+    write_file(&args.out.with_extension("md"), |file| {
+        Ok(file.write_all(card.as_bytes())?)
     })?;
+    say!("{card}");
     say!(
-        "{}: taught by {} readings of {} meters",
+        "{}: taught by {} readings of {} homes, {} of which are lived in; {} bytes",
         args.out.display(),
-        history.rows.len(),
-        history.meters.len()
+        readings.len(),
+        readings.homes().len(),
+        lessons.len(),
+        table.len()
     );
     Ok(())
 }

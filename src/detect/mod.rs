@@ -9,6 +9,7 @@ mod contract;
 pub mod drift;
 pub mod inactivity;
 pub mod leak;
+pub mod local_hours;
 pub mod meter_trouble;
 pub mod night_drift;
 pub mod no_return;

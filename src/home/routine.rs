@@ -120,7 +120,7 @@ impl Routine {
     }
 
     /// Stores the next hour: `Some(used)` when known. Hours come in order, none left out.
-    pub(super) fn push(&mut self, hour: u32, known: Option<bool>) {
+    pub(crate) fn push(&mut self, hour: u32, known: Option<bool>) {
         if self.next == 0 {
             self.first = hour;
         }
@@ -202,6 +202,32 @@ impl Routine {
         let at = (start / 32) as usize;
         let both = u64::from(words[(at + 1) % WORDS]) << 32 | u64::from(words[at]);
         (both >> (start % 32)) as u32
+    }
+
+    /// Copies the hours before hour `end` as bits, the earliest in the lowest: used ones and known ones. Words before the first
+    /// hour kept stay 0.
+    pub fn copy_before(&self, end: u32, used: &mut [u32], known: &mut [u32]) {
+        let hours = used.len() as u32 * 32;
+        let first = end.saturating_sub(hours);
+        let place = |hour: u32| (hour + hours - end) as usize;
+        let mut know = |from: u32, to: u32, is_known: bool| {
+            let (from, to) = (from.max(first), to.min(end));
+            for bit in if from < to { place(from)..place(to) } else { 0..0 } {
+                let mask = 1 << (bit % 32);
+                known[bit / 32] = if is_known {
+                    known[bit / 32] | mask
+                } else {
+                    known[bit / 32] & !mask
+                };
+            }
+        };
+        know(self.first_hour(), self.next, true);
+        for run in &self.unknown {
+            know(run_start(*run), run_end(*run), false);
+        }
+        for (word, end) in used.iter_mut().zip((first + 32..=end).step_by(32)) {
+            *word = self.use_before(end);
+        }
     }
 
     /// How many hours before hour `end` are known to be dry without a break, at most 32.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::detect::inactivity::{Budget, Condition, InactivitySettings, MEASURED_ON, Rule};
+use crate::detect::inactivity::{Budget, Condition, InactivitySettings, Rule};
 use crate::detect::{burst, leak, prolonged_draw};
 use crate::home::Counts;
 use crate::model::{Severity, Stage};
@@ -130,7 +130,9 @@ fn by_budget(settings: &InactivitySettings, stage: Stage) -> String {
     if let Some((rule, rate)) = settings.fixed_rate(stage).filter(|(_, rate)| *rate > 0.0) {
         words += &format!(", of which {rate:.2} go to {}", rule.name);
     }
-    words += &format!("; as measured on {MEASURED_ON}");
+    if let Some(model) = settings.hazard.model() {
+        words += &format!("; as measured on {}", model.about.provenance);
+    }
     let unmeasured: Vec<&str> = settings.unmeasured(stage).map(|rule| &*rule.name).collect();
     if !unmeasured.is_empty() {
         words += &format!("; {} not counted", unmeasured.join(", "));

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Expect, Origins, Pattern, Problem, Problems, SettingsFile, Sources, is_within, read};
 use crate::area::AreaSettings;
+use crate::detect::inactivity::hazard::Hazard;
 use crate::engine::EngineSettings;
 use crate::home::HomeSettings;
 use crate::ingest::IngestSettings;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub defaults: HomeDefaults,
     /// Consent.
     pub privacy: PrivacySettings,
+    /// File of the table of hazards that learned rules use, as `tapwatch train` writes it; empty for the one that is shipped.
+    pub hazard: String,
     /// Rules by name of programme.
     pub programmes: BTreeMap<String, ProgrammeSettings>,
 }
@@ -100,6 +103,7 @@ impl Default for Settings {
             area: AreaSettings::default(),
             defaults: HomeDefaults::default(),
             privacy: PrivacySettings::default(),
+            hazard: String::new(),
             programmes: BTreeMap::from([("default".to_owned(), ProgrammeSettings::default())]),
         }
     }
@@ -200,11 +204,22 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn validate(self, origins: &Origins) -> Result<Validated, Problems> {
+    pub fn validate(mut self, origins: &Origins) -> Result<Validated, Problems> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut problem = |key: String, message: String| problems.push(origins.problem(&key, message));
         for (key, message) in self.kafka.mistakes() {
             problem(format!("kafka.{key}"), message);
+        }
+        if !self.hazard.is_empty() {
+            let bytes = std::fs::read(&self.hazard).map_err(|error| error.to_string());
+            match bytes.and_then(|bytes| Hazard::read(&bytes).map_err(|error| error.to_string())) {
+                Ok(hazard) => {
+                    for programme in self.programmes.values_mut() {
+                        programme.detectors.inactivity.hazard = hazard.clone();
+                    }
+                }
+                Err(error) => problem("hazard".into(), format!("{}: {error}", self.hazard)),
+            }
         }
         for (name, programme) in &self.programmes {
             if name.trim().is_empty() {

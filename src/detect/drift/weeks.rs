@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::detect::inactivity::learned::LocalHours;
+use crate::detect::local_hours::LocalHours;
 use crate::home::Routine;
 use crate::model::EventTime;
 

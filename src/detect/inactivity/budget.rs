@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hazard::Hazard;
 use super::settings::{Condition, InactivitySettings, Rule};
 use crate::detect::Mistake;
 use crate::model::Stage;
@@ -17,17 +18,6 @@ const DAYS_OF_A_MONTH: f64 = 730.5 / 24.0;
 const DEFAULT_LAMBDA: f64 = 400.0;
 /// On what the rates were measured.
 pub const MEASURED_ON: &str = "61 homes of DAIAD, hourly readings";
-
-/// False alerts a home-month measured at some λ, with the shipped table.
-const OF_LAMBDA: [(f64, f64); 7] = [
-    (9.7, 50.0),
-    (4.24, 100.0),
-    (1.87, 200.0),
-    (0.92, 400.0),
-    (0.46, 800.0),
-    (0.24, 1_600.0),
-    (0.07, 3_200.0),
-];
 
 /// False alerts a home-month measured for so many hours without use, on the same homes.
 const OF_HOURS: [(f64, f64); 3] = [(8.0, 5.07), (12.0, 0.76), (18.0, 0.18)];
@@ -79,16 +69,23 @@ impl Budgets {
     }
 }
 
-/// The λ at which about `budget` false alerts a home-month are to be expected: between measured points on a line of
-/// logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
-pub fn lambda_for(budget: f64) -> Option<f64> {
-    if !(budget > 0.0 && budget.is_finite()) {
+/// The λ at which about `budget` false alerts a home-month are to be expected by the curve of the table: between measured points
+/// on a line of logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
+pub fn lambda_for(hazard: &Hazard, budget: f64) -> Option<f64> {
+    let curve: Vec<(f64, f64)> = hazard
+        .model()?
+        .about
+        .curve
+        .iter()
+        .map(|point| (point.false_per_home_month, point.lambda))
+        .filter(|(rate, _)| *rate > 0.0)
+        .collect();
+    if !(budget > 0.0 && budget.is_finite()) || curve.len() < 2 {
         return None;
     }
-    let last = OF_LAMBDA.len() - 2;
-    let place = OF_LAMBDA[1..].iter().position(|(rate, _)| budget >= *rate);
-    let place = place.unwrap_or(last);
-    let ((rate, lambda), (lower_rate, higher_lambda)) = (OF_LAMBDA[place], OF_LAMBDA[place + 1]);
+    let place = curve[1..].iter().position(|(rate, _)| budget >= *rate);
+    let place = place.unwrap_or(curve.len() - 2);
+    let ((rate, lambda), (lower_rate, higher_lambda)) = (curve[place], curve[place + 1]);
     let share = (budget / rate).ln() / (lower_rate / rate).ln();
     Some((lambda * (higher_lambda / lambda).powf(share)).clamp(1.0, 1e6))
 }
@@ -122,7 +119,7 @@ impl InactivitySettings {
     /// where the others alone exceed it.
     pub fn lambda_within(&self, stage: Stage, budget: f64) -> Option<f64> {
         let others = self.fixed_rate(stage).map_or(0.0, |(_, rate)| rate);
-        lambda_for(budget - others)
+        lambda_for(&self.hazard, budget - others)
     }
 
     /// The rule beside the learned ones that brings homes to `stage` soonest, with its rate: the longer ones say nothing that it

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 use statrs::distribution::{Beta, ContinuousCDF};
 
 use super::bands::day_start;
+use super::comparable::comparable;
 use super::excused::{begun_by, excused_by};
-use super::learned::comparable;
+use super::hazard::past::Past;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState, is_few, is_known};
+use super::{HomeView, InactivityState, first_dry_hour, is_few, is_known};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::home::Counts;
@@ -104,6 +105,7 @@ fn said(
         add_rule(rule, threshold_hours, home, &mut evidence, &mut text);
         if let Some((place, _)) = place.and_then(|place| settings.learned().nth(place)) {
             evidence.insert("lambda_hours".into(), json!(settings.lambda(place)));
+            add_expectation(settings, home, alert.since, dry / HOUR, &mut evidence, &mut text);
         }
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
@@ -298,6 +300,26 @@ fn add_rule(
     }
 }
 
+/// What the taught table expected of this spell when it began.
+fn add_expectation(
+    settings: &InactivitySettings,
+    home: &HomeView<'_>,
+    since: EventTime,
+    hours: u32,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    let start = first_dry_hour(since);
+    let past = Past::of_routine(home.usage.routine(), start);
+    let survival = settings.hazard.survival(&past, start, home.time_zone);
+    let left = survival.get(hours as usize).copied().unwrap_or(0.0);
+    let ended = ((1.0 - left) * 1_000.0).round() / 10.0;
+    evidence.insert("expected_ended_percent".into(), json!(ended));
+    text.en +=
+        &format!(" When it began, use was expected again by now in {ended} of 100 such spells shorter than a day.");
+    text.zh += &format!("起始时模型预计，不足一天的同类时段中{ended}%此刻已恢复用水。");
+}
+
 /// This home's own spells, so that a person can check the judgement.
 fn add_comparison(
     home: &HomeView<'_>,
@@ -329,6 +351,11 @@ fn add_comparison(
             "此时段该户{share}%的无用水时段此刻已结束（{}次中的{}次）。",
             own.spells, own.ended
         );
+        let usual = alert.since.plus(own.median_hours * HOUR);
+        evidence.insert("usual_return_by".into(), json!(usual));
+        let usual = local_time(usual, home.usage.frontier(), home.time_zone);
+        text.en += &format!(" Half of them had ended by {usual}.");
+        text.zh += &format!("其中半数在{usual}前结束。");
     }
     if own.longest_hours > 0 {
         let (days, longest) = (own.known_days.round().max(1.0), own.longest_hours * HOUR);

@@ -12,7 +12,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::learned::{ABSENCE_HOURS, Comparable};
+use super::comparable::Comparable;
+use super::hazard::ABSENCE_HOURS;
 use crate::detect::Mistake;
 use crate::model::Severity;
 

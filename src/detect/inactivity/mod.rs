@@ -1,7 +1,7 @@
 //! Inactivity: no sign of life for longer than is ordinary.
 //!
 //! Method: fixed rules as the services of today state them (hours without use, litres in a window, bands of the day),
-//! and a learned one by optimal stopping over the home's own spells (see `learned`).
+//! and a learned one by optimal stopping (see `hazard`).
 //! Units: hours of measured dry time. A sign of life is flow above the leak floor. A gap neither raises nor clears: the
 //! dry time counts from the end of the gap, and what was already met stays met. A rule may count all water instead
 //! (`counts`), as rules in use elsewhere do; a leak then hides people from it.
@@ -9,10 +9,11 @@
 
 mod bands;
 mod budget;
+mod comparable;
 mod excused;
 mod explain;
 mod harm;
-pub mod learned;
+pub mod hazard;
 mod own_spells;
 mod settings;
 #[cfg(test)]
@@ -137,7 +138,7 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         };
         let dry = home.usage.frontier().since(since);
         let needed = match rule.when {
-            Condition::Learned(_) => learned_seconds(settings, state, home, since, index),
+            Condition::Learned(_) => learned_seconds(settings, state, home, (since, interval.seconds()), index),
             Condition::OwnSpells {
                 percent,
                 at_least_hours,
@@ -175,7 +176,7 @@ fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: 
     if !settings.harm.enabled || said == Severity::Critical || !is_due || !is_known(settings, home) {
         return;
     }
-    let own = learned::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
+    let own = comparable::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
     let severity = settings.harm.severity(&settings.harm.chance(&own, hours));
     if severity > said {
         state.harm = Some(severity);
@@ -187,26 +188,38 @@ fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: 
 
 /// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed
 /// once a spell, and only for spells that last.
+///
+/// The rule learns from hours: a spell begins with the first hour that is wholly dry, and the use before it ended half an hour
+/// earlier, on average. Where readings are finer, it is known when it ended, and the threshold counts from there.
 fn learned_seconds(
     settings: &InactivitySettings,
     state: &mut InactivityState,
     home: &HomeView<'_>,
-    since: EventTime,
+    (since, interval_seconds): (EventTime, u32),
     index: usize,
 ) -> Option<u32> {
-    if home.usage.frontier().since(since) < learned::FIRST_HOURS as u32 * HOUR {
+    let first_dry_hour = first_dry_hour(since);
+    let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
+    if home.usage.frontier() < EventTime::from_hour(first_dry_hour).plus(hazard::FIRST_HOURS as u32 * HOUR) {
         return None;
     }
     if state.threshold_for != since {
         let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
-        let hours = learned::thresholds(home.usage.routine(), since.hour(), home.time_zone, lambdas);
+        let hours = settings
+            .hazard
+            .thresholds(home.usage.routine(), first_dry_hour, home.time_zone, lambdas);
         for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
             *place = hours.min(255) as u8;
         }
         state.threshold_for = since;
     }
     let place = settings.learned().position(|(of, _)| of == index)?;
-    Some(u32::from(*state.threshold_hours.get(place)?) * HOUR)
+    Some(u32::from(*state.threshold_hours.get(place)?) * HOUR + known_earlier)
+}
+
+/// The first UTC hour that is wholly dry in a spell begun at `since`.
+fn first_dry_hour(since: EventTime) -> u32 {
+    since.plus(HOUR - 1).hour()
 }
 
 /// The hours after which the spell at hand is longer than `percent` % of the home's own, asked for once it has lasted.

@@ -1,6 +1,6 @@
 //! How long this home's own dry spells are.
 
-use super::learned::ABSENCE_HOURS;
+use super::hazard::ABSENCE_HOURS;
 use crate::home::{Routine, SpellEnd};
 
 /// The whole hours that `percent` % of the home's dry spells of the last sixty days did not outlast; `None` before the

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Budgets;
 use super::harm::HarmSettings;
+use super::hazard::Hazard;
 use crate::detect::Mistake;
 use crate::detect::staged::StagedRule;
 use crate::home::{Counts, WINDOW_HOURS};
@@ -33,6 +34,9 @@ pub struct InactivitySettings {
     pub budget: Budgets,
     /// The chance of harm, from which severity rises above that of the rules.
     pub harm: HarmSettings,
+    /// The table of the learned rules. Settings name a file of it elsewhere; here it counts only for what differs.
+    #[serde(skip_deserializing, skip_serializing_if = "Hazard::is_shipped")]
+    pub hazard: Hazard,
 }
 
 /// One rule.
@@ -166,6 +170,7 @@ impl Default for InactivitySettings {
             learn_hours: 7 * 24,
             budget: Budgets::default(),
             harm: HarmSettings::default(),
+            hazard: Hazard::default(),
         }
     }
 }

@@ -3,7 +3,6 @@ use jiff::tz::TimeZone;
 use ndarray::Array2;
 use proptest::prelude::*;
 
-use super::learned::{ABSENCE_HOURS, Counts, FIRST_HOURS, LocalHours, Prior, stopping_hours, survival};
 use super::*;
 use crate::detect::DetectorSettings;
 use crate::detect::tests::{Watched, few_litres, in_bands, rule, with_rules};
@@ -260,41 +259,6 @@ fn the_learned_rule_knows_this_homes_hours() {
 }
 
 #[test]
-fn spells_are_counted_as_hazards() {
-    let mut counts = Counts::default();
-    counts.add(2, SpellEnd::Use, 1.0);
-    counts.add(1, SpellEnd::Unseen, 0.5);
-    counts.add(ABSENCE_HOURS, SpellEnd::Use, 1.0);
-    assert_eq!(
-        (
-            counts.at_risk[0],
-            counts.at_risk[1],
-            counts.at_risk[2],
-            counts.at_risk[3]
-        ),
-        (1.5, 1.0, 1.0, 0.0)
-    );
-    assert_eq!(counts.ended.iter().sum::<f64>(), 1.0);
-    assert_eq!(counts.ended[2], 1.0);
-    // A home of its own weighs against the pooled table: eight spells stand behind that.
-    let prior = Prior {
-        provenance: String::new(),
-        hazards: Array2::from_elem((24, ABSENCE_HOURS), 0.5),
-    };
-    let chances = survival(&counts, &prior, 7);
-    assert_eq!(chances[0], 1.0);
-    assert!((chances[1] - (1.0 - 4.0 / 9.5)).abs() < 1e-12, "{chances:?}");
-    assert!(chances.windows(2).all(|pair| pair[1] <= pair[0]));
-}
-
-#[test]
-fn the_shipped_table_can_be_read() {
-    assert!(Prior::shipped().is_some());
-    let short = r#"{"provenance":"","hazards":[[0.5]]}"#;
-    assert!(serde_json::from_str::<Prior>(short).is_err());
-}
-
-#[test]
 fn local_hours_follow_the_clock() {
     for zone in [SHANGHAI, MADRID, "Asia/Kolkata", "Australia/Lord_Howe"] {
         let zone = TimeZone::get(zone).expect("a time zone");
@@ -303,24 +267,6 @@ fn local_hours_follow_the_clock() {
             let naive = zone.to_datetime(EventTime::from_hour(hour).to_jiff()).hour();
             assert_eq!(hours.at(hour), usize::try_from(naive).expect("an hour"), "{hour}");
         }
-    }
-}
-
-proptest! {
-    #[test]
-    fn stopping_is_the_least_cost(hazards in prop::collection::vec(0.0f64..1.0, ABSENCE_HOURS), lambda in 1.0f64..5_000.0) {
-        let mut chances = [1.0; ABSENCE_HOURS + 1];
-        for (hour, hazard) in hazards.iter().enumerate() {
-            chances[hour + 1] = chances[hour] * (1.0 - hazard);
-        }
-        // The chance that the spell ends in hour h, summed over the hours from T to the day's end.
-        let cost = |from: usize| from as f64 + lambda * (from..ABSENCE_HOURS).map(|h| chances[h] * hazards[h]).sum::<f64>();
-        let found = stopping_hours(&chances, lambda);
-        prop_assert!((FIRST_HOURS..=ABSENCE_HOURS).contains(&found));
-        for other in FIRST_HOURS..=ABSENCE_HOURS {
-            prop_assert!(cost(found) <= cost(other) + 1e-6, "{found}: {}, {other}: {}", cost(found), cost(other));
-        }
-        prop_assert!(stopping_hours(&chances, lambda * 2.0) >= found, "more patience does not stop earlier");
     }
 }
 

@@ -1,0 +1,153 @@
+//! The learned rule: how likely is it that use returns by itself, hour by hour, and when is waiting no longer worth it?
+//!
+//! Method: a discrete-time hazard, pooled over many homes and taught offline (`tapwatch train`), told of this home by features of its
+//! own last weeks (`features`). The threshold is that of optimal stopping, decided at the start of the spell: the T that
+//! minimises `T + λ·a·P(T ≤ dry < 24 h)`, where a is how often this home uses water, 1 for 250 hours a month: an emergency
+//! is as likely in a home that seldom does.
+//! Units: whole dry hours; probabilities.
+//! Assumptions: habits of the last eight weeks go on; spells of a day or more are absences or worse and do not teach.
+//! Cost: nothing is allocated, and the answer is the same to the bit on every machine (sums of integers, IEEE arithmetic, and an
+//! exponential that is not the machine's).
+
+pub mod features;
+pub mod model;
+pub mod past;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+
+use self::features::{COUNT, Rows, rows};
+use self::model::{Model, ModelError};
+pub use self::past::ABSENCE_HOURS;
+use self::past::{PAST_HOURS, Past};
+use crate::home::Routine;
+
+/// No spell is judged before this many hours: deadlines are computed for those that last, not for every use.
+pub const FIRST_HOURS: usize = 2;
+/// Hours with use a month of a home for which λ is what it says.
+const USUAL_ACTIVE_HOURS: f64 = 250.0;
+/// A home that hardly ever uses water is taken to use it so often.
+const LEAST_ACTIVE_HOURS: f64 = 50.0;
+/// Hours of a month.
+const MONTH_HOURS: f64 = 730.5;
+
+/// The probability that a spell lasts at least so many hours, for 0 to 24, if it lasts less than a day.
+pub type Survival = [f64; ABSENCE_HOURS + 1];
+
+/// A taught table, shared by all programmes that use it.
+#[derive(Clone)]
+pub struct Hazard(Option<Arc<Model>>);
+
+static SHIPPED: LazyLock<Option<Arc<Model>>> =
+    LazyLock::new(|| Model::read(include_bytes!("shipped.hazard")).ok().map(Arc::new));
+
+impl Default for Hazard {
+    /// The table that is shipped.
+    fn default() -> Self {
+        Self(SHIPPED.clone())
+    }
+}
+
+impl Hazard {
+    /// Reads a table that `tapwatch train` has written.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read(bytes: &[u8]) -> Result<Self, ModelError> {
+        Model::read(bytes).map(|model| Self(Some(Arc::new(model))))
+    }
+
+    /// The table; `None` only if the file in the source tree is damaged, which a test forbids.
+    pub fn model(&self) -> Option<&Model> {
+        self.0.as_deref()
+    }
+
+    /// Whether it is the one that is shipped.
+    pub fn is_shipped(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How likely a spell that begins with UTC hour `start` is to last; without a table every spell may last a day.
+    pub fn survival(&self, past: &Past, start: u32, zone: &TimeZone) -> Survival {
+        let Some(model) = self.model() else {
+            return [1.0; ABSENCE_HOURS + 1];
+        };
+        let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
+        rows(past, start, zone, &mut told);
+        survival(&model.hazards(&told))
+    }
+
+    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ.
+    pub fn thresholds(
+        &self,
+        routine: &Routine,
+        start: u32,
+        zone: &TimeZone,
+        lambdas: impl Iterator<Item = f64>,
+    ) -> impl Iterator<Item = usize> {
+        let past = Past::of_routine(routine, start);
+        let survival = self.survival(&past, start, zone);
+        let weight = weight(&past);
+        lambdas.map(move |lambda| stopping_hours(&survival, lambda * weight))
+    }
+}
+
+impl PartialEq for Hazard {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Hazard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let provenance = self.model().map(|model| &model.about.provenance);
+        formatter.debug_tuple("Hazard").field(&provenance).finish()
+    }
+}
+
+/// Its checksum: rules with another table are other rules.
+impl Serialize for Hazard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        if let Some(model) = self.model() {
+            model.write(&mut bytes).map_err(serde::ser::Error::custom)?;
+        }
+        serializer.serialize_u32(crc32fast::hash(&bytes))
+    }
+}
+
+/// From hazards to the probability that a spell lasts, given that it lasts less than a day.
+pub fn survival(hazards: &[f64; ABSENCE_HOURS]) -> Survival {
+    let mut survival = [1.0; ABSENCE_HOURS + 1];
+    for (hours, hazard) in hazards.iter().enumerate() {
+        survival[hours + 1] = survival[hours] * (1.0 - hazard);
+    }
+    // Only spells shorter than a day have taught: what is left after a day is of the model's error.
+    survival[ABSENCE_HOURS] = 0.0;
+    survival
+}
+
+/// How much λ weighs in this home, by the hours with use in what is known of it.
+pub fn weight(past: &Past) -> f64 {
+    let (used, known) = past.counts_of_last(PAST_HOURS);
+    let active = f64::from(used) / f64::from(known.max(1)) * MONTH_HOURS;
+    active.max(LEAST_ACTIVE_HOURS) / USUAL_ACTIVE_HOURS
+}
+
+/// The T, in whole hours from 2 to 24, that minimises `T + λ·P(T ≤ dry < 24 h)`.
+pub fn stopping_hours(survival: &Survival, lambda: f64) -> usize {
+    let cost = |hours: usize| hours as f64 + lambda * (survival[hours] - survival[ABSENCE_HOURS]);
+    (FIRST_HOURS..=ABSENCE_HOURS)
+        .min_by(|a, b| cost(*a).total_cmp(&cost(*b)))
+        .unwrap_or(ABSENCE_HOURS)
+}

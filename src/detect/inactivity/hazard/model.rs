@@ -1,0 +1,336 @@
+//! The taught table: trees over binned features, summed to the log-odds that use returns in an hour.
+//!
+//! Method: gradient-boosted trees (Friedman, Annals of Statistics 29, 2001) as a discrete-time hazard (Singer and Willett 1993).
+//! Form: a line of JSON that says what it is, then bytes: for each feature its borders (a count, then f32), then for each tree its
+//! number of leaves, its splits (feature, bin, left, right), and its leaves (i16, in 1/16384 of a unit of log-odds); all
+//! little-endian. Sums are of integers, so the same on every machine.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::features::{COUNT, NAMES, Rows};
+use super::past::ABSENCE_HOURS;
+
+/// What a file of this form calls itself.
+const FORM: &str = "tapwatch hazard";
+/// The form of the bytes and the meaning of the features.
+const VERSION: u32 = 1;
+/// The most bins of a feature.
+pub const MAX_BINS: usize = 64;
+/// The most leaves of a tree.
+pub const MAX_LEAVES: usize = 64;
+/// Parts of a unit of log-odds.
+pub const UNIT: f32 = 16_384.0;
+
+/// Why a table cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ModelError {
+    /// It does not begin with a line that says what it is.
+    #[error("no table of hazards: {0}")]
+    NotATable(String),
+    /// It is of another version.
+    #[error(
+        "a table of hazards of version {found}; this tapwatch reads version {VERSION}: teach it again with `tapwatch train`"
+    )]
+    Version {
+        /// The version it states.
+        found: u32,
+    },
+    /// It was taught with other features.
+    #[error(
+        "feature {place} of the table is {found:?}, of this tapwatch {wanted:?}: teach it again with `tapwatch train`"
+    )]
+    Features {
+        /// The first feature that differs.
+        place: usize,
+        /// Its name in the table; empty where the table has fewer.
+        found: String,
+        /// Its name here; empty where there are fewer.
+        wanted: String,
+    },
+    /// Its bytes are not those that were written.
+    #[error("the table is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+/// What a table says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// What it was taught by: which data these are, in words.
+    pub provenance: String,
+    /// The licence of that data, and so of the table.
+    pub licence: String,
+    /// Homes that taught.
+    pub homes: u32,
+    /// Hours of spells that taught.
+    pub rows: u64,
+    /// False alerts a home-month by λ in hours, measured on homes that did not teach (cross-validated by home), the most first.
+    pub curve: Vec<Point>,
+}
+
+/// What λ gives.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Hours of delay accepted for one false alert avoided.
+    pub lambda: f64,
+    /// False alerts a home-month.
+    pub false_per_home_month: f64,
+    /// Mean delay in hours, homes weighing the same.
+    pub delay_hours: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    form: String,
+    version: u32,
+    features: Vec<String>,
+    trees: u32,
+    crc32: u32,
+    #[serde(flatten)]
+    about: About,
+}
+
+/// What can be read before a version is known to be right.
+#[derive(Deserialize)]
+struct Opening {
+    form: String,
+    version: u32,
+}
+
+/// A split; what is at most `bin` goes left. A child of `!n` is leaf n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The feature.
+    pub feature: u8,
+    /// The last bin that goes left.
+    pub bin: u8,
+    /// Where the left goes.
+    pub left: i8,
+    /// Where the right goes.
+    pub right: i8,
+}
+
+/// A tree of one split or more; the first is the root, and children come after their parents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// Its splits.
+    pub splits: Vec<Split>,
+    /// Log-odds to add, in 1/16384, one leaf more than there are splits.
+    pub leaves: Vec<i16>,
+}
+
+impl Tree {
+    /// The leaf to which a row of bins comes.
+    pub fn leaf(&self, row: &[u8; COUNT]) -> usize {
+        let mut place = 0_i8;
+        loop {
+            let split = &self.splits[place as usize];
+            let value = row[usize::from(split.feature)];
+            place = if value <= split.bin { split.left } else { split.right };
+            if place < 0 {
+                return !place as usize;
+            }
+        }
+    }
+
+    fn is_sound(&self, borders: &[Vec<f32>]) -> bool {
+        let splits = self.splits.len();
+        let (mut children, mut leaves) = (vec![0; splits], vec![0; self.leaves.len()]);
+        let mut goes_on = |from: usize, to: i8| match usize::try_from(to) {
+            Ok(child) if child > from && child < splits => children[child] += 1,
+            Ok(_) => children[0] += 2,
+            Err(_) if (!to as usize) < leaves.len() => leaves[!to as usize] += 1,
+            Err(_) => children[0] += 2,
+        };
+        for (place, split) in self.splits.iter().enumerate() {
+            goes_on(place, split.left);
+            goes_on(place, split.right);
+        }
+        let bins = |split: &Split| {
+            borders
+                .get(usize::from(split.feature))
+                .is_some_and(|borders| usize::from(split.bin) < borders.len())
+        };
+        splits > 0
+            && self.leaves.len() == splits + 1
+            && self.splits.iter().all(bins)
+            && children[0] == 0
+            && children[1..].iter().chain(&leaves).all(|times| *times == 1)
+    }
+}
+
+/// A taught table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// What it says of itself.
+    pub about: About,
+    /// Log-odds before any tree, in 1/16384.
+    pub base: i32,
+    /// Bounds between the bins of each feature, rising.
+    pub borders: Vec<Vec<f32>>,
+    /// The trees.
+    pub trees: Vec<Tree>,
+}
+
+impl Model {
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// Another form, another version, other features, and damaged bytes, each by name.
+    pub fn read(bytes: &[u8]) -> Result<Self, ModelError> {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (line, body) = bytes.split_at(end.ok_or_else(|| ModelError::NotATable("it has no first line".into()))?);
+        let not_a_table = |error: serde_json::Error| ModelError::NotATable(error.to_string());
+        let opening: Opening = serde_json::from_slice(line).map_err(not_a_table)?;
+        if opening.form != FORM {
+            return Err(ModelError::NotATable(format!("it calls itself {:?}", opening.form)));
+        }
+        if opening.version != VERSION {
+            return Err(ModelError::Version { found: opening.version });
+        }
+        let header: Header = serde_json::from_slice(line).map_err(not_a_table)?;
+        let name = |names: Option<&str>| names.unwrap_or_default().to_owned();
+        for place in 0..header.features.len().max(COUNT) {
+            let (found, wanted) = (
+                header.features.get(place).map(String::as_str),
+                NAMES.get(place).copied(),
+            );
+            if found != wanted {
+                return Err(ModelError::Features {
+                    place,
+                    found: name(found),
+                    wanted: name(wanted),
+                });
+            }
+        }
+        let body = &body[1..];
+        if crc32fast::hash(body) != header.crc32 {
+            return Err(ModelError::Damaged("its checksum is another"));
+        }
+        let mut rest = Rest(body);
+        let mut borders = Vec::with_capacity(COUNT);
+        for _ in 0..COUNT {
+            let count = usize::from(rest.byte()?);
+            let of_feature = (0..count).map(|_| rest.four().map(f32::from_le_bytes));
+            let of_feature: Vec<f32> = of_feature.collect::<Result<_, _>>()?;
+            if count >= MAX_BINS || !of_feature.is_sorted_by(|a, b| a < b) {
+                return Err(ModelError::Damaged("borders of a feature do not rise"));
+            }
+            borders.push(of_feature);
+        }
+        let base = i32::from_le_bytes(rest.four()?);
+        let mut trees = Vec::new();
+        for _ in 0..header.trees {
+            let leaves = usize::from(rest.byte()?);
+            let splits = (1..leaves).map(|_| {
+                let [feature, bin, left, right] = rest.four()?;
+                Ok(Split {
+                    feature,
+                    bin,
+                    left: left.cast_signed(),
+                    right: right.cast_signed(),
+                })
+            });
+            let splits = splits.collect::<Result<_, _>>()?;
+            let leaves = (0..leaves).map(|_| Ok(i16::from_le_bytes([rest.byte()?, rest.byte()?])));
+            let tree = Tree {
+                splits,
+                leaves: leaves.collect::<Result<_, _>>()?,
+            };
+            if tree.leaves.len() > MAX_LEAVES || !tree.is_sound(&borders) {
+                return Err(ModelError::Damaged(
+                    "a tree does not lead from its root to each of its leaves",
+                ));
+            }
+            trees.push(tree);
+        }
+        if !rest.0.is_empty() {
+            return Err(ModelError::Damaged("it goes on after its last tree"));
+        }
+        Ok(Self {
+            about: header.about,
+            base,
+            borders,
+            trees,
+        })
+    }
+
+    /// Writes the table.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut body = Vec::new();
+        for borders in &self.borders {
+            body.push(borders.len() as u8);
+            body.extend(borders.iter().flat_map(|border| border.to_le_bytes()));
+        }
+        body.extend(self.base.to_le_bytes());
+        for tree in &self.trees {
+            body.push(tree.leaves.len() as u8);
+            let bytes = |split: &Split| [split.feature, split.bin, split.left as u8, split.right as u8];
+            body.extend(tree.splits.iter().flat_map(bytes));
+            body.extend(tree.leaves.iter().flat_map(|leaf| leaf.to_le_bytes()));
+        }
+        let header = Header {
+            form: FORM.into(),
+            version: VERSION,
+            features: NAMES.map(str::to_owned).into(),
+            trees: self.trees.len() as u32,
+            crc32: crc32fast::hash(&body),
+            about: self.about.clone(),
+        };
+        serde_json::to_writer(&mut *to, &header)?;
+        to.write_all(b"\n")?;
+        to.write_all(&body)
+    }
+
+    /// The bin of each feature of a row.
+    pub fn bins(&self, row: &[f32; COUNT]) -> [u8; COUNT] {
+        let mut bins = [0; COUNT];
+        for ((bin, value), borders) in bins.iter_mut().zip(row).zip(&self.borders) {
+            *bin = borders.partition_point(|border| border < value) as u8;
+        }
+        bins
+    }
+
+    /// The probability that use returns in each hour of a spell, if it has not before.
+    pub fn hazards(&self, rows: &Rows) -> [f64; ABSENCE_HOURS] {
+        let bins = rows.each_ref().map(|row| self.bins(row));
+        let mut sums = [self.base; ABSENCE_HOURS];
+        // A tree at a time: it stays near while all hours pass through it.
+        for tree in &self.trees {
+            for (sum, row) in sums.iter_mut().zip(&bins) {
+                *sum += i32::from(tree.leaves[tree.leaf(row)]);
+            }
+        }
+        sums.map(|sum| logistic(sum as f32 / UNIT))
+    }
+}
+
+/// The probability of log-odds, by an exponential that is the same on every machine.
+pub fn logistic(log_odds: f32) -> f64 {
+    1.0 / (1.0 + libm::exp(-f64::from(log_odds)))
+}
+
+/// Bytes not yet read.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn byte(&mut self) -> Result<u8, ModelError> {
+        let (first, rest) = self.0.split_first().ok_or(ModelError::Damaged("it ends too soon"))?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn four(&mut self) -> Result<[u8; 4], ModelError> {
+        let (first, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(ModelError::Damaged("it ends too soon"))?;
+        self.0 = rest;
+        Ok(*first)
+    }
+}

@@ -1,0 +1,124 @@
+//! Teaches the table of hazards of the learned rule from history: `tapwatch train`.
+//!
+//! Operation: each home's hours come from the core itself (`lesson`); every dry hour of a spell is a case, "does use return in
+//! it?", with the features that the rule will see (`cases`); trees are grown over them (`boost`), five times without a fifth of the homes
+//! to measure what they are worth on homes they do not know (`curve`), and once with all. `card` says what came of it in words.
+
+pub mod boost;
+pub mod card;
+mod cases;
+pub mod curve;
+pub mod lesson;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+
+use self::boost::{Cases, Growth, boost};
+use self::cases::{Binning, cases_of};
+use self::curve::{Curve, Survivals, judged_spells};
+use self::lesson::Lesson;
+use crate::backtest::parallel::in_parallel;
+use crate::detect::inactivity::hazard::model::{About, Model};
+
+/// Parts that homes are shared out to; each is left out once.
+pub const FOLDS: usize = 5;
+
+/// A table, and what it is worth.
+pub struct Taught {
+    /// The table.
+    pub model: Model,
+    /// On homes that did not teach, each judged by what the others taught.
+    pub curve: Curve,
+    /// On the homes that taught: too good to be true, a bound.
+    pub in_sample: Curve,
+    /// What fixed rules of so many hours do on the same spells.
+    pub constant: Curve,
+    /// The first UTC hour of a home, and the hour after the last.
+    pub hours: std::ops::Range<u32>,
+}
+
+/// What may be too little to learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{homes} homes are lived in and known for two weeks or more; at least {FOLDS} are needed, and hundreds are better"
+)]
+pub struct TooFewHomes {
+    /// How many there are.
+    pub homes: usize,
+}
+
+/// Teaches a table. `progress` hears of tables grown, [`FOLDS`] and one.
+///
+/// # Errors
+/// [`TooFewHomes`] where there are fewer homes than folds.
+pub fn teach(
+    lessons: &[Lesson],
+    (provenance, licence): (&str, &str),
+    growth: Growth,
+    threads: usize,
+    progress: impl Fn() + Sync,
+) -> Result<Taught, TooFewHomes> {
+    if lessons.len() < FOLDS {
+        return Err(TooFewHomes { homes: lessons.len() });
+    }
+    let binning = Binning::of(lessons);
+    let cases = cases_of(lessons, &binning, threads);
+    let growth = Growth {
+        threads: threads / (FOLDS + 1),
+        ..growth
+    };
+    // A table without each fold, and the last with all homes.
+    let Ok(models) = in_parallel(threads, FOLDS as u32 + 1, |fold| {
+        let teachers = cases
+            .iter()
+            .enumerate()
+            .filter(|(home, _)| home % FOLDS != fold as usize || fold as usize == FOLDS);
+        let together = Cases::together(teachers.clone().map(|(_, cases)| cases));
+        let (base, trees) = boost(&together, &growth);
+        progress();
+        let about = About {
+            provenance: provenance.to_owned(),
+            licence: licence.to_owned(),
+            homes: teachers.count() as u32,
+            rows: together.happened.len() as u64,
+            curve: Vec::new(),
+        };
+        Ok::<_, Infallible>(Model {
+            about,
+            base,
+            borders: binning.borders.clone(),
+            trees,
+        })
+    });
+    drop(cases);
+    let judged = judged_spells(lessons);
+    let Ok(survivals) = in_parallel(threads, lessons.len() as u32, |home| {
+        let home = home as usize;
+        let [stranger, teacher] = [home % FOLDS, FOLDS].map(|model| &models[model]);
+        Ok::<_, Infallible>(Survivals::of(&lessons[home], &judged[home], [stranger, teacher]))
+    });
+    let (strangers, teachers): (Vec<_>, Vec<_>) = survivals
+        .into_iter()
+        .map(|[stranger, teacher]| (stranger, teacher))
+        .unzip();
+    let curve = Curve::of_survivals(&strangers);
+    let in_sample = Curve::of_survivals(&teachers);
+    let constant = Curve::of_constants(lessons, &judged);
+    let mut model = models[FOLDS].clone();
+    model.about.curve = curve.points();
+    let first = lessons.iter().map(|lesson| lesson.first).min().unwrap_or(0);
+    let last = lessons
+        .iter()
+        .map(|lesson| lesson.utc_hour(lesson.hours.len()))
+        .max()
+        .unwrap_or(0);
+    Ok(Taught {
+        model,
+        curve,
+        in_sample,
+        constant,
+        hours: first..last,
+    })
+}
