@@ -2,16 +2,18 @@
 //!
 //! | term | definition |
 //! |---|---|
-//! | detected | the first `raised` after the start E of an emergency and within its time, or an `updated` there of an alert raised before: an alert that is merely open tells nobody anything new |
+//! | detected | the first `raised` after the start E of an emergency and within its time (72 h at most), or an `updated` or `escalated` there of an alert that was open at E: an alert that is merely open tells nobody anything new |
 //! | delay | `detected_at − E` (event time), `decided_at − E` (arrival); a miss counts as 72 h |
 //! | false alert | inactivity raised in a dry spell that ended by itself within 24 h, or while people used water |
 //! | absence alert | inactivity raised in a spell of 24 h or more measured dry |
 //! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
 //! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
+//! | gap-caused | inactivity raised in a spell without a measured reading; or in one touched by lost readings, in which the same rules say nothing when given all of them |
 //! | flap | a second `raised` in one dry spell |
+//! | back-dated | a `raised` of inactivity, a leak or a burst with `decided_at` before `detected_at`, or, in a home whose readings are never late, more than one interval after it |
 //! | stage reached | the first record of an inactivity alert that asks for the stage, or for a later one; delay and false alerts of a stage are those of all alerts with that record in the place of `raised` |
 //! | answered | with an assumed share of people who answer when an ask is false, and of contacts who clear, a false alert weighs what is expected of it: each stage that it passed before leaves what it did not clear |
-//! | leak found | `raised` within a leak; false: outside leaks and outside runs of 24 h in which every hour has flow |
+//! | leak found | a leak or a burst `raised` within a leak; false: outside of all water that ran by itself, and outside runs of 24 h in which every hour has flow |
 //!
 //! Alerts before the home's 30th day and in dry spells touched by an emergency are neither false nor of absence.
 
@@ -20,18 +22,20 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use super::score::{Delay, Figure, Score, StageScore};
-use super::score::{StageTally, Tally, score};
-use super::timeline::{Stretch, Timeline};
-use crate::history::{History, Incident, Row};
+use super::cases::{AlertCase, EmergencyCase, HomeCases, LeakCase, Reached, Turn};
+pub use super::resample::Figure;
+use super::score::score;
+pub use super::score::{Delay, InactivityScore, Score};
+use super::timeline::{Stretch, Timeline, Timelines, WATER};
+use crate::history::Incident;
 use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
 
 /// Days of a home that are not judged.
-const WARM_UP: u32 = 30 * DAY;
-/// Hours a miss counts for.
-const MISS_HOURS: f64 = 72.0;
+pub(super) const WARM_UP: u32 = 30 * DAY;
+/// Hours a miss counts for, and after which it is one.
+pub(super) const MISS_HOURS: u32 = 72;
 /// Hours of a home-month.
-const MONTH_HOURS: f64 = 730.5;
+pub(super) const MONTH_HOURS: f64 = 730.5;
 
 /// A record of the alerts topic, as far as it is judged. They come in the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +85,51 @@ impl Answers {
 }
 
 /// Judges alerts against what truly happened. `seed` draws the fleets of the intervals.
-pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
+pub fn judge(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
+    score(&cases(timelines, truth, alerts, answers), answers, seed)
+}
+
+/// What there was to judge, home by home in the order of their names.
+pub fn cases(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers) -> Vec<HomeCases> {
+    let homes = of_each_home(timelines, truth, alerts);
+    homes.iter().map(|(name, home)| home.cases(name, answers)).collect()
+}
+
+/// Alerts of inactivity that only lost readings can have caused: in a spell touched by the loss, in which the same rules say
+/// nothing (`of_complete`) when given all readings (`complete`).
+pub fn gap_caused(
+    timelines: &Timelines,
+    alerts: &[JudgedAlert],
+    complete: &Timelines,
+    of_complete: &[JudgedAlert],
+    truth: &[Incident],
+) -> usize {
+    let whole = of_each_home(complete, truth, of_complete);
+    let nothing = Home::default();
+    let in_home = |(name, home): (&&str, &Home)| {
+        let whole = whole.get(name).unwrap_or(&nothing);
+        let (lossy, full) = (home.timeline(), whole.timeline());
+        let is_caused = |alert: &&JudgedAlert| {
+            let at = alert.detected_at;
+            let Some(spell) = lossy.spell(at) else { return false };
+            let is_touched = lossy.measured(spell.start, at) < full.measured(spell.start, at);
+            let end = spell.end.unwrap_or(EventTime::MAX);
+            let is_said = |alert: &JudgedAlert| spell.start < alert.detected_at && alert.detected_at <= end;
+            is_touched && !whole.raised(AlertKind::Inactivity).any(is_said)
+        };
+        home.raised(AlertKind::Inactivity).filter(is_caused).count()
+    };
+    of_each_home(timelines, truth, alerts).iter().map(in_home).sum()
+}
+
+fn of_each_home<'a>(
+    timelines: &'a Timelines,
+    truth: &'a [Incident],
+    alerts: &'a [JudgedAlert],
+) -> BTreeMap<&'a str, Home<'a>> {
     let mut homes = BTreeMap::<&str, Home>::new();
-    for row in &history.rows {
-        homes.entry(&history.name(row).household).or_default().rows.push(row);
+    for (household, timeline) in timelines.iter() {
+        homes.entry(household).or_default().timeline = Some(timeline);
     }
     for incident in truth {
         homes.entry(&incident.household).or_default().truth.push(incident);
@@ -92,26 +137,15 @@ pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answ
     for alert in alerts {
         homes.entry(&alert.household).or_default().alerts.push(alert);
     }
-    let tallies: Vec<Tally> = homes.values().map(|home| home.tally(answers)).collect();
-    let staged = alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity);
-    let stages = staged.filter_map(|alert| alert.stage).collect();
-    score(&tallies, stages, answers, seed)
+    homes
 }
 
 /// All that is to be known of one home.
 #[derive(Default)]
 struct Home<'a> {
-    rows: Vec<&'a Row>,
+    timeline: Option<&'a Timeline>,
     truth: Vec<&'a Incident>,
     alerts: Vec<&'a JudgedAlert>,
-}
-
-/// What an alert turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    False,
-    Absence,
-    Unclear,
 }
 
 impl Home<'_> {
@@ -142,133 +176,162 @@ impl Home<'_> {
         all.filter(|alert| seen.insert(&*alert.alert_id)).collect()
     }
 
-    fn tally(&self, answers: Answers) -> Tally {
-        let (emergencies, leaks) = (self.of_kind("emergency"), self.of_kind("leak"));
-        let timeline = Timeline::new(&self.rows, &leaks);
+    fn timeline(&self) -> &Timeline {
+        static NO_READINGS: Timeline = Timeline::empty();
+        self.timeline.unwrap_or(&NO_READINGS)
+    }
+
+    fn cases(&self, household: &str, answers: Answers) -> HomeCases {
+        let (emergencies, timeline) = (self.of_kind("emergency"), self.timeline());
         let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
-        let mut tally = Tally {
-            months: judged_seconds(&timeline, judged_from, &emergencies) / f64::from(HOUR) / MONTH_HOURS,
-            leaks: leaks.len(),
-            ..Tally::default()
-        };
-        let delays = |stage: Option<Stage>| -> (Vec<f64>, Vec<f64>, usize) {
-            let found: Vec<_> = emergencies
-                .iter()
-                .map(|e| (e.start, self.detection(e, stage)))
-                .collect();
-            let hours = |at: fn(&JudgedAlert) -> EventTime| {
-                let delay = |(start, found): &(EventTime, Option<&JudgedAlert>)| {
-                    found.map_or(MISS_HOURS, |alert| hours_between(*start, at(alert)))
+        let turn = |alert: &JudgedAlert| turn(alert.detected_at, timeline, judged_from, &emergencies);
+        let reached = |stage: Option<Stage>| {
+            let mut reached = Reached::default();
+            for emergency in &emergencies {
+                let found = self.detection(emergency, stage);
+                let hours = |at: fn(&JudgedAlert) -> EventTime| {
+                    found.map_or(f64::from(MISS_HOURS), |alert| hours_between(emergency.start, at(alert)))
                 };
-                found.iter().map(delay).collect()
-            };
-            let detected = found.iter().filter(|(_, found)| found.is_some()).count();
-            (
-                hours(|alert| alert.detected_at),
-                hours(|alert| alert.decided_at),
-                detected,
-            )
-        };
-        (tally.delays, tally.arrival_delays, tally.detected) = delays(None);
-        self.tally_inactivity(&timeline, judged_from, &emergencies, &mut tally);
-        for stage in Stage::ALL {
-            let mut of_stage = StageTally::default();
-            (of_stage.delays, of_stage.arrival_delays, of_stage.detected) = delays(Some(stage));
-            for alert in self.reached(Some(stage)) {
-                match self.turn(alert, &timeline, judged_from, &emergencies) {
+                reached.detected += usize::from(found.is_some());
+                reached.delays.push(hours(|alert| alert.detected_at));
+                reached.arrival_delays.push(hours(|alert| alert.decided_at));
+            }
+            for alert in self.reached(stage) {
+                match turn(alert) {
                     Some(Turn::False) => {
-                        of_stage.false_alerts += 1;
-                        of_stage.left += self.left(alert, stage, answers);
+                        reached.false_alerts += 1;
+                        reached.left += stage.map_or(1.0, |stage| self.left(alert, stage, answers));
                     }
-                    Some(Turn::Absence) => of_stage.absence_alerts += 1,
+                    Some(Turn::Absence) => reached.absence_alerts += 1,
                     Some(Turn::Unclear) | None => {}
                 }
             }
-            tally.stages.insert(stage, of_stage);
-        }
-        for leak in &leaks {
-            let within = self.raised(AlertKind::Leak).map(|alert| alert.detected_at);
-            let found = within.filter(|at| stretch(leak).was_seen_at(*at)).min();
-            tally.leak_delays.extend(found.map(|at| hours_between(leak.start, at)));
-        }
-        let is_false = |alert: &&JudgedAlert| {
-            let at = alert.detected_at;
-            at >= judged_from && !timeline.flowed_at(at) && !leaks.iter().any(|leak| stretch(leak).was_seen_at(at))
+            reached
         };
-        tally.false_leaks = self.raised(AlertKind::Leak).filter(is_false).count();
-        tally
+        let first = reached(None);
+        let found = emergencies
+            .iter()
+            .zip(&first.delays)
+            .map(|(emergency, delay)| EmergencyCase {
+                start: emergency.start,
+                delay: *delay,
+                alert_id: self.detection(emergency, None).map(|alert| Arc::clone(&alert.alert_id)),
+            });
+        let case = |alert: &JudgedAlert| {
+            let spell = timeline.spell(alert.detected_at);
+            Some(AlertCase {
+                alert_id: Arc::clone(&alert.alert_id),
+                at: alert.detected_at,
+                turn: turn(alert)?,
+                spell: spell.map(|spell| (spell.start, spell.end)),
+            })
+        };
+        let alerts: Vec<AlertCase> = self.raised(AlertKind::Inactivity).filter_map(case).collect();
+        let mut cases = HomeCases {
+            household: household.into(),
+            months: judged_seconds(timeline, judged_from, &emergencies) / f64::from(HOUR) / MONTH_HOURS,
+            emergencies: found.collect(),
+            leaks: self.leaks(timeline),
+            stages: Stage::ALL
+                .into_iter()
+                .map(|stage| (stage, reached(Some(stage))))
+                .collect(),
+            unclear_alerts: alerts.iter().filter(|case| case.turn == Turn::Unclear).count(),
+            back_dated: self.back_dated(),
+            false_leaks: self.false_leaks(timeline, judged_from),
+            alerts,
+            first,
+            ..HomeCases::default()
+        };
+        let of_inactivity = self.alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity);
+        cases.stages_seen = of_inactivity.filter_map(|alert| alert.stage).collect();
+        let mut spells_told = BTreeSet::new();
+        for at in self.raised(AlertKind::Inactivity).map(|alert| alert.detected_at) {
+            if let Some(spell) = timeline.spell(at) {
+                cases.flaps += usize::from(!spells_told.insert(spell.start));
+                cases.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
+            }
+        }
+        cases
     }
 
     /// The record by which somebody learnt of an emergency.
     fn detection(&self, emergency: &Incident, stage: Option<Stage>) -> Option<&JudgedAlert> {
-        let raised_before: BTreeSet<&str> = self
-            .raised(AlertKind::Inactivity)
-            .filter(|alert| alert.detected_at <= emergency.start)
-            .map(|alert| &*alert.alert_id)
-            .collect();
+        let mut open_before = BTreeSet::new();
+        for alert in &self.alerts {
+            if alert.kind == AlertKind::Inactivity && alert.detected_at <= emergency.start {
+                match alert.state {
+                    AlertState::Raised => open_before.insert(&*alert.alert_id),
+                    AlertState::Resolved if alert.decided_at <= emergency.start => open_before.remove(&*alert.alert_id),
+                    _ => false,
+                };
+            }
+        }
+        let within = Stretch {
+            start: emergency.start,
+            end: emergency.end.min(emergency.start.plus(MISS_HOURS * HOUR)),
+        };
         let first = self.reached(stage);
         let tells = |alert: &&&JudgedAlert| {
             let is_news = match alert.state {
                 AlertState::Raised => true,
                 AlertState::Updated | AlertState::Escalated => {
-                    raised_before.contains(&*alert.alert_id) || first.iter().any(|first| std::ptr::eq(*first, **alert))
+                    open_before.contains(&*alert.alert_id) || first.iter().any(|first| std::ptr::eq(*first, **alert))
                 }
                 AlertState::Acknowledged | AlertState::Resolved => false,
             };
             let is_it = alert.kind == AlertKind::Inactivity && alert.stage >= stage;
-            is_it && is_news && stretch(emergency).was_seen_at(alert.detected_at)
+            is_it && is_news && within.was_seen_at(alert.detected_at)
         };
-        self.alerts
-            .iter()
-            .filter(tells)
-            .min_by_key(|alert| alert.detected_at)
-            .copied()
+        let news = self.alerts.iter().filter(tells);
+        news.min_by_key(|alert| alert.detected_at).copied()
     }
 
-    fn tally_inactivity(
-        &self,
-        timeline: &Timeline,
-        judged_from: EventTime,
-        emergencies: &[&Incident],
-        tally: &mut Tally,
-    ) {
-        let mut spells_told = BTreeSet::new();
-        for alert in self.raised(AlertKind::Inactivity) {
+    /// Records that begin an alert of water that should not run.
+    fn raised_of_water(&self) -> impl Iterator<Item = &JudgedAlert> {
+        self.raised(AlertKind::Leak).chain(self.raised(AlertKind::Burst))
+    }
+
+    /// Water that ran by itself, and when it was found: by its own kind of alert too, where it is a long draw.
+    fn leaks(&self, timeline: &Timeline) -> Vec<LeakCase> {
+        let case = |incident: &&Incident| {
+            let is_draw = incident.kind == "prolonged_draw";
+            let draws = self.raised(AlertKind::ProlongedDraw).filter(|_| is_draw);
+            let all = self.raised_of_water().chain(draws).map(|alert| alert.detected_at);
+            let found = all.filter(|at| stretch(incident).was_seen_at(*at)).min();
+            LeakCase {
+                kind: incident.kind.clone(),
+                detail: None,
+                litres_per_hour: timeline.least_an_hour(incident.start, incident.end),
+                delay: found.map(|at| hours_between(incident.start, at)),
+            }
+        };
+        self.of_water().iter().map(case).collect()
+    }
+
+    fn of_water(&self) -> Vec<&Incident> {
+        let all = self.truth.iter().copied();
+        all.filter(|incident| WATER.contains(&incident.kind.as_str())).collect()
+    }
+
+    fn false_leaks(&self, timeline: &Timeline, judged_from: EventTime) -> usize {
+        let water = self.of_water();
+        let is_false = |alert: &&JudgedAlert| {
             let at = alert.detected_at;
-            let spell = timeline.spell(at);
-            if let Some(spell) = spell {
-                tally.flaps += usize::from(!spells_told.insert(spell.start));
-                tally.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
-            }
-            match self.turn(alert, timeline, judged_from, emergencies) {
-                Some(Turn::False) => tally.false_alerts += 1,
-                Some(Turn::Absence) => tally.absence_alerts += 1,
-                Some(Turn::Unclear) => tally.unclear_alerts += 1,
-                None => {}
-            }
-        }
+            let is_true = timeline.flowed_at(at) || water.iter().any(|incident| stretch(incident).was_seen_at(at));
+            at >= judged_from && !is_true
+        };
+        self.raised_of_water().filter(is_false).count()
     }
 
-    /// What an alert turned out to be, by the moment of one of its records; `None` where that is not judged.
-    fn turn(
-        &self,
-        alert: &JudgedAlert,
-        timeline: &Timeline,
-        judged_from: EventTime,
-        emergencies: &[&Incident],
-    ) -> Option<Turn> {
-        let at = alert.detected_at;
-        let spell = timeline.spell(at);
-        let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
-        let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
-        if at < judged_from || emergencies.iter().any(touches) {
-            return None;
-        }
-        Some(match end {
-            Some(end) if end.since(start) < DAY => Turn::False,
-            _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => Turn::Absence,
-            _ => Turn::Unclear,
-        })
+    fn back_dated(&self) -> usize {
+        let patience = self.timeline().longest_if_punctual();
+        let is_wrong = |alert: &&JudgedAlert| {
+            let waited = alert.decided_at.since(alert.detected_at);
+            alert.decided_at < alert.detected_at || patience.is_some_and(|patience| waited > patience)
+        };
+        let all = self.raised(AlertKind::Inactivity).chain(self.raised_of_water());
+        all.filter(is_wrong).count()
     }
 
     /// How much of a false alert is expected to come to `stage`, if the stages that it passed before are answered so often.
@@ -280,6 +343,21 @@ impl Home<'_> {
             .collect();
         passed.into_iter().map(|stage| answers.unanswered(stage)).product()
     }
+}
+
+/// What an alert turned out to be, by the moment of one of its records; `None` where that is not judged.
+fn turn(at: EventTime, timeline: &Timeline, judged_from: EventTime, emergencies: &[&Incident]) -> Option<Turn> {
+    let spell = timeline.spell(at);
+    let (start, end) = spell.map_or((at.minus(1), Some(at)), |spell| (spell.start, spell.end));
+    let touches = |e: &&Incident| e.start < end.unwrap_or(EventTime::MAX) && start < e.end;
+    if at < judged_from || emergencies.iter().any(touches) {
+        return None;
+    }
+    Some(match end {
+        Some(end) if end.since(start) < DAY => Turn::False,
+        _ if timeline.measured(start, end.unwrap_or(EventTime::MAX)) >= DAY => Turn::Absence,
+        _ => Turn::Unclear,
+    })
 }
 
 fn stretch(incident: &Incident) -> Stretch {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::history::MeterName;
+use crate::history::{History, MeterName, Row};
 use crate::model::{Flags, Measure, Quality};
 
 const DAYS: u32 = 90;
@@ -63,6 +63,11 @@ fn raised(at: EventTime) -> JudgedAlert {
     alert(AlertKind::Inactivity, AlertState::Raised, &at.to_string(), at)
 }
 
+fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
+    let timelines = Timelines::of_history(history, truth);
+    super::judge(&timelines, truth, alerts, answers, seed)
+}
+
 /// The score of one home with these readings.
 fn judged(litres: impl Fn(u32, u32) -> Option<f64>, truth: &[Incident], alerts: &[JudgedAlert]) -> Score {
     let mut history = History::default();
@@ -81,28 +86,31 @@ fn an_emergency_is_detected_by_the_first_word_within_it() {
     let truth = [incident("emergency", hour(40, 13), 72)];
     let score = |alerts: &[JudgedAlert]| judged(with_emergency, &truth, alerts);
     let found = score(&[raised(hour(41, 1)), raised(hour(42, 0))]);
-    assert_eq!((found.emergencies, found.detected), (1, 1));
+    assert_eq!((found.emergencies, found.first.detected), (1, 1));
     assert_eq!(
-        (found.delay.mean_hours.value, found.delay.median_hours),
+        (found.first.delay.mean_hours.value, found.first.delay.median_hours.value),
         (Some(12.0), Some(12.0))
     );
-    assert_eq!(found.arrival_delay.mean_hours.value, Some(14.0));
+    assert_eq!(found.first.arrival_delay.mean_hours.value, Some(14.0));
     // Words within an emergency are neither false nor of absence, but two in one dry spell are a flap.
     assert_eq!(
         (
-            found.false_alerts,
-            found.absence_alerts,
+            found.first.false_alerts,
+            found.first.absence_alerts,
             found.unclear_alerts,
             found.flaps
         ),
         (0, 0, 0, 1)
     );
     // The moment it begins is too early, its last one is not too late.
-    assert_eq!(score(&[raised(hour(40, 13))]).detected, 0);
-    assert_eq!(score(&[raised(hour(43, 13))]).delay.mean_hours.value, Some(72.0));
+    assert_eq!(score(&[raised(hour(40, 13))]).first.detected, 0);
+    assert_eq!(score(&[raised(hour(43, 13))]).first.delay.mean_hours.value, Some(72.0));
     let missed = score(&[raised(hour(43, 14))]);
-    assert_eq!((missed.detected, missed.delay.mean_hours.value), (0, Some(72.0)));
-    assert_eq!(missed.arrival_delay.mean_hours.value, Some(72.0));
+    assert_eq!(
+        (missed.first.detected, missed.first.delay.mean_hours.value),
+        (0, Some(72.0))
+    );
+    assert_eq!(missed.first.arrival_delay.mean_hours.value, Some(72.0));
     // Other alerts, and the end of one, tell nobody of it.
     let other = alert(AlertKind::SilentMeter, AlertState::Raised, "s", hour(41, 0));
     assert_eq!(
@@ -110,6 +118,7 @@ fn an_emergency_is_detected_by_the_first_word_within_it() {
             other,
             alert(AlertKind::Inactivity, AlertState::Resolved, "r", hour(41, 0))
         ])
+        .first
         .detected,
         0
     );
@@ -120,10 +129,18 @@ fn an_alert_that_was_open_detects_by_news_only() {
     let truth = [incident("emergency", hour(40, 13), 72)];
     let open = alert(AlertKind::Inactivity, AlertState::Raised, "a", hour(40, 10));
     let news = |id: &str| alert(AlertKind::Inactivity, AlertState::Updated, id, hour(41, 1));
-    assert_eq!(judged(with_emergency, &truth, std::slice::from_ref(&open)).detected, 0);
+    assert_eq!(
+        judged(with_emergency, &truth, std::slice::from_ref(&open))
+            .first
+            .detected,
+        0
+    );
     let score = judged(with_emergency, &truth, &[open.clone(), news("a")]);
-    assert_eq!((score.detected, score.delay.mean_hours.value), (1, Some(12.0)));
-    assert_eq!(judged(with_emergency, &truth, &[open, news("b")]).detected, 0);
+    assert_eq!(
+        (score.first.detected, score.first.delay.mean_hours.value),
+        (1, Some(12.0))
+    );
+    assert_eq!(judged(with_emergency, &truth, &[open, news("b")]).first.detected, 0);
 }
 
 #[test]
@@ -135,7 +152,13 @@ fn alerts_are_false_of_absence_or_unclear() {
         _ => Some(ordinary(at)),
     };
     let score = |at: EventTime| judged(litres, &[], &[raised(at)]);
-    let counts = |score: &Score| (score.false_alerts, score.absence_alerts, score.unclear_alerts);
+    let counts = |score: &Score| {
+        (
+            score.first.false_alerts,
+            score.first.absence_alerts,
+            score.unclear_alerts,
+        )
+    };
     // From 19 to 6 o'clock is a dry spell of eleven hours; at noon people use water.
     assert_eq!(counts(&score(hour(45, 4))), (1, 0, 0));
     assert_eq!(counts(&score(hour(45, 6))), (1, 0, 0), "right before the use");
@@ -180,7 +203,7 @@ fn home_months_are_delivered_hours_outside_emergencies() {
     );
     let truth = [incident("emergency", hour(40, 13), 72)];
     let score = judged(with_emergency, &truth, &[raised(hour(50, 4))]);
-    assert_eq!(score.false_per_home_month.value, Some(1.0 / score.home_months));
+    assert_eq!(score.first.false_per_home_month.value, Some(1.0 / score.home_months));
     assert_eq!(months(score), 57 * 24);
 }
 
@@ -207,7 +230,11 @@ fn a_leak_is_found_within_it_and_hides_nobody() {
         (1, 1, Some(24.0))
     );
     assert_eq!(
-        (score.false_leaks, score.detected, score.delay.mean_hours.value),
+        (
+            score.false_leaks,
+            score.first.detected,
+            score.first.delay.mean_hours.value
+        ),
         (0, 1, Some(12.0))
     );
     assert_eq!(judged(litres, &truth, &[leak(hour(50, 0))]).false_leaks, 1);
@@ -217,7 +244,7 @@ fn a_leak_is_found_within_it_and_hides_nobody() {
         "not judged yet"
     );
     // Dry spells are seen through the leak: the one before the use at 6 o'clock of day 41 ended by itself.
-    assert_eq!(judged(litres, &truth, &[raised(hour(41, 5))]).false_alerts, 1);
+    assert_eq!(judged(litres, &truth, &[raised(hour(41, 5))]).first.false_alerts, 1);
 }
 
 #[test]
@@ -256,7 +283,7 @@ fn a_register_tells_use_by_its_steps() {
         ),
         by_volume
     );
-    assert_eq!(by_volume.false_alerts, 2);
+    assert_eq!(by_volume.first.false_alerts, 2);
 }
 
 #[test]
@@ -278,9 +305,9 @@ fn intervals_come_from_resampling_homes() {
         value: Some(value),
         low: Some(low),
         high: Some(high),
-    } = score.false_per_home_month
+    } = score.first.false_per_home_month
     else {
-        panic!("no interval: {:?}", score.false_per_home_month);
+        panic!("no interval: {:?}", score.first.false_per_home_month);
     };
     let months = 60.0 * 24.0 / 730.5;
     assert!((value - 1.0 / months).abs() < 1e-9);
@@ -290,7 +317,7 @@ fn intervals_come_from_resampling_homes() {
         "{low} to {high}"
     );
     assert_eq!(judge(&history, &[], &alerts, Answers::default(), 1), score);
-    assert_eq!(score.delay, Delay::default());
+    assert_eq!(score.first.delay, Delay::default());
     let json = serde_json::to_value(&score).unwrap();
     assert_eq!((&json["homes"], &json["false_alerts"]), (&20.into(), &20.into()));
     assert!(json["delay"]["mean_hours"]["value"].is_null());
@@ -356,7 +383,7 @@ fn each_stage_has_a_delay_and_false_alerts_of_its_own() {
         assert_eq!(found.false_per_home_month_with_answers, None);
     }
     assert_eq!(
-        (score.false_alerts, score.delay),
+        (score.first.false_alerts, score.first.delay),
         (3, of(Stage::Ask).delay),
         "the first word"
     );
@@ -394,4 +421,115 @@ fn assumed_answers_leave_less_to_the_later_stages() {
     assert_eq!(left(Stage::Ask), (3, Some(3.0)));
     assert_eq!(left(Stage::Contact), (3, Some(2.0 * 0.25 + 1.0)));
     assert_eq!(left(Stage::Visit), (3, Some(2.0 * 0.25 * 0.5 + 0.5)));
+}
+
+#[test]
+fn an_alert_that_was_over_tells_nobody_by_news() {
+    let truth = [incident("emergency", hour(40, 13), 72)];
+    let of = |state, at| JudgedAlert {
+        decided_at: at,
+        ..alert(AlertKind::Inactivity, state, "a", at)
+    };
+    let (raised, news) = (
+        of(AlertState::Raised, hour(40, 4)),
+        of(AlertState::Updated, hour(41, 1)),
+    );
+    let over = of(AlertState::Resolved, hour(40, 7));
+    let detected = |alerts: &[JudgedAlert]| judged(with_emergency, &truth, alerts).first.detected;
+    assert_eq!(detected(&[raised.clone(), news.clone()]), 1, "still open");
+    assert_eq!(detected(&[raised.clone(), over, news.clone()]), 0);
+    // Over only within the emergency, by an outcome: what came before that was news.
+    let later = of(AlertState::Resolved, hour(41, 2));
+    assert_eq!(detected(&[raised.clone(), news, later]), 1);
+    let escalated = of(AlertState::Escalated, hour(41, 3));
+    assert_eq!(detected(&[raised, escalated]), 1);
+}
+
+#[test]
+fn whoever_lies_longer_than_three_days_is_missed_after_them() {
+    let truth = [incident("emergency", hour(40, 13), 120)];
+    let litres = |day: u32, at: u32| Some(if (41..46).contains(&day) { 0.0 } else { ordinary(at) });
+    assert_eq!(judged(litres, &truth, &[raised(hour(43, 13))]).first.detected, 1);
+    let late = judged(litres, &truth, &[raised(hour(43, 14))]);
+    assert_eq!(
+        (late.first.detected, late.first.delay.mean_hours.value),
+        (0, Some(72.0))
+    );
+    assert_eq!(late.first.recall.value, Some(0.0));
+}
+
+#[test]
+fn a_burst_that_is_said_finds_a_leak_and_may_be_false() {
+    let litres = |day: u32, at: u32| Some(ordinary(at) + if day == 40 { 300.0 } else { 0.0 });
+    let burst = |at| alert(AlertKind::Burst, AlertState::Raised, "b", at);
+    let draw = |at| alert(AlertKind::ProlongedDraw, AlertState::Raised, "d", at);
+    let found = |kind: &str, alerts: &[JudgedAlert]| {
+        let mut history = History::default();
+        home(&mut history, "h", litres);
+        let truth = [incident(kind, hour(40, 0), 24)];
+        let cases = cases(
+            &Timelines::of_history(&history, &truth),
+            &truth,
+            alerts,
+            Answers::default(),
+        );
+        let leak = &cases[0].leaks[0];
+        assert_eq!(leak.litres_per_hour, Some(300.0));
+        (
+            leak.delay,
+            judge(&history, &truth, alerts, Answers::default(), 1).leaks_found,
+        )
+    };
+    assert_eq!(found("leak", &[burst(hour(40, 5))]), (Some(5.0), 1));
+    assert_eq!(found("leak", &[draw(hour(40, 5))]), (None, 0));
+    // Bursts and draws are not counted among the leaks.
+    assert_eq!(found("burst", &[burst(hour(40, 1))]), (Some(1.0), 0));
+    assert_eq!(found("prolonged_draw", &[draw(hour(40, 2))]), (Some(2.0), 0));
+    let truth = [incident("burst", hour(40, 0), 24)];
+    let false_leaks = |at| judged(litres, &truth, &[burst(at)]).false_leaks;
+    assert_eq!((false_leaks(hour(40, 9)), false_leaks(hour(50, 9))), (0, 1));
+}
+
+#[test]
+fn alerts_are_decided_neither_before_what_they_say_nor_long_after() {
+    let decided = |seconds: i64, received: Option<u32>| {
+        let mut history = History::default();
+        home(&mut history, "h", |_, at| Some(ordinary(at)));
+        history.rows[0].received_at = received.map(|late| history.rows[0].end().plus(late));
+        let at = hour(45, 4);
+        let decided_at = EventTime::from_unix(i64::from(at.seconds()) + seconds).expect("in range");
+        let alert = JudgedAlert {
+            decided_at,
+            ..raised(at)
+        };
+        judge(&history, &[], &[alert], Answers::default(), 1).back_dated
+    };
+    assert_eq!((decided(0, None), decided(3_600, None)), (0, 0));
+    assert_eq!((decided(-1, None), decided(3_601, None)), (1, 1));
+    assert_eq!(
+        (decided(3_601, Some(0)), decided(3_601, Some(1))),
+        (1, 0),
+        "readings came late"
+    );
+    assert_eq!(decided(-1, Some(1)), 1);
+}
+
+#[test]
+fn a_gap_causes_what_all_readings_would_not_have_said() {
+    let (mut lossy, mut complete) = (History::default(), History::default());
+    let is_lost = |day: u32, at: u32| day == 50 && (10..16).contains(&at);
+    home(&mut lossy, "h", |day, at| (!is_lost(day, at)).then(|| ordinary(at)));
+    home(&mut complete, "h", |_, at| Some(ordinary(at)));
+    let [lossy, complete] = [lossy, complete].map(|history| Timelines::of_history(&history, &[]));
+    let caused = |at, of_complete: &[JudgedAlert]| gap_caused(&lossy, &[raised(at)], &complete, of_complete, &[]);
+    // From 7 to 18 o'clock nothing is seen, because noon was lost.
+    assert_eq!(caused(hour(50, 17), &[]), 1);
+    assert_eq!(caused(hour(50, 9), &[]), 0, "before the loss");
+    assert_eq!(caused(hour(51, 4), &[]), 0, "another spell");
+    assert_eq!(
+        caused(hour(50, 17), &[raised(hour(50, 11))]),
+        0,
+        "said with all readings too"
+    );
+    assert_eq!(caused(hour(50, 17), &[raised(hour(49, 11))]), 1);
 }

@@ -2,27 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::cases::{HomeCases, Reached};
 use super::judge::Answers;
+use super::resample::{Figure, Fleets};
 use crate::model::Stage;
-
-/// Fleets drawn for an interval.
-const RESAMPLES: usize = 1_000;
-
-/// A figure with the interval that holds it in 90 of 100 fleets of such homes; `None` where there is nothing to
-/// divide by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Figure {
-    /// The figure itself.
-    pub value: Option<f64>,
-    /// The lower end of the interval.
-    pub low: Option<f64>,
-    /// The upper end of the interval.
-    pub high: Option<f64>,
-}
 
 /// How long it took, in hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -30,7 +15,7 @@ pub struct Delay {
     /// The mean.
     pub mean_hours: Figure,
     /// The median.
-    pub median_hours: Option<f64>,
+    pub median_hours: Figure,
 }
 
 /// What a run is worth.
@@ -42,55 +27,54 @@ pub struct Score {
     pub home_months: f64,
     /// Emergencies in the truth.
     pub emergencies: usize,
-    /// Those detected.
-    pub detected: usize,
-    /// From the start of the emergency to the event time of the detection; misses count.
-    pub delay: Delay,
-    /// From the start of the emergency to when the detection could be known; misses count.
-    pub arrival_delay: Delay,
-    /// False inactivity alerts.
-    pub false_alerts: usize,
-    /// The same by home-month.
-    pub false_per_home_month: Figure,
-    /// Inactivity alerts of people who were away.
-    pub absence_alerts: usize,
-    /// The same by home-month.
-    pub absence_per_home_month: Figure,
+    /// What the first word of an alert of inactivity is worth.
+    #[serde(flatten)]
+    pub first: InactivityScore,
     /// What each stage is worth, for inactivity with stages.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub stages: BTreeMap<Stage, StageScore>,
+    pub stages: BTreeMap<Stage, InactivityScore>,
     /// Inactivity alerts of which the readings do not tell what they were.
     pub unclear_alerts: usize,
     /// Inactivity alerts in a spell without one measured reading before them; must be 0.
     pub alerts_without_readings: usize,
+    /// Inactivity alerts in a spell touched by lost readings, where the same rules say nothing when given all of them; must
+    /// be 0. Absent where the complete readings were not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_caused: Option<usize>,
+    /// Alerts decided before the moment they speak of, or where nothing is late more than one interval after it; must be 0.
+    pub back_dated: usize,
     /// Second alerts in one dry spell; must be 0.
     pub flaps: usize,
     /// Leaks in the truth.
     pub leaks: usize,
     /// Those found.
     pub leaks_found: usize,
+    /// The share of them.
+    pub leak_recall: Figure,
     /// From the start of those leaks that were found, in event time.
     pub leak_delay: Delay,
-    /// Leak alerts where there was none.
+    /// Alerts of a leak or a burst where there was none.
     pub false_leaks: usize,
     /// The same by home-month.
     pub false_leaks_per_home_month: Figure,
 }
 
-/// What one stage of inactivity is worth.
+/// What inactivity is worth: by its first word, or by the record that brings it to a stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct StageScore {
-    /// Emergencies in which the stage was reached.
+pub struct InactivityScore {
+    /// Emergencies detected.
     pub detected: usize,
-    /// From the start of the emergency to the event time of that; misses count.
+    /// The share of them.
+    pub recall: Figure,
+    /// From the start of the emergency to the event time of the detection; misses count.
     pub delay: Delay,
-    /// From the start of the emergency to when it could be known; misses count.
+    /// From the start of the emergency to when the detection could be known; misses count.
     pub arrival_delay: Delay,
-    /// False alerts that reached the stage, if nobody answers the stages before.
+    /// False alerts, if nobody answers the stages before.
     pub false_alerts: usize,
     /// The same by home-month.
     pub false_per_home_month: Figure,
-    /// Alerts of people who were away that reached the stage; nobody is taken to answer for them.
+    /// Alerts of people who were away; nobody is taken to answer for them.
     pub absence_alerts: usize,
     /// The same by home-month.
     pub absence_per_home_month: Figure,
@@ -99,131 +83,77 @@ pub struct StageScore {
     pub false_per_home_month_with_answers: Option<Figure>,
 }
 
-/// One home's share in the score.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
-    pub months: f64,
-    pub detected: usize,
-    pub delays: Vec<f64>,
-    pub arrival_delays: Vec<f64>,
-    pub false_alerts: usize,
-    pub absence_alerts: usize,
-    pub unclear_alerts: usize,
-    pub alerts_without_readings: usize,
-    pub flaps: usize,
-    pub stages: BTreeMap<Stage, StageTally>,
-    pub leaks: usize,
-    pub leak_delays: Vec<f64>,
-    pub false_leaks: usize,
-}
-
-/// One home's share in the score of a stage.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StageTally {
-    pub detected: usize,
-    pub delays: Vec<f64>,
-    pub arrival_delays: Vec<f64>,
-    pub false_alerts: usize,
-    pub absence_alerts: usize,
-    /// False alerts that are expected to be left with the assumed answers.
-    pub left: f64,
-}
-
-/// Adds up the homes.
-pub(super) fn score(tallies: &[Tally], stages: BTreeSet<Stage>, answers: Answers, seed: u64) -> Score {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let fleets: Vec<Vec<&Tally>> = (0..RESAMPLES)
-        .map(|_| {
-            tallies
-                .iter()
-                .map(|_| &tallies[random.random_range(0..tallies.len())])
-                .collect()
-        })
+/// Adds up the homes. `seed` draws the fleets of the intervals.
+pub fn score(homes: &[HomeCases], answers: Answers, seed: u64) -> Score {
+    let fleets = Fleets::new(homes.len(), seed);
+    let count = |of: &dyn Fn(&HomeCases) -> usize| homes.iter().map(of).sum::<usize>();
+    let of_leaks: Vec<Vec<f64>> = homes.iter().map(HomeCases::leak_delays).collect();
+    let leaks = |home: &HomeCases| home.leaks.iter().filter(|leak| leak.is_leak()).count();
+    let parts = homes.iter().zip(&of_leaks);
+    let leak_recall: Vec<(f64, f64)> = parts
+        .map(|(home, found)| (found.len() as f64, leaks(home) as f64))
         .collect();
-    let all: Vec<&Tally> = tallies.iter().collect();
-    let figure = |of: &dyn Fn(&[&Tally]) -> Option<f64>| {
-        let mut values: Vec<f64> = fleets.iter().filter_map(|fleet| of(fleet)).collect();
-        values.sort_by(f64::total_cmp);
-        // The value below which this share of the fleets is.
-        let quantile = |share: f64| {
-            values
-                .get((share * values.len().saturating_sub(1) as f64).round() as usize)
-                .copied()
-        };
-        Figure {
-            value: of(&all),
-            low: quantile(0.05),
-            high: quantile(0.95),
-        }
-    };
-    let count = |of: fn(&Tally) -> usize| all.iter().map(|tally| of(tally)).sum::<usize>();
-    let per_month = |of: fn(&Tally) -> usize| {
-        figure(&|homes| {
-            ratio(
-                homes.iter().map(|home| of(home) as f64).sum(),
-                homes.iter().map(|home| home.months).sum(),
-            )
-        })
-    };
-    let delay = |of: &dyn Fn(&Tally) -> &[f64]| Delay {
-        mean_hours: figure(&|homes| {
-            let hours = || homes.iter().flat_map(|home| of(home));
-            ratio(hours().sum(), hours().count() as f64)
-        }),
-        median_hours: median(all.iter().flat_map(|home| of(home)).copied().collect()),
-    };
-    let stage_score = |stage: Stage| {
-        let rate = |of: &dyn Fn(&StageTally) -> f64| {
-            figure(&|homes| {
-                let sum = homes.iter().map(|home| of(&home.stages[&stage])).sum();
-                ratio(sum, homes.iter().map(|home| home.months).sum())
-            })
-        };
-        let count = |of: fn(&StageTally) -> usize| all.iter().map(|home| of(&home.stages[&stage])).sum::<usize>();
-        StageScore {
-            detected: count(|tally| tally.detected),
-            delay: delay(&|home| &home.stages[&stage].delays),
-            arrival_delay: delay(&|home| &home.stages[&stage].arrival_delays),
-            false_alerts: count(|tally| tally.false_alerts),
-            false_per_home_month: rate(&|tally| tally.false_alerts as f64),
-            absence_alerts: count(|tally| tally.absence_alerts),
-            absence_per_home_month: rate(&|tally| tally.absence_alerts as f64),
-            false_per_home_month_with_answers: (!answers.are_none()).then(|| rate(&|tally| tally.left)),
-        }
+    let false_leaks = homes.iter().map(|home| (home.false_leaks as f64, home.months));
+    let stages: BTreeSet<Stage> = homes.iter().flat_map(|home| home.stages_seen.iter().copied()).collect();
+    let of_stage = |stage: Stage| {
+        let mut score = inactivity(homes, &|home| home.stages.get(&stage), fleets);
+        score.false_per_home_month_with_answers = (!answers.are_none()).then(|| {
+            let part = |home: &HomeCases| (home.stages.get(&stage).map_or(0.0, |stage| stage.left), home.months);
+            fleets.ratio(&homes.iter().map(part).collect::<Vec<_>>())
+        });
+        score
     };
     Score {
-        homes: tallies.len(),
-        home_months: tallies.iter().map(|tally| tally.months).sum(),
-        emergencies: count(|tally| tally.delays.len()),
-        detected: count(|tally| tally.detected),
-        delay: delay(&|tally| &tally.delays),
-        arrival_delay: delay(&|tally| &tally.arrival_delays),
-        false_alerts: count(|tally| tally.false_alerts),
-        false_per_home_month: per_month(|tally| tally.false_alerts),
-        absence_alerts: count(|tally| tally.absence_alerts),
-        absence_per_home_month: per_month(|tally| tally.absence_alerts),
-        stages: stages.into_iter().map(|stage| (stage, stage_score(stage))).collect(),
-        unclear_alerts: count(|tally| tally.unclear_alerts),
-        alerts_without_readings: count(|tally| tally.alerts_without_readings),
-        flaps: count(|tally| tally.flaps),
-        leaks: count(|tally| tally.leaks),
-        leaks_found: count(|tally| tally.leak_delays.len()),
-        leak_delay: delay(&|tally| &tally.leak_delays),
-        false_leaks: count(|tally| tally.false_leaks),
-        false_leaks_per_home_month: per_month(|tally| tally.false_leaks),
+        homes: homes.len(),
+        home_months: homes.iter().map(|home| home.months).sum(),
+        emergencies: count(&|home| home.first.delays.len()),
+        first: inactivity(homes, &|home| Some(&home.first), fleets),
+        stages: stages.into_iter().map(|stage| (stage, of_stage(stage))).collect(),
+        unclear_alerts: count(&|home| home.unclear_alerts),
+        alerts_without_readings: count(&|home| home.alerts_without_readings),
+        gap_caused: None,
+        back_dated: count(&|home| home.back_dated),
+        flaps: count(&|home| home.flaps),
+        leaks: count(&leaks),
+        leaks_found: of_leaks.iter().map(Vec::len).sum(),
+        leak_recall: fleets.ratio(&leak_recall),
+        leak_delay: delay(&of_leaks, fleets),
+        false_leaks: count(&|home| home.false_leaks),
+        false_leaks_per_home_month: fleets.ratio(&false_leaks.collect::<Vec<_>>()),
     }
 }
 
-fn ratio(count: f64, of: f64) -> Option<f64> {
-    (of > 0.0).then(|| count / of)
+fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, fleets: Fleets) -> InactivityScore {
+    let count = |what: &dyn Fn(&Reached) -> usize| homes.iter().filter_map(of).map(what).sum::<usize>();
+    let rate = |what: &dyn Fn(&Reached) -> usize| {
+        let part = |home: &HomeCases| (of(home).map_or(0, what) as f64, home.months);
+        fleets.ratio(&homes.iter().map(part).collect::<Vec<_>>())
+    };
+    let hours = |what: fn(&Reached) -> &[f64]| {
+        let values: Vec<&[f64]> = homes.iter().map(|home| of(home).map_or(&[][..], what)).collect();
+        delay(&values, fleets)
+    };
+    let recall = |home: &HomeCases| {
+        let reached = of(home);
+        let part = |reached: &Reached| (reached.detected as f64, reached.delays.len() as f64);
+        reached.map_or((0.0, 0.0), part)
+    };
+    InactivityScore {
+        detected: count(&|reached| reached.detected),
+        recall: fleets.ratio(&homes.iter().map(recall).collect::<Vec<_>>()),
+        delay: hours(|reached| &reached.delays),
+        arrival_delay: hours(|reached| &reached.arrival_delays),
+        false_alerts: count(&|reached| reached.false_alerts),
+        false_per_home_month: rate(&|reached| reached.false_alerts),
+        absence_alerts: count(&|reached| reached.absence_alerts),
+        absence_per_home_month: rate(&|reached| reached.absence_alerts),
+        false_per_home_month_with_answers: None,
+    }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        length if length % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+fn delay<V: AsRef<[f64]>>(values: &[V], fleets: Fleets) -> Delay {
+    Delay {
+        mean_hours: fleets.mean(values),
+        median_hours: fleets.median(values),
     }
 }

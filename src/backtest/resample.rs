@@ -1,0 +1,147 @@
+//! Intervals by resampling homes: readings of one home are too alike to count as many.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+/// Fleets drawn for an interval.
+const RESAMPLES: usize = 1_000;
+/// Homes drawn for an interval in all, so that a city does not take hours; its intervals are narrow anyhow.
+const DRAWS: usize = 20_000_000;
+/// Fleets drawn at least.
+const LEAST_RESAMPLES: usize = 100;
+
+/// A figure with the interval that holds it in 90 of 100 fleets of such homes; `None` where there is nothing to
+/// divide by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Figure {
+    /// The figure itself.
+    pub value: Option<f64>,
+    /// The lower end of the interval.
+    pub low: Option<f64>,
+    /// The upper end of the interval.
+    pub high: Option<f64>,
+}
+
+/// Fleets of as many homes as there are, drawn from them with replacement; equal seeds give equal fleets.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleets {
+    homes: usize,
+    seed: u64,
+}
+
+impl Fleets {
+    /// Of so many homes.
+    pub fn new(homes: usize, seed: u64) -> Self {
+        Self { homes, seed }
+    }
+
+    /// What `of` says of each fleet, and first of the homes as they are; it is given how often each home is in the fleet.
+    pub fn each<T>(&self, mut of: impl FnMut(&[u32]) -> T) -> (T, Vec<T>) {
+        let mut counts = vec![1; self.homes];
+        let as_they_are = of(&counts);
+        let fleets = (DRAWS / self.homes.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES);
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let drawn = (0..fleets).map(|_| {
+            counts.fill(0);
+            for _ in 0..self.homes {
+                counts[random.random_range(0..self.homes)] += 1;
+            }
+            of(&counts)
+        });
+        (as_they_are, drawn.collect())
+    }
+
+    /// Any figure of a fleet.
+    pub fn figure(&self, of: impl FnMut(&[u32]) -> Option<f64>) -> Figure {
+        let (value, drawn) = self.each(of);
+        let (low, high) = interval(drawn.into_iter().flatten().collect());
+        Figure { value, low, high }
+    }
+
+    /// A sum over homes by another sum: for each home its share in both.
+    pub fn ratio(&self, parts: &[(f64, f64)]) -> Figure {
+        self.figure(|counts| {
+            let mut sums = (0.0, 0.0);
+            for ((of, by), count) in parts.iter().zip(counts) {
+                sums.0 += of * f64::from(*count);
+                sums.1 += by * f64::from(*count);
+            }
+            (sums.1 > 0.0).then(|| sums.0 / sums.1)
+        })
+    }
+
+    /// The mean of the values of all homes.
+    pub fn mean<V: AsRef<[f64]>>(&self, values: &[V]) -> Figure {
+        let part = |values: &V| (values.as_ref().iter().sum(), values.as_ref().len() as f64);
+        self.ratio(&values.iter().map(part).collect::<Vec<_>>())
+    }
+
+    /// The median of the values of all homes.
+    pub fn median<V: AsRef<[f64]>>(&self, values: &[V]) -> Figure {
+        let mut sorted: Vec<(f64, usize)> = Vec::new();
+        for (home, values) in values.iter().enumerate() {
+            sorted.extend(values.as_ref().iter().map(|value| (*value, home)));
+        }
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self.figure(|counts| {
+            let all: u64 = sorted.iter().map(|(_, home)| u64::from(counts[*home])).sum();
+            // The value with so many before it.
+            let nth = |before: u64| {
+                let mut passed = 0;
+                let reaches = |(_, home): &&(f64, usize)| {
+                    passed += u64::from(counts[*home]);
+                    passed > before
+                };
+                sorted.iter().find(reaches).map(|(value, _)| *value)
+            };
+            let (below, above) = (nth(all.checked_sub(1)? / 2)?, nth(all / 2)?);
+            Some((below + above) / 2.0)
+        })
+    }
+}
+
+/// The ends between which 90 of 100 values lie.
+pub fn interval(mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
+    values.sort_by(f64::total_cmp);
+    let quantile = |share: f64| {
+        let place = (share * values.len().saturating_sub(1) as f64).round() as usize;
+        values.get(place).copied()
+    };
+    (quantile(0.05), quantile(0.95))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_weigh_homes_by_their_values() {
+        let fleets = Fleets::new(3, 1);
+        let values = [vec![1.0, 3.0], vec![], vec![8.0]];
+        assert_eq!(fleets.mean(&values).value, Some(4.0));
+        let median = fleets.median(&values);
+        assert_eq!(median.value, Some(3.0));
+        assert!(median.low >= Some(1.0) && median.high == Some(8.0), "{median:?}");
+        assert_eq!(fleets.median(&[vec![1.0], vec![2.0], vec![5.0, 9.0]]).value, Some(3.5));
+        assert_eq!(fleets.ratio(&[(1.0, 2.0), (0.0, 2.0), (2.0, 2.0)]).value, Some(0.5));
+    }
+
+    #[test]
+    fn nothing_to_divide_by_is_no_figure() {
+        for homes in [0, 2] {
+            let fleets = Fleets::new(homes, 1);
+            assert_eq!(fleets.mean(&vec![Vec::new(); homes]), Figure::default());
+            assert_eq!(fleets.median(&vec![Vec::new(); homes]), Figure::default());
+        }
+    }
+
+    #[test]
+    fn one_home_alone_has_no_spread() {
+        let figure = Fleets::new(1, 1).mean(&[vec![2.0, 4.0]]);
+        assert_eq!(
+            (figure.low, figure.value, figure.high),
+            (Some(3.0), Some(3.0), Some(3.0))
+        );
+    }
+}
