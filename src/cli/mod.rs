@@ -118,7 +118,7 @@ Examples:
     Send(send::SendArgs),
     /// Run the rules over files of readings, without a broker: alerts.jsonl, dead-letters.jsonl and summary.json.
     #[command(after_help = "\
-Readings are CSV, plain or gzip: household_id and/or meter_id, timestamp (start of the interval, RFC 3339),
+Readings are CSV (plain or gzip) or Parquet: household_id and/or meter_id, timestamp (start of the interval, RFC 3339),
 interval_seconds, volume_litres or register_litres, and if there are any quality (measured, estimated, faulty,
 missing), received_at and flags. Homes: household_id,time_zone,zone,programme. Truth: household_id,kind,start,end.
 

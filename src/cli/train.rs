@@ -22,7 +22,7 @@ const LANES: u32 = 6;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Files of readings (as for backtest).
+    /// Files of readings: CSV (plain or gzip) or Parquet.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes: the time zones matter.

@@ -27,7 +27,7 @@ use crate::settings::{SettingsFile, Validated};
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// Files of readings (CSV, plain or gzip).
+    /// Files of readings: CSV (plain or gzip) or Parquet.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes: time zone, zone, programme.

@@ -141,6 +141,7 @@ mod tests {
     /// Two home-months with four spells a day and one absence.
     fn own(spells: u32, ended: u32) -> Comparable {
         Comparable {
+            median_hours: 1,
             spells,
             ended,
             longest_hours: 20,

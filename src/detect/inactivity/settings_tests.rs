@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::detect::inactivity::hazard::Hazard;
 use crate::detect::tests::{few_litres, in_bands, rule};
 use crate::model::{Severity, Stage};
 

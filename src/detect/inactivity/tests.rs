@@ -1,12 +1,10 @@
 use expect_test::expect;
 use jiff::tz::TimeZone;
-use ndarray::Array2;
-use proptest::prelude::*;
 
 use super::*;
 use crate::detect::DetectorSettings;
+use crate::detect::local_hours::LocalHours;
 use crate::detect::tests::{Watched, few_litres, in_bands, rule, with_rules};
-use crate::home::SpellEnd;
 use crate::model::{Measure, Severity};
 
 const SHANGHAI: &str = "Asia/Shanghai";

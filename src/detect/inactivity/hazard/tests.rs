@@ -110,7 +110,7 @@ fn habits_follow_the_clock_when_it_changes() {
     let first: EventTime = "2024-02-10T00:00:00Z".parse().expect("a time");
     let start: EventTime = "2024-04-08T07:00:00Z".parse().expect("a time");
     let zone = zone();
-    let local = |hour: u32| EventTime::from_hour(hour).to_jiff().to_zoned(zone.clone()).hour();
+    let local = |hour: u32| zone.to_datetime(EventTime::from_hour(hour).to_jiff()).hour();
     let hours = (first.hour()..start.hour()).map(|hour| Some(matches!(local(hour), 8 | 12 | 20)));
     let told = told(&past(hours), start.hour());
     assert_eq!(feature(&told, 0, "start_hour"), 9.0);
