@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
-use tapwatch::detect::inactivity::learned::thresholds;
+use tapwatch::detect::inactivity::hazard::Hazard;
 use tapwatch::partition::{Partition, Rules};
 
 use support::Log;
@@ -37,14 +37,12 @@ fn one_home(c: &mut Criterion) {
     partition.apply(log.records());
     let usage = partition.arena().usage(0);
     let routine = usage.routine();
+    let hazard = Hazard::default();
+    let start = routine.next_hour();
     c.bench_function("threshold of the learned rule, 60 days", |b| {
         b.iter(|| {
-            black_box(thresholds(
-                routine,
-                routine.next_hour(),
-                &TimeZone::UTC,
-                [400.0].into_iter(),
-            ))
+            let mut hours = hazard.thresholds(black_box(routine), start, &TimeZone::UTC, [400.0].into_iter());
+            black_box(hours.next())
         });
     });
     c.bench_function("snapshot of a home, 60 days", |b| {
