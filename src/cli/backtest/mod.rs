@@ -4,7 +4,7 @@ mod output;
 mod sets;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,14 +13,14 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
 pub(super) use self::output::write_file;
-use self::output::{write, write_events};
+use self::output::{remove_stale, write, write_events};
 use self::sets::{of_interest, rule_sets};
 use self::told::{compare, not_judged, tell};
-use super::wish::{Wish, share, stage_named, with_wish};
+use super::wish::{Wish, share, stage_named};
 use super::{bar, progress};
 use crate::backtest::judge::Answers;
 use crate::backtest::{Backtest, Outcome, RuleSetSummary, Summary};
-use crate::history::{SortSpace, read_homes, read_truth};
+use crate::history::{Incident, SortSpace, read_homes, read_responses, read_signs, read_truth};
 use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
@@ -36,6 +36,12 @@ pub struct BacktestArgs {
     /// File of incidents that truly happened: delays and false alerts are judged against it.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     truth: Option<PathBuf>,
+    /// File of other signs of life (JSON, a record a line, as for `send --topic signs`), each taken when it happened.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    signs: Option<PathBuf>,
+    /// File of what became of alerts (JSON, a record a line, as for `send --topic responses`), each taken when it happened.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    responses: Option<PathBuf>,
     /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
     /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
@@ -89,6 +95,31 @@ fn reading_bar(files: &[PathBuf]) -> indicatif::ProgressBar {
     bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
 }
 
+/// Says what is missing in files before the work begins.
+fn check_input(files: &[PathBuf], backtest: &Backtest, truth: &[Incident]) -> anyhow::Result<()> {
+    let readings = backtest.readings();
+    for file in readings.empty_files() {
+        say!("  {}: no reading in it", file.display());
+    }
+    if readings.is_empty() {
+        bail!("no reading in {} files", files.len());
+    }
+    let known: BTreeSet<&str> = backtest.homes().iter().map(|home| home.household_id.as_str()).collect();
+    let is_unknown = |home: &&str| !readings.has_home(home) && !known.contains(home);
+    let unknown: BTreeSet<&str> = truth
+        .iter()
+        .map(|incident| &*incident.household)
+        .filter(is_unknown)
+        .collect();
+    if let Some(first) = unknown.first() {
+        bail!(
+            "--truth: {} homes have no readings and are not among the homes, the first of them {first:?}",
+            unknown.len()
+        );
+    }
+    Ok(())
+}
+
 /// The rules over history: those of the settings, and beside them presets and the programmes of a rule file (`own`).
 pub fn backtest(
     args: BacktestArgs,
@@ -98,21 +129,30 @@ pub fn backtest(
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
-    let rules = match (args.lambda, args.budget) {
-        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
-        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
-        (None, None) => Arc::clone(&validated.rules),
+    let wish = match (args.lambda, args.budget) {
+        (Some(lambda), _) => Some(Wish::Lambda(lambda)),
+        (None, budget) => budget.map(Wish::Budget),
     };
     let answers = Answers {
         ask: args.answer_share,
         contact: args.contact_share,
     };
-    let sets = rule_sets(rules, &args.preset, own.as_ref())?;
+    let rules = Arc::clone(&validated.rules);
+    let wish = wish.map(|wish| (wish, args.stage));
+    let sets = rule_sets(rules, &args.preset, own.as_ref(), wish)?;
     let partitions = args
         .partitions
         .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
     let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
     let truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    let mut beside = args.signs.as_deref().map(read_signs).transpose()?.unwrap_or_default();
+    beside.extend(
+        args.responses
+            .as_deref()
+            .map(read_responses)
+            .transpose()?
+            .unwrap_or_default(),
+    );
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
     let space = SortSpace {
@@ -133,12 +173,18 @@ pub fn backtest(
         },
     )?;
     bar.finish_and_clear();
+    let backtest = backtest.with_beside(beside);
+    check_input(&args.readings, &backtest, &truth)?;
     let readings = backtest.readings().len();
     let bar = progress(readings * sets.len() as u64, "readings");
     let rules: Vec<_> = sets.iter().map(|set| Arc::clone(&set.rules)).collect();
     let outcomes = backtest.run(&rules, |done| bar.inc(done))?;
     bar.finish_and_clear();
     let timelines = backtest.timelines(&truth)?;
+    let (truth, outside) = timelines.within_readings(truth);
+    if outside > 0 {
+        say!("  {outside} incidents of the truth lie outside the readings of their homes and are not judged");
+    }
     let mut compared = BTreeMap::new();
     let mut main: Option<(Outcome, Summary)> = None;
     for (index, (set, outcome)) in sets.iter().zip(outcomes).enumerate() {
@@ -156,6 +202,8 @@ pub fn backtest(
     };
     summary.rule_sets = compared;
     write(&args.out, &outcome, &summary)?;
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    remove_stale(&args.out, if sets.len() > 1 { &names } else { &[] })?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency and leak are");
     }
