@@ -239,11 +239,7 @@ fn signs_and_answers_are_taken_when_they_happened() {
         answered_at,
         format!(r#""alert_id":"{id}","response":"safe""#),
     );
-    let sign = record(
-        InputTopic::Signs,
-        raised_at.minus(1_800),
-        r#""sign":"back""#.to_owned(),
-    );
+    let sign = record(InputTopic::Signs, raised_at.minus(1_800), r#""sign":"back""#.to_owned());
     for partitions in [1, 3] {
         let (answered, letters) = records(vec![answer.clone()], partitions);
         assert_eq!(answered[0], alone[0], "it is raised as without the answer");
