@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod judge;
+mod letters;
 mod parallel;
 mod resample;
 mod run;
@@ -10,6 +11,7 @@ mod timeline;
 mod train;
 
 pub use crate::model::partition_of;
+pub use letters::DeadLetters;
 pub use parallel::all_processors;
 pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
 pub use timeline::Timelines;
