@@ -2,63 +2,20 @@
 //!
 //! `cargo bench --bench core`. Compare figures of one run only: machines differ, and so do days.
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jiff::civil::date;
 use jiff::tz::TimeZone;
 use tapwatch::detect::inactivity::learned::thresholds;
-use tapwatch::history::{History, arrival};
-use tapwatch::model::RawRecord;
 use tapwatch::partition::{Partition, Rules};
-use tapwatch::simulate::District;
 
-struct Log {
-    history: History,
-    payloads: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Log {
-    fn new(homes: u32, days: u32) -> Self {
-        let district = District {
-            seed: 1,
-            homes,
-            days,
-            start: date(2026, 1, 1),
-            interval_seconds: 3_600,
-            time_zone: TimeZone::UTC,
-            incidents_per_home_month: 0.2,
-        };
-        let (history, _) = district.history();
-        let (mut payloads, mut ends) = (Vec::new(), Vec::new());
-        for row in &history.rows {
-            history.json(row, &mut payloads);
-            ends.push(payloads.len());
-        }
-        Self {
-            history,
-            payloads,
-            ends,
-        }
-    }
-
-    fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
-        self.history.rows.iter().enumerate().map(|(index, row)| {
-            let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            RawRecord {
-                offset: index as i64,
-                timestamp: Some(arrival(row)),
-                key: Some(self.history.name(row).household.as_bytes()),
-                value: Some(&self.payloads[start..self.ends[index]]),
-            }
-        })
-    }
-}
+use support::Log;
 
 fn readings(c: &mut Criterion) {
-    let log = Log::new(2_000, 20);
+    let log = Log::new(2_000, 20, 3_600);
     let rules = Arc::new(Rules::default());
     let mut group = c.benchmark_group("readings");
     group
@@ -75,7 +32,7 @@ fn readings(c: &mut Criterion) {
 }
 
 fn one_home(c: &mut Criterion) {
-    let log = Log::new(20, 70);
+    let log = Log::new(20, 70, 3_600);
     let mut partition = Partition::new(Arc::new(Rules::default()));
     partition.apply(log.records());
     let usage = partition.arena().usage(0);

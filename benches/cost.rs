@@ -5,83 +5,40 @@
 //! counts, because machines have good and bad minutes. `cargo bench --bench cost -- memory` for the memory: sixty days of hourly readings of 8,000 homes, as the
 //! partition counts it and as the process grows by it.
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
-use jiff::civil::date;
-use jiff::tz::TimeZone;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tapwatch::detect::DetectorSettings;
-use tapwatch::history::{History, arrival};
 use tapwatch::model::{Consent, DAY, EventTime, HOUR, HomeRecord, RawRecord};
 use tapwatch::partition::{ConsentRule, Partition, Rules, Stamp};
-use tapwatch::simulate::District;
+
+use support::Log;
 
 const ROUNDS: usize = 3;
 
-struct Log {
-    history: History,
-    payloads: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Log {
-    fn new(homes: u32, interval_seconds: u32) -> Self {
-        let district = District {
-            seed: 1,
-            homes,
-            days: 20,
-            start: date(2026, 1, 1),
-            interval_seconds,
-            time_zone: TimeZone::UTC,
-            incidents_per_home_month: 0.2,
-        };
-        let (history, _) = district.history();
-        let (mut payloads, mut ends) = (Vec::new(), Vec::new());
-        for row in &history.rows {
-            history.json(row, &mut payloads);
-            ends.push(payloads.len());
-        }
-        Self {
-            history,
-            payloads,
-            ends,
+/// Nanoseconds a reading under each of the rules, medians of rounds in which they take turns.
+fn times(log: &Log, cases: &[Rules]) -> Vec<f64> {
+    let cases: Vec<_> = cases.iter().map(|rules| Arc::new(rules.clone())).collect();
+    let mut times = vec![Vec::new(); cases.len()];
+    for _ in 0..ROUNDS {
+        for (rules, times) in cases.iter().zip(&mut times) {
+            let mut partition = Partition::new(Arc::clone(rules));
+            let begun = on_cpu();
+            black_box(partition.apply(log.records()));
+            times.push((on_cpu() - begun) / log.history.rows.len() as f64);
         }
     }
-
-    fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
-        self.history.rows.iter().enumerate().map(|(index, row)| {
-            let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            RawRecord {
-                offset: index as i64,
-                timestamp: Some(arrival(row)),
-                key: Some(self.history.name(row).household.as_bytes()),
-                value: Some(&self.payloads[start..self.ends[index]]),
-            }
-        })
-    }
-
-    /// Nanoseconds a reading under each of the rules, medians of rounds in which they take turns.
-    fn times(&self, cases: &[Rules]) -> Vec<f64> {
-        let cases: Vec<_> = cases.iter().map(|rules| Arc::new(rules.clone())).collect();
-        let mut times = vec![Vec::new(); cases.len()];
-        for _ in 0..ROUNDS {
-            for (rules, times) in cases.iter().zip(&mut times) {
-                let mut partition = Partition::new(Arc::clone(rules));
-                let begun = on_cpu();
-                black_box(partition.apply(self.records()));
-                times.push((on_cpu() - begun) / self.history.rows.len() as f64);
-            }
-        }
-        let median = |times: &mut Vec<f64>| {
-            times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
-        };
-        times.iter_mut().map(median).collect()
-    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    times.iter_mut().map(median).collect()
 }
 
 /// Nanoseconds that this thread has been on a processor: what else the machine does counts little then.
@@ -150,8 +107,8 @@ fn time() {
     }
     names.extend(["the defaults", "everything"]);
     cases.extend([Rules::default(), everything()]);
-    let hourly = Log::new(300, 3_600).times(&cases);
-    let quarters = Log::new(75, 900).times(&cases);
+    let hourly = times(&Log::new(300, 20, 3_600), &cases);
+    let quarters = times(&Log::new(75, 20, 900), &cases);
     println!("| On | hourly, ns a reading | more than nothing | quarter-hours, ns a reading | more than nothing |");
     println!("|---|---|---|---|---|");
     for ((name, hourly_ns), quarter_ns) in names.iter().zip(&hourly).zip(&quarters) {

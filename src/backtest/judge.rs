@@ -26,8 +26,8 @@ use super::cases::{AlertCase, EmergencyCase, HomeCases, LeakCase, Reached, Turn}
 pub use super::resample::Figure;
 use super::score::score;
 pub use super::score::{Delay, InactivityScore, Score};
-use super::timeline::{Stretch, Timeline};
-use crate::history::{History, Incident, Row};
+use super::timeline::{Stretch, Timeline, Timelines, WATER};
+use crate::history::Incident;
 use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
 
 /// Days of a home that are not judged.
@@ -36,8 +36,6 @@ pub(super) const WARM_UP: u32 = 30 * DAY;
 pub(super) const MISS_HOURS: u32 = 72;
 /// Hours of a home-month.
 pub(super) const MONTH_HOURS: f64 = 730.5;
-/// Kinds of truth that are water running by itself.
-const WATER: [&str; 3] = ["leak", "burst", "prolonged_draw"];
 
 /// A record of the alerts topic, as far as it is judged. They come in the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,22 +85,22 @@ impl Answers {
 }
 
 /// Judges alerts against what truly happened. `seed` draws the fleets of the intervals.
-pub fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
-    score(&cases(history, truth, alerts, answers), answers, seed)
+pub fn judge(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
+    score(&cases(timelines, truth, alerts, answers), answers, seed)
 }
 
 /// What there was to judge, home by home in the order of their names.
-pub fn cases(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers) -> Vec<HomeCases> {
-    let homes = of_each_home(history, truth, alerts);
+pub fn cases(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers) -> Vec<HomeCases> {
+    let homes = of_each_home(timelines, truth, alerts);
     homes.iter().map(|(name, home)| home.cases(name, answers)).collect()
 }
 
 /// Alerts of inactivity that only lost readings can have caused: in a spell touched by the loss, in which the same rules say
 /// nothing (`of_complete`) when given all readings (`complete`).
 pub fn gap_caused(
-    history: &History,
+    timelines: &Timelines,
     alerts: &[JudgedAlert],
-    complete: &History,
+    complete: &Timelines,
     of_complete: &[JudgedAlert],
     truth: &[Incident],
 ) -> usize {
@@ -121,17 +119,17 @@ pub fn gap_caused(
         };
         home.raised(AlertKind::Inactivity).filter(is_caused).count()
     };
-    of_each_home(history, truth, alerts).iter().map(in_home).sum()
+    of_each_home(timelines, truth, alerts).iter().map(in_home).sum()
 }
 
 fn of_each_home<'a>(
-    history: &'a History,
+    timelines: &'a Timelines,
     truth: &'a [Incident],
     alerts: &'a [JudgedAlert],
 ) -> BTreeMap<&'a str, Home<'a>> {
     let mut homes = BTreeMap::<&str, Home>::new();
-    for row in &history.rows {
-        homes.entry(&history.name(row).household).or_default().rows.push(row);
+    for (household, timeline) in timelines.iter() {
+        homes.entry(household).or_default().timeline = Some(timeline);
     }
     for incident in truth {
         homes.entry(&incident.household).or_default().truth.push(incident);
@@ -145,7 +143,7 @@ fn of_each_home<'a>(
 /// All that is to be known of one home.
 #[derive(Default)]
 struct Home<'a> {
-    rows: Vec<&'a Row>,
+    timeline: Option<&'a Timeline>,
     truth: Vec<&'a Incident>,
     alerts: Vec<&'a JudgedAlert>,
 }
@@ -178,14 +176,15 @@ impl Home<'_> {
         all.filter(|alert| seen.insert(&*alert.alert_id)).collect()
     }
 
-    fn timeline(&self) -> Timeline {
-        Timeline::new(&self.rows, &self.of_kind("leak"))
+    fn timeline(&self) -> &Timeline {
+        static NO_READINGS: Timeline = Timeline::empty();
+        self.timeline.unwrap_or(&NO_READINGS)
     }
 
     fn cases(&self, household: &str, answers: Answers) -> HomeCases {
         let (emergencies, timeline) = (self.of_kind("emergency"), self.timeline());
         let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
-        let turn = |alert: &JudgedAlert| turn(alert.detected_at, &timeline, judged_from, &emergencies);
+        let turn = |alert: &JudgedAlert| turn(alert.detected_at, timeline, judged_from, &emergencies);
         let reached = |stage: Option<Stage>| {
             let mut reached = Reached::default();
             for emergency in &emergencies {
@@ -230,16 +229,16 @@ impl Home<'_> {
         let alerts: Vec<AlertCase> = self.raised(AlertKind::Inactivity).filter_map(case).collect();
         let mut cases = HomeCases {
             household: household.into(),
-            months: judged_seconds(&timeline, judged_from, &emergencies) / f64::from(HOUR) / MONTH_HOURS,
+            months: judged_seconds(timeline, judged_from, &emergencies) / f64::from(HOUR) / MONTH_HOURS,
             emergencies: found.collect(),
-            leaks: self.leaks(&timeline),
+            leaks: self.leaks(timeline),
             stages: Stage::ALL
                 .into_iter()
                 .map(|stage| (stage, reached(Some(stage))))
                 .collect(),
             unclear_alerts: alerts.iter().filter(|case| case.turn == Turn::Unclear).count(),
             back_dated: self.back_dated(),
-            false_leaks: self.false_leaks(&timeline, judged_from),
+            false_leaks: self.false_leaks(timeline, judged_from),
             alerts,
             first,
             ..HomeCases::default()
@@ -326,9 +325,7 @@ impl Home<'_> {
     }
 
     fn back_dated(&self) -> usize {
-        let is_late = |row: &&Row| row.received_at.is_some_and(|received| received > row.end());
-        let longest = self.rows.iter().map(|row| row.seconds).max().unwrap_or(0);
-        let patience = (!self.rows.iter().any(is_late)).then_some(longest);
+        let patience = self.timeline().longest_if_punctual();
         let is_wrong = |alert: &&JudgedAlert| {
             let waited = alert.decided_at.since(alert.detected_at);
             alert.decided_at < alert.detected_at || patience.is_some_and(|patience| waited > patience)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::history::MeterName;
+use crate::history::{History, MeterName, Row};
 use crate::model::{Flags, Measure, Quality};
 
 const DAYS: u32 = 90;
@@ -61,6 +61,11 @@ fn alert(kind: AlertKind, state: AlertState, id: &str, detected_at: EventTime) -
 
 fn raised(at: EventTime) -> JudgedAlert {
     alert(AlertKind::Inactivity, AlertState::Raised, &at.to_string(), at)
+}
+
+fn judge(history: &History, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers, seed: u64) -> Score {
+    let timelines = Timelines::of_history(history, truth);
+    super::judge(&timelines, truth, alerts, answers, seed)
 }
 
 /// The score of one home with these readings.
@@ -462,7 +467,12 @@ fn a_burst_that_is_said_finds_a_leak_and_may_be_false() {
         let mut history = History::default();
         home(&mut history, "h", litres);
         let truth = [incident(kind, hour(40, 0), 24)];
-        let cases = cases(&history, &truth, alerts, Answers::default());
+        let cases = cases(
+            &Timelines::of_history(&history, &truth),
+            &truth,
+            alerts,
+            Answers::default(),
+        );
         let leak = &cases[0].leaks[0];
         assert_eq!(leak.litres_per_hour, Some(300.0));
         (
@@ -510,6 +520,7 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
     let is_lost = |day: u32, at: u32| day == 50 && (10..16).contains(&at);
     home(&mut lossy, "h", |day, at| (!is_lost(day, at)).then(|| ordinary(at)));
     home(&mut complete, "h", |_, at| Some(ordinary(at)));
+    let [lossy, complete] = [lossy, complete].map(|history| Timelines::of_history(&history, &[]));
     let caused = |at, of_complete: &[JudgedAlert]| gap_caused(&lossy, &[raised(at)], &complete, of_complete, &[]);
     // From 7 to 18 o'clock nothing is seen, because noon was lost.
     assert_eq!(caused(hour(50, 17), &[]), 1);

@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod cases;
 pub mod judge;
+mod parallel;
 mod resample;
 mod run;
 mod score;
@@ -10,5 +11,7 @@ mod timeline;
 mod train;
 
 pub use crate::model::partition_of;
-pub use run::{Outcome, RuleSetSummary, Summary, run};
+pub use parallel::all_processors;
+pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
+pub use timeline::Timelines;
 pub use train::Teacher;

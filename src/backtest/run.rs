@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::judge::{Answers, JudgedAlert, Score, judge};
+use super::parallel::{all_processors, in_parallel};
+use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
-use crate::history::{History, Incident, Row, arrival};
+use crate::history::{History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
 use crate::model::{Alert, DeadLetter, HomeRecord, RawRecord, partition_of};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
@@ -33,52 +36,175 @@ pub struct Outcome {
     pub homes: usize,
 }
 
-/// Runs readings that are sorted by arrival through `partitions` partitions of the core. `progress` hears of readings
-/// done.
+/// Readings, and how they go through the partitions of the core.
 ///
-/// Partitions go one after the other, so that one at a time is in memory. Where zones are watched all go in step, and what
-/// one says of a zone the others hear at once: the stream takes some seconds for that.
-pub fn run(
-    history: &History,
-    homes: &[HomeRecord],
-    rules: &Arc<Rules>,
-    source: &str,
+/// Partitions go apart, some at a time, each on a thread of its own. Where zones are watched all go in step, and what one
+/// says of a zone the others hear at once: the stream takes some seconds for that.
+pub struct Backtest {
+    readings: SortedReadings,
+    homes: Vec<HomeRecord>,
+    course: Course,
+    /// What CloudEvents name as their source.
+    source: String,
+    threads: usize,
+}
+
+/// How partitions go.
+#[derive(Clone, Copy)]
+struct Course {
     partitions: u32,
-    mut progress: impl FnMut(u64),
-) -> Outcome {
-    let partitions = partitions.max(1);
-    let number_of_meter: Vec<u32> = history
-        .meters
-        .iter()
-        .map(|meter| partition_of(meter.household.as_bytes(), partitions))
-        .collect();
-    let has_zones = rules.zone.is_some() || homes.iter().any(|home| home.zone.is_some());
-    let (at_once, batch) = match rules.area.enabled && has_zones {
-        true => (partitions, 1),
-        false => (1, BATCH),
-    };
-    let mut lanes = Vec::new();
-    for first in (0..partitions).step_by(at_once as usize) {
-        let numbers = first..first + at_once;
-        let mut town = Town::new(numbers.clone(), partitions, homes, rules);
-        let number_of = |row: &&Row| number_of_meter[row.meter as usize];
-        let mut rows = history
-            .rows
-            .iter()
-            .filter(|row| numbers.contains(&number_of(row)))
-            .peekable();
-        let mut done = 0;
-        while rows.peek().is_some() {
-            let part: Vec<&Row> = rows.by_ref().take(batch).collect();
-            town.apply(number_of(&part[0]), &part, history);
+    in_step: bool,
+}
+
+impl Course {
+    fn new(partitions: u32, homes: &[HomeRecord], rules: &Rules) -> Self {
+        let has_zones = rules.zone.is_some() || homes.iter().any(|home| home.zone.is_some());
+        Self {
+            partitions: partitions.max(1),
+            in_step: rules.area.enabled && has_zones,
+        }
+    }
+
+    fn partition(self, household: &str) -> u32 {
+        partition_of(household.as_bytes(), self.partitions)
+    }
+
+    /// The lane of readings that a home is in: its partition, or one for all that go in step.
+    fn lane(self, household: &str) -> u32 {
+        if self.in_step { 0 } else { self.partition(household) }
+    }
+
+    fn lanes(self) -> u32 {
+        if self.in_step { 1 } else { self.partitions }
+    }
+}
+
+impl Backtest {
+    /// Reads files. Zones are watched if `rules` watch them; all rules that are run afterwards must be alike in this. `progress`
+    /// hears of bytes read.
+    ///
+    /// # Errors
+    /// What is wrong with a file, or with the disk.
+    pub fn read(
+        files: &[PathBuf],
+        homes: Vec<HomeRecord>,
+        partitions: u32,
+        rules: &Rules,
+        source: &str,
+        space: &SortSpace,
+        progress: impl FnMut(u64),
+    ) -> Result<Self, HistoryError> {
+        let course = Course::new(partitions, &homes, rules);
+        let readings = SortedReadings::read(files, space, |household| course.lane(household), progress)?;
+        Ok(Self::new(readings, homes, course, source))
+    }
+
+    /// From readings that are in memory.
+    ///
+    /// # Errors
+    /// [`HistoryError::Io`] where `space` does not suffice and the disk is in trouble.
+    pub fn of_history(
+        history: &History,
+        homes: Vec<HomeRecord>,
+        partitions: u32,
+        rules: &Rules,
+        source: &str,
+        space: &SortSpace,
+    ) -> Result<Self, HistoryError> {
+        let course = Course::new(partitions, &homes, rules);
+        let readings = SortedReadings::of_history(history, space, |household| course.lane(household))?;
+        Ok(Self::new(readings, homes, course, source))
+    }
+
+    fn new(readings: SortedReadings, homes: Vec<HomeRecord>, course: Course, source: &str) -> Self {
+        Self {
+            readings,
+            homes,
+            course,
+            source: source.to_owned(),
+            threads: all_processors(),
+        }
+    }
+
+    /// With so many threads, instead of one for each processor. They change nothing but the time it takes.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// The readings.
+    pub fn readings(&self) -> &SortedReadings {
+        &self.readings
+    }
+
+    /// The records of homes.
+    pub fn homes(&self) -> &[HomeRecord] {
+        &self.homes
+    }
+
+    /// What the readings tell of each home's use, cleared of the leaks that `truth` says were put into them.
+    ///
+    /// # Errors
+    /// [`HistoryError::Io`] where readings are on disk and cannot be read.
+    pub fn timelines(&self, truth: &[Incident]) -> Result<Timelines, HistoryError> {
+        Timelines::new(&self.readings, truth, self.threads)
+    }
+
+    /// Runs the readings under each set of rules; `progress` hears of readings done, once for each set.
+    ///
+    /// # Errors
+    /// [`HistoryError::Io`] where readings are on disk and cannot be read.
+    pub fn run(&self, sets: &[Arc<Rules>], progress: impl Fn(u64) + Sync) -> Result<Vec<Outcome>, HistoryError> {
+        let (count, lanes) = (sets.len() as u32, self.course.lanes());
+        // Sets take turns at a lane, so that its readings are read while they are near.
+        let said = in_parallel(self.threads, count * lanes, |job| {
+            let (lane, set) = (job / count, job % count);
+            self.run_lane(lane, &sets[set as usize], &progress)
+        })?;
+        let mut of_sets: Vec<Vec<Said>> = sets.iter().map(|_| Vec::new()).collect();
+        for (job, said) in said.into_iter().enumerate() {
+            of_sets[job % sets.len()].extend(said);
+        }
+        Ok(of_sets
+            .into_iter()
+            .map(|said| Outcome::of(said, &self.source))
+            .collect())
+    }
+
+    /// Runs one lane of readings through its partition, or through all in step.
+    fn run_lane(&self, lane: u32, rules: &Arc<Rules>, progress: impl Fn(u64)) -> Result<Vec<Said>, HistoryError> {
+        let Course { partitions, in_step } = self.course;
+        let (numbers, batch) = match in_step {
+            true => (0..partitions, 1),
+            false => (lane..lane + 1, BATCH),
+        };
+        let mut town = Town::new(numbers, partitions, &self.homes, rules);
+        let partition_of_meter: Vec<u32> = match in_step {
+            true => {
+                let meters = self.readings.meters().iter();
+                meters.map(|meter| self.course.partition(&meter.household)).collect()
+            }
+            false => Vec::new(),
+        };
+        let mut rows = self.readings.lane(lane, self.threads)?;
+        let (mut part, mut done) = (Vec::with_capacity(batch), 0);
+        loop {
+            part.clear();
+            for row in rows.by_ref().take(batch) {
+                part.push(row?);
+            }
+            let Some(first) = part.first() else { break };
+            let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
+            town.apply(number, &part, &self.readings);
             done += part.len() as u64;
-            if done >= BATCH as u64 || rows.peek().is_none() {
+            if done >= BATCH as u64 {
                 progress(std::mem::take(&mut done));
             }
         }
-        lanes.extend(town.lanes.into_iter().map(|lane| lane.said));
+        progress(done);
+        Ok(town.lanes.into_iter().map(|lane| lane.said).collect())
     }
-    Outcome::of(lanes, source)
 }
 
 /// What a partition has said.
@@ -145,12 +271,12 @@ impl Town {
     }
 
     /// Applies readings of one partition.
-    fn apply(&mut self, number: u32, rows: &[&Row], history: &History) {
+    fn apply(&mut self, number: u32, rows: &[Row], readings: &SortedReadings) {
         let mut payloads = std::mem::take(&mut self.payloads);
         payloads.clear();
         let mut ends = Vec::with_capacity(rows.len());
         for row in rows {
-            history.json(row, &mut payloads);
+            readings.name(row).json(row, &mut payloads);
             ends.push(payloads.len());
         }
         let lane = self.lane(number);
@@ -162,7 +288,7 @@ impl Town {
             RawRecord {
                 offset: offset + index as i64,
                 timestamp: Some(arrival(row)),
-                key: Some(history.name(row).household.as_bytes()),
+                key: Some(readings.name(row).household.as_bytes()),
                 value: Some(value),
             }
         });
@@ -288,7 +414,7 @@ impl RuleSetSummary {
 
 impl Outcome {
     /// Judges the alerts against `truth` and adds up the rest.
-    pub fn summary(&self, history: &History, truth: &[Incident], answers: Answers) -> Summary {
+    pub fn summary(&self, timelines: &Timelines, truth: &[Incident], answers: Answers) -> Summary {
         let judged: Vec<JudgedAlert> = self.alerts.iter().map(as_judged).collect();
         let mut alerts = BTreeMap::new();
         for event in &self.alerts {
@@ -315,7 +441,7 @@ impl Outcome {
             alerts,
             bad_homes: self.bad_homes.clone(),
             answers,
-            score: judge(history, truth, &judged, answers, 1),
+            score: judge(timelines, truth, &judged, answers, 1),
             rule_sets: BTreeMap::new(),
         }
     }

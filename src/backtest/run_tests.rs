@@ -1,5 +1,7 @@
 //! Partitions one after the other, and in step.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::area::Cause;
 use crate::history::MeterName;
@@ -57,12 +59,18 @@ fn outcome(history: &History, partitions: u32, is_watched: bool) -> Outcome {
         ..Rules::default()
     };
     rules.area.enabled = is_watched;
-    let mut done = 0;
-    let outcome = run(history, &homes, &Arc::new(rules), "/tapwatch", partitions, |more| {
-        done += more
+    let space = SortSpace {
+        memory_bytes: usize::MAX,
+        folder: PathBuf::new(),
+    };
+    let backtest =
+        Backtest::of_history(history, homes, partitions, &rules, "/tapwatch", &space).expect("all is in memory");
+    let done = AtomicU64::new(0);
+    let outcomes = backtest.run(&[Arc::new(rules)], |more| {
+        done.fetch_add(more, Ordering::Relaxed);
     });
-    assert_eq!(done, history.rows.len() as u64);
-    outcome
+    assert_eq!(done.into_inner(), history.rows.len() as u64);
+    outcomes.expect("all is in memory").remove(0)
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What is known of one home's use of water, as its readings tell it in hindsight.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::history::{Incident, Row};
+use super::parallel::in_parallel;
+use crate::history::{HistoryError, Incident, Row, SortedReadings};
 use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality};
 
 /// Above the least volume of a leak, so much is still taken for the leak: the meter shows a steady flow in steps.
@@ -39,6 +41,72 @@ pub(super) struct Spell {
     pub end: Option<EventTime>,
 }
 
+/// Homes of which one thread makes the timelines at a time.
+const HOMES_AT_ONCE: u32 = 64;
+
+/// What is known of every home's use of water: stretches of time, not the readings that tell of them.
+#[derive(Debug, Default)]
+pub struct Timelines(BTreeMap<Arc<str>, Timeline>);
+
+impl Timelines {
+    /// From readings, and from what was put into them. One home's readings at a time are in memory, on each of the threads.
+    ///
+    /// # Errors
+    /// [`HistoryError::Io`] where readings are on disk and cannot be read.
+    pub fn new(readings: &SortedReadings, truth: &[Incident], threads: usize) -> Result<Self, HistoryError> {
+        let mut water = BTreeMap::<&str, Vec<&Incident>>::new();
+        for incident in truth.iter().filter(|incident| WATER.contains(&incident.kind.as_str())) {
+            water.entry(&incident.household).or_default().push(incident);
+        }
+        let homes = readings.homes();
+        let parts = in_parallel(threads, (homes.len() as u32).div_ceil(HOMES_AT_ONCE), |part| {
+            let from = part * HOMES_AT_ONCE;
+            let to = (from + HOMES_AT_ONCE).min(homes.len() as u32);
+            let mut rows = readings.homes_between(from, to, threads)?.peekable();
+            let mut timelines = Vec::new();
+            let mut of_home: Vec<Row> = Vec::new();
+            while let Some(row) = rows.next().transpose()? {
+                of_home.push(row);
+                let household = &readings.name(&row).household;
+                let goes_on = match rows.peek() {
+                    Some(Ok(next)) => readings.name(next).household == *household,
+                    // The next turn of the loop ends with the error.
+                    Some(Err(_)) => true,
+                    None => false,
+                };
+                if !goes_on {
+                    let water = water.get(&**household).map_or(&[][..], Vec::as_slice);
+                    timelines.push((Arc::clone(household), Timeline::new(&of_home, water)));
+                    of_home.clear();
+                }
+            }
+            Ok(timelines)
+        })?;
+        Ok(Self(parts.into_iter().flatten().collect()))
+    }
+
+    /// From readings in memory.
+    #[cfg(test)]
+    pub fn of_history(history: &crate::history::History, truth: &[Incident]) -> Self {
+        let space = crate::history::SortSpace {
+            memory_bytes: usize::MAX,
+            folder: std::path::PathBuf::new(),
+        };
+        let readings = SortedReadings::of_history(history, &space, |_| 0);
+        readings
+            .and_then(|readings| Self::new(&readings, truth, 1))
+            .expect("nothing goes to disk")
+    }
+
+    /// Each home with its timeline, by the home's id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Timeline)> {
+        self.0.iter().map(|(household, timeline)| (&**household, timeline))
+    }
+}
+
+/// Kinds of truth that are water running by itself. Readings are cleared of the first before people's use is seen in them.
+pub(super) const WATER: [&str; 3] = ["leak", "burst", "prolonged_draw"];
+
 /// The measured readings of a home, all its meters together: a home uses water when one of its meters shows it.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -48,15 +116,32 @@ pub(super) struct Timeline {
     used: Vec<Stretch>,
     /// Runs of a day or more in which every hour has flow, whoever is the cause.
     flowing: Vec<Stretch>,
-    /// What was measured, in the order of time.
-    measured: Vec<(Stretch, Litres)>,
+    /// What was measured while water ran by itself, in the order of time.
+    in_water: Vec<(Stretch, Litres)>,
+    /// The longest interval in seconds.
+    longest: u32,
+    /// Whether no reading was received after the end of its interval.
+    is_punctual: bool,
 }
 
 impl Timeline {
-    /// From the home's rows in any order, and the leaks that were put into them.
-    pub fn new(rows: &[&Row], leaks: &[&Incident]) -> Self {
+    /// No readings.
+    pub const fn empty() -> Self {
+        Self {
+            known: Vec::new(),
+            used: Vec::new(),
+            flowing: Vec::new(),
+            in_water: Vec::new(),
+            longest: 0,
+            is_punctual: true,
+        }
+    }
+
+    /// From the home's rows in any order (rows of equal start as they came), and the water that ran by itself in them.
+    pub fn new(rows: &[Row], water: &[&Incident]) -> Self {
         let mut measured = volumes(rows);
         measured.sort_by_key(|(stretch, _)| stretch.start);
+        let leaks: Vec<_> = water.iter().filter(|incident| incident.kind == WATER[0]).collect();
         let floors: Vec<(Stretch, Litres)> = leaks.iter().map(|leak| floor(leak, &measured)).collect();
         let is_use = |(stretch, litres): &&(Stretch, Litres)| {
             let floor = floors
@@ -65,18 +150,33 @@ impl Timeline {
                 .map(|(_, floor)| *floor);
             *litres > floor.fold(0.0, Litres::max)
         };
+        let is_in_water = |stretch: &Stretch| {
+            let overlaps = |incident: &Incident| incident.start < stretch.end && stretch.start < incident.end;
+            water.iter().any(|incident| overlaps(incident))
+        };
         Self {
             known: merged(measured.iter().map(|(stretch, _)| *stretch)),
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
             flowing: flowing(&measured),
-            measured,
+            in_water: measured
+                .into_iter()
+                .filter(|(stretch, _)| is_in_water(stretch))
+                .collect(),
+            longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
+            is_punctual: !rows.iter().any(|row| row.received_at.is_some_and(|at| at > row.end())),
         }
     }
 
-    /// The least flow, in litres an hour, of the intervals of 15 minutes or more that are wholly within a stretch of time.
+    /// The longest interval in seconds; `None` where readings came late.
+    pub fn longest_if_punctual(&self) -> Option<u32> {
+        self.is_punctual.then_some(self.longest)
+    }
+
+    /// The least flow, in litres an hour, of the intervals of 15 minutes or more that are wholly within a stretch of time
+    /// in which water ran by itself.
     pub fn least_an_hour(&self, start: EventTime, end: EventTime) -> Option<Litres> {
-        let from = self.measured.partition_point(|(stretch, _)| stretch.start < start);
-        let within = self.measured[from..]
+        let from = self.in_water.partition_point(|(stretch, _)| stretch.start < start);
+        let within = self.in_water[from..]
             .iter()
             .take_while(|(stretch, _)| stretch.end <= end);
         let flows = within
@@ -121,11 +221,11 @@ impl Timeline {
 }
 
 /// What was measured, interval by interval; a register tells its use by the step from the reading before.
-fn volumes(rows: &[&Row]) -> Vec<(Stretch, Litres)> {
-    let mut rows: Vec<&&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
+fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
+    let mut rows: Vec<&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
     rows.sort_by_key(|row| row.start);
     let mut registers = BTreeMap::new();
-    let volume = |row: &&Row| {
+    let volume = |row: &Row| {
         let litres = match row.measure? {
             Measure::Volume(litres) => litres,
             Measure::Register(index) => index - registers.insert(row.meter, index).unwrap_or(index),

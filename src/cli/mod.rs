@@ -16,6 +16,7 @@ mod rules;
 mod send;
 mod service;
 mod state;
+mod train;
 mod verify;
 mod visits;
 mod wish;
@@ -138,7 +139,7 @@ Examples:
     #[command(after_help = "\
 Example:
   tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X 2025, own data' --out prior.json")]
-    Train(backtest::TrainArgs),
+    Train(train::TrainArgs),
     /// Look at the topics, or make those that are missing.
     #[command(after_help = "\
 Examples:
@@ -207,7 +208,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
             backtest::backtest(args, validated, own.transpose()?)
         }
         Command::Rules(args) => rules::rules(&args, &validated),
-        Command::Train(args) => backtest::train(args, &validated),
+        Command::Train(args) => train::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),
         Command::State(args) => state::state(args, &validated),
@@ -252,9 +253,12 @@ fn print_line(line: &str) -> anyhow::Result<()> {
 
 /// A bar on a terminal, and silence in a pipe.
 fn progress(length: u64, what: &'static str) -> indicatif::ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}");
+    bar(length, what, "{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+}
+
+fn bar(length: u64, what: &'static str, form: &str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(length).with_message(what);
-    match style {
+    match indicatif::ProgressStyle::with_template(form) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

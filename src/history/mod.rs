@@ -10,6 +10,8 @@
 mod error;
 mod homes;
 mod readings;
+mod sorted;
+mod sorter;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -18,4 +20,6 @@ mod truth;
 pub use error::HistoryError;
 pub use homes::{embedded_homes, read_homes, write_homes};
 pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
+pub use sorted::SortedReadings;
+pub use sorter::SortSpace;
 pub use truth::{Incident, read_truth, write_truth};

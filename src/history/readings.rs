@@ -49,6 +49,43 @@ pub struct MeterName {
     pub meter: Arc<str>,
 }
 
+impl MeterName {
+    /// Appends a row of this meter as the JSON of the readings topic.
+    pub fn json(&self, row: &Row, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(b"{\"household_id\":");
+        json_value(buffer, &*self.household);
+        if self.meter != self.household {
+            buffer.extend_from_slice(b",\"meter_id\":");
+            json_value(buffer, &*self.meter);
+        }
+        // Writing into a vector cannot fail.
+        let _ = write!(
+            buffer,
+            ",\"timestamp\":\"{}\",\"interval_seconds\":{}",
+            row.start, row.seconds
+        );
+        if let Some(measure) = row.measure {
+            let (field, litres): (&[u8], Litres) = match measure {
+                Measure::Volume(litres) => (b",\"volume_litres\":", litres),
+                Measure::Register(litres) => (b",\"register_litres\":", litres),
+            };
+            buffer.extend_from_slice(field);
+            json_value(buffer, &litres);
+        }
+        if row.quality != Quality::Measured {
+            let _ = write!(buffer, ",\"quality\":\"{}\"", quality_name(row.quality));
+        }
+        if let Some(received_at) = row.received_at {
+            let _ = write!(buffer, ",\"received_at\":\"{received_at}\"");
+        }
+        if !row.flags.is_empty() {
+            buffer.extend_from_slice(b",\"flags\":");
+            json_value(buffer, &row.flags.iter().map(Flag::name).collect::<Vec<_>>());
+        }
+        buffer.push(b'}');
+    }
+}
+
 /// One reading of a file. 40 bytes: a file of a city's month has to fit into memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
@@ -92,34 +129,24 @@ pub struct History {
 impl History {
     /// Reads files, one after the other, into one history.
     pub fn read(paths: &[PathBuf]) -> Result<Self, HistoryError> {
-        let (mut history, mut names) = (Self::default(), Names::default());
+        let (mut meters, mut rows) = (Meters::default(), Vec::new());
         for path in paths {
-            history.append(&mut names, Table::open(path, &LAYOUT)?)?;
+            rows.append(&mut Reader::open(path)?.rest(&mut meters)?);
         }
-        Ok(history)
+        Ok(Self {
+            meters: meters.list,
+            rows,
+        })
     }
 
     /// Reads a file that is part of the program; `name` stands for it in errors.
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self, HistoryError> {
-        let mut history = Self::default();
-        history.append(&mut Names::default(), Table::embedded(name, bytes, &LAYOUT)?)?;
-        Ok(history)
-    }
-
-    fn append(&mut self, names: &mut Names, mut table: Table) -> Result<(), HistoryError> {
-        let mut last = None;
-        while table.next_row()? {
-            let household = table.either_id(HOUSEHOLD, METER)?;
-            let meter = table.either_id(METER, HOUSEHOLD)?;
-            // Files mostly hold one meter after the other.
-            let index = match last {
-                Some(index) if is(&self.meters[index as usize], household, meter) => index,
-                _ => names.index(&mut self.meters, household, meter),
-            };
-            last = Some(index);
-            self.rows.push(read_row(&table, index)?);
-        }
-        Ok(())
+        let mut meters = Meters::default();
+        let rows = Reader::of(Table::embedded(name, bytes, &LAYOUT)?).rest(&mut meters)?;
+        Ok(Self {
+            meters: meters.list,
+            rows,
+        })
     }
 
     /// The meter that a row is of.
@@ -134,38 +161,7 @@ impl History {
 
     /// Appends a row as the JSON of the readings topic.
     pub fn json(&self, row: &Row, buffer: &mut Vec<u8>) {
-        let name = self.name(row);
-        buffer.extend_from_slice(b"{\"household_id\":");
-        json_value(buffer, &*name.household);
-        if name.meter != name.household {
-            buffer.extend_from_slice(b",\"meter_id\":");
-            json_value(buffer, &*name.meter);
-        }
-        // Writing into a vector cannot fail.
-        let _ = write!(
-            buffer,
-            ",\"timestamp\":\"{}\",\"interval_seconds\":{}",
-            row.start, row.seconds
-        );
-        if let Some(measure) = row.measure {
-            let (field, litres): (&[u8], Litres) = match measure {
-                Measure::Volume(litres) => (b",\"volume_litres\":", litres),
-                Measure::Register(litres) => (b",\"register_litres\":", litres),
-            };
-            buffer.extend_from_slice(field);
-            json_value(buffer, &litres);
-        }
-        if row.quality != Quality::Measured {
-            let _ = write!(buffer, ",\"quality\":\"{}\"", quality_name(row.quality));
-        }
-        if let Some(received_at) = row.received_at {
-            let _ = write!(buffer, ",\"received_at\":\"{received_at}\"");
-        }
-        if !row.flags.is_empty() {
-            buffer.extend_from_slice(b",\"flags\":");
-            json_value(buffer, &row.flags.iter().map(Flag::name).collect::<Vec<_>>());
-        }
-        buffer.push(b'}');
+        self.name(row).json(row, buffer);
     }
 
     /// Writes all rows to one file.
@@ -303,11 +299,57 @@ fn is(name: &MeterName, household: &str, meter: &str) -> bool {
     *name.household == *household && *name.meter == *meter
 }
 
-/// Each name once in memory, each meter once in the list.
+/// A file of readings, read row by row.
+pub(super) struct Reader {
+    table: Table,
+    last: Option<u32>,
+}
+
+impl Reader {
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        Ok(Self::of(Table::open(path, &LAYOUT)?))
+    }
+
+    fn of(table: Table) -> Self {
+        Self { table, last: None }
+    }
+
+    /// The next row, its meter among `meters`; `None` at the end.
+    pub fn next(&mut self, meters: &mut Meters) -> Result<Option<Row>, HistoryError> {
+        if !self.table.next_row()? {
+            return Ok(None);
+        }
+        let household = self.table.either_id(HOUSEHOLD, METER)?;
+        let meter = self.table.either_id(METER, HOUSEHOLD)?;
+        // Files mostly hold one meter after the other.
+        let index = match self.last {
+            Some(index) if is(&meters.list[index as usize], household, meter) => index,
+            _ => meters.index(household, meter),
+        };
+        self.last = Some(index);
+        read_row(&self.table, index).map(Some)
+    }
+
+    fn rest(mut self, meters: &mut Meters) -> Result<Vec<Row>, HistoryError> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.next(meters)? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Bytes of the file that have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.table.bytes_read()
+    }
+}
+
+/// The meters of files being read: each name once in memory, each meter once in the list.
 #[derive(Default)]
-struct Names {
+pub(super) struct Meters {
+    pub list: Vec<MeterName>,
     texts: HashSet<Arc<str>>,
-    meters: HashMap<MeterName, u32>,
+    places: HashMap<MeterName, u32>,
 }
 
 /// A [`MeterName`] to look up by; hashed field by field like it.
@@ -323,19 +365,19 @@ impl Equivalent<MeterName> for NameParts<'_> {
     }
 }
 
-impl Names {
-    fn index(&mut self, meters: &mut Vec<MeterName>, household: &str, meter: &str) -> u32 {
-        if let Some(index) = self.meters.get(&NameParts { household, meter }) {
+impl Meters {
+    fn index(&mut self, household: &str, meter: &str) -> u32 {
+        if let Some(index) = self.places.get(&NameParts { household, meter }) {
             return *index;
         }
         // Four thousand million meters do not fit into memory: the index cannot overflow.
-        let index = meters.len() as u32;
+        let index = self.list.len() as u32;
         let name = MeterName {
             household: self.text(household),
             meter: self.text(meter),
         };
-        meters.push(name.clone());
-        self.meters.insert(name, index);
+        self.list.push(name.clone());
+        self.places.insert(name, index);
         index
     }
 

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use flate2::Compression;
@@ -30,6 +32,7 @@ pub(super) struct Table {
     record: StringRecord,
     /// The line of `record`.
     line: u64,
+    bytes: Arc<AtomicU64>,
     /// 1 when the reader, having read a line, stands on the next one; 0 when it still has the `\n` of `\r\n` before it.
     ahead: u64,
 }
@@ -38,7 +41,11 @@ impl Table {
     /// Opens a file, plain or gzip (told by its first bytes), and checks its header.
     pub fn open(file: &Path, layout: &'static Layout) -> Result<Self, HistoryError> {
         let plain = File::open(file).map_err(|source| io_error(file, source))?;
-        Self::from_source(file, BufReader::with_capacity(1 << 16, plain), layout)
+        let bytes = Arc::default();
+        let plain = Counted(plain, Arc::clone(&bytes));
+        let mut table = Self::from_source(file, BufReader::with_capacity(1 << 16, plain), layout)?;
+        table.bytes = bytes;
+        Ok(table)
     }
 
     /// A file that is part of the program; `name` stands for it in errors.
@@ -70,6 +77,7 @@ impl Table {
             places: vec![None; layout.columns.len()],
             record: StringRecord::new(),
             line: 0,
+            bytes: Arc::default(),
             ahead: 0,
         };
         table.read_header()?;
@@ -134,6 +142,11 @@ impl Table {
             }
             Err(error) => Err(self.csv_error(error)),
         }
+    }
+
+    /// Bytes of the file that have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// The field of a column in this row; empty where the file does not have the column.
@@ -227,6 +240,17 @@ impl Table {
                 source: io::Error::other(format!("{other:?}")),
             },
         }
+    }
+}
+
+/// A file that counts the bytes read of it.
+struct Counted(File, Arc<AtomicU64>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 }
 

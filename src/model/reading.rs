@@ -121,6 +121,16 @@ impl Flags {
         self.0 == 0
     }
 
+    /// As one byte, a bit a flag.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From [`Flags::bits`].
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// The flags that are set, in the order of [`Flag::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Flag> {
         Flag::ALL.into_iter().filter(move |flag| self.0 & 1 << *flag as u8 != 0)

@@ -1,0 +1,164 @@
+//! `backtest`: files in, files out, no broker.
+
+mod output;
+mod sets;
+mod told;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueHint};
+
+pub(super) use self::output::write_file;
+use self::output::{write, write_events};
+use self::sets::{of_interest, rule_sets};
+use self::told::{compare, not_judged, tell};
+use super::wish::{Wish, share, stage_named, with_wish};
+use super::{bar, progress};
+use crate::backtest::judge::Answers;
+use crate::backtest::{Backtest, Outcome, RuleSetSummary, Summary};
+use crate::history::{SortSpace, read_homes, read_truth};
+use crate::model::Stage;
+use crate::partition::ConsentRule;
+use crate::settings::{SettingsFile, Validated};
+
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// Files of readings (CSV, plain or gzip).
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    readings: Vec<PathBuf>,
+    /// File of homes: time zone, zone, programme.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    homes: Option<PathBuf>,
+    /// File of incidents that truly happened: delays and false alerts are judged against it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    truth: Option<PathBuf>,
+    /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
+    /// keep their proportion to it.
+    #[arg(long, value_name = "HOURS")]
+    lambda: Option<f64>,
+    /// False inactivity alerts accepted a home-month at a stage; sets λ by what was measured on open data, beside the
+    /// fixed rules.
+    #[arg(long, value_name = "N", conflicts_with = "lambda")]
+    budget: Option<f64>,
+    /// The stage that --lambda or --budget speaks of: ask, contact or visit; the last with a learned rule without it.
+    #[arg(long, value_name = "STAGE", value_parser = stage_named)]
+    stage: Option<Stage>,
+    /// Assumed share of people who answer when they are asked and nothing is the matter (0 to 1): says what the later
+    /// stages then cost.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    answer_share: Option<f64>,
+    /// Assumed share of false alerts that a contact clears, of those that come to the contact (0 to 1).
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    contact_share: Option<f64>,
+    /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
+    #[arg(long, num_args = 1.., value_name = "NAME")]
+    preset: Vec<String>,
+    /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    partitions: Option<u32>,
+    /// MiB of memory for sorting readings; more than fit into it are sorted on disk.
+    #[arg(long, default_value_t = 1_024, value_name = "MIB", value_parser = memory)]
+    memory: usize,
+    /// Folder for what is sorted on disk, about 52 bytes a reading; --out without it.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    temporary: Option<PathBuf>,
+    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared,
+    /// alerts.NAME.jsonl of each.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: PathBuf,
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let mebibytes = text
+        .parse::<usize>()
+        .ok()
+        .filter(|mebibytes| (1..=1 << 20).contains(mebibytes));
+    mebibytes.ok_or_else(|| "give MiB, from 1 to 1048576".to_owned())
+}
+
+/// A bar for files being read.
+fn reading_bar(files: &[PathBuf]) -> indicatif::ProgressBar {
+    let bytes = files
+        .iter()
+        .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()))
+        .sum();
+    bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
+}
+
+/// The rules over history: those of the settings, and beside them presets and the programmes of a rule file (`own`).
+pub fn backtest(
+    args: BacktestArgs,
+    mut validated: Validated,
+    own: Option<(Validated, SettingsFile)>,
+) -> anyhow::Result<()> {
+    // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
+    Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
+    let began = Instant::now();
+    let rules = match (args.lambda, args.budget) {
+        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
+        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
+        (None, None) => Arc::clone(&validated.rules),
+    };
+    let answers = Answers {
+        ask: args.answer_share,
+        contact: args.contact_share,
+    };
+    let sets = rule_sets(rules, &args.preset, own.as_ref())?;
+    let partitions = args
+        .partitions
+        .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
+    let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    // Before the work, so that a folder that cannot be written is not learnt of at its end.
+    std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
+    let space = SortSpace {
+        memory_bytes: args.memory * (1 << 20),
+        folder: args.temporary.unwrap_or_else(|| args.out.clone()),
+    };
+    let bar = reading_bar(&args.readings);
+    let source = &validated.settings.source;
+    let backtest = Backtest::read(
+        &args.readings,
+        homes,
+        partitions,
+        &validated.rules,
+        source,
+        &space,
+        |bytes| {
+            bar.inc(bytes);
+        },
+    )?;
+    bar.finish_and_clear();
+    let readings = backtest.readings().len();
+    let bar = progress(readings * sets.len() as u64, "readings");
+    let rules: Vec<_> = sets.iter().map(|set| Arc::clone(&set.rules)).collect();
+    let outcomes = backtest.run(&rules, |done| bar.inc(done))?;
+    bar.finish_and_clear();
+    let timelines = backtest.timelines(&truth)?;
+    let mut compared = BTreeMap::new();
+    let mut main: Option<(Outcome, Summary)> = None;
+    for (index, (set, outcome)) in sets.iter().zip(outcomes).enumerate() {
+        let summary = outcome.summary(&timelines, &truth, answers);
+        if sets.len() > 1 {
+            write_events(&args.out.join(format!("alerts.{}.jsonl", set.name)), &outcome.alerts)?;
+            compared.insert(set.name.clone(), RuleSetSummary::of(&summary));
+        }
+        if index == of_interest(&sets) {
+            main = Some((outcome, summary));
+        }
+    }
+    let Some((outcome, mut summary)) = main else {
+        bail!("no rules to run");
+    };
+    summary.rule_sets = compared;
+    write(&args.out, &outcome, &summary)?;
+    for kind in not_judged(&truth) {
+        say!("  truth of kind {kind:?} is not judged; emergency and leak are");
+    }
+    compare(&sets, &summary)?;
+    tell(&args.out, readings, &outcome, &summary, began)
+}
