@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod cases;
 pub mod judge;
 mod parallel;
+pub mod report;
 mod resample;
 mod run;
 mod score;

@@ -18,7 +18,7 @@ mod tests;
 mod truth;
 
 pub use error::HistoryError;
-pub use homes::{embedded_homes, read_homes, write_homes};
+pub use homes::{embedded_homes, read_homes, read_people, write_homes};
 pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
 pub use sorted::SortedReadings;
 pub use sorter::SortSpace;

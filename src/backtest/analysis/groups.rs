@@ -266,3 +266,117 @@ impl Daily {
 pub fn hours_between(start: EventTime, end: EventTime) -> f64 {
     f64::from(end.since(start)) / f64::from(HOUR)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backtest::cases::{EmergencyCase, Reached};
+
+    fn home(name: &str, delays: &[(u32, f64)]) -> HomeCases {
+        let emergency = |(hour, delay): &(u32, f64)| EmergencyCase {
+            start: EventTime::from_hour(24 * 50 + hour),
+            delay: *delay,
+            alert_id: None,
+        };
+        HomeCases {
+            household: name.into(),
+            months: 2.0,
+            emergencies: delays.iter().map(emergency).collect(),
+            first: Reached {
+                delays: delays.iter().map(|(_, delay)| *delay).collect(),
+                false_alerts: 3,
+                ..Reached::default()
+            },
+            ..HomeCases::default()
+        }
+    }
+
+    #[test]
+    fn hours_are_those_of_the_homes_clock() {
+        let homes = [home("a", &[(8, 4.0), (23, 6.0)]), home("b", &[(8, 8.0)])];
+        let zone = |home: &str| TimeZone::fixed(jiff::tz::offset(if home == "a" { 1 } else { 0 }));
+        let hours = by_hour(&homes, zone);
+        let at = |hour: usize| (hours[hour].emergencies, hours[hour].delay_hours.value);
+        assert_eq!(
+            (at(9), at(0), at(8), at(10)),
+            ((1, Some(4.0)), (1, Some(6.0)), (1, Some(8.0)), (0, None))
+        );
+    }
+
+    #[test]
+    fn kinds_with_few_homes_are_told_together() {
+        let homes: Vec<_> = (0..25)
+            .map(|n| home(&format!("h{n:02}"), &[(8, f64::from(n))]))
+            .collect();
+        let kinds = homes.iter().enumerate().map(|(n, home)| {
+            let group = if n < 16 { format!("z{}", n / 2) } else { format!("y{n}") };
+            (
+                home.household.to_string(),
+                vec![("zone".to_owned(), group), ("all".to_owned(), "same".to_owned())],
+            )
+        });
+        let all = by_kind(&homes, &kinds.collect());
+        let told: Vec<_> = all.iter().map(|kind| (&*kind.group, kind.homes)).collect();
+        let whole = ["z0", "z1", "z2", "z3", "z4", "z5", "z6", "z7"].map(|zone| (zone, 2));
+        assert_eq!(
+            told,
+            [&whole[..], &[("others", 9)]].concat(),
+            "what all share tells nothing apart"
+        );
+        assert_eq!(
+            (all[1].delay_hours.value, all[1].false_per_home_month.value),
+            (Some(2.5), Some(1.5))
+        );
+    }
+
+    #[test]
+    fn thirds_are_named_by_their_ends() {
+        let measures: Vec<(String, f64)> = (0..6).map(|n| (format!("h{n}"), f64::from(n) * 10.0)).collect();
+        let names: Vec<String> = thirds(&measures, "L").into_iter().map(|(_, name)| name).collect();
+        let expected = ["1: under 20 L", "2: 20 to 40 L", "3: 40 L and more"];
+        assert_eq!(
+            names,
+            [
+                expected[0],
+                expected[0],
+                expected[1],
+                expected[1],
+                expected[2],
+                expected[2]
+            ]
+        );
+        assert_eq!(thirds(&[], "L"), []);
+    }
+
+    #[test]
+    fn leaks_are_grouped_by_what_they_were_or_by_flow() {
+        let leak = |kind: &str, detail: Option<&str>, flow: Option<f64>, delay| LeakCase {
+            kind: kind.to_owned(),
+            detail: detail.map(str::to_owned),
+            litres_per_hour: flow,
+            delay,
+        };
+        let mut homes = [home("a", &[]), home("b", &[])];
+        homes[0].leaks = vec![
+            leak("leak", Some("leak:10"), Some(10.0), Some(6.0)),
+            leak("leak", Some("leak:2"), Some(2.0), None),
+            leak("leak", None, Some(2.2), Some(9.0)),
+        ];
+        homes[1].leaks = vec![
+            leak("leak", Some("leak:10"), Some(10.0), Some(10.0)),
+            leak("prolonged_draw", None, None, None),
+        ];
+        let sizes = by_size(&homes);
+        let told: Vec<_> = sizes
+            .iter()
+            .map(|of| (&*of.size, of.leaks, of.recall.value, of.median_delay_hours.value))
+            .collect();
+        let expected = [
+            ("leak, about 2 L/h", 1, Some(1.0), Some(9.0)),
+            ("leak, 2", 1, Some(0.0), None),
+            ("leak, 10", 2, Some(1.0), Some(8.0)),
+            ("prolonged draw", 1, Some(0.0), None),
+        ];
+        assert_eq!(told, expected);
+    }
+}

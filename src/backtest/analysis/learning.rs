@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::backtest::cases::HomeCases;
-use crate::backtest::judge::MISS_HOURS;
+use crate::backtest::judge::{Answers, JudgedAlert, MISS_HOURS, cases_after};
 use crate::backtest::resample::{Figure, Fleets};
+use crate::backtest::timeline::Timelines;
 use crate::history::{History, Incident, MeterName, Row};
 use crate::model::{DAY, EventTime, HOUR, HomeRecord};
 
@@ -169,8 +170,19 @@ pub struct OfAge {
     pub false_per_home_month: Figure,
 }
 
-/// Adds up what the windows of the age at `place` gave, judged from that age on.
-pub fn of_age(place: usize, windows: &[Window], cases: &[HomeCases]) -> OfAge {
+/// Judges the alerts of the windows of the age at `place`, from that age on.
+pub fn of_age(
+    place: usize,
+    windows: &[Window],
+    timelines: &Timelines,
+    truth: &[Incident],
+    alerts: &[JudgedAlert],
+) -> OfAge {
+    let cases = cases_after(AGES[place] * DAY, timelines, truth, alerts, Answers::default());
+    add_up(place, windows, &cases)
+}
+
+fn add_up(place: usize, windows: &[Window], cases: &[HomeCases]) -> OfAge {
     let cases: BTreeMap<&str, &HomeCases> = cases.iter().map(|case| (&*case.household, case)).collect();
     let mut homes = BTreeMap::<&str, (Vec<f64>, (f64, f64))>::new();
     for window in windows {
@@ -191,5 +203,145 @@ pub fn of_age(place: usize, windows: &[Window], cases: &[HomeCases]) -> OfAge {
         delay_hours: fleets.mean(&delays),
         home_months: rates.iter().map(|(_, months)| months).sum(),
         false_per_home_month: fleets.ratio(&rates),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backtest::cases::{EmergencyCase, Reached};
+    use crate::model::{Flags, Measure, Quality};
+
+    fn day(day: u32) -> EventTime {
+        EventTime::from_seconds(day * DAY)
+    }
+
+    fn span(name: &str, first: u32, last: u32) -> Span {
+        Span {
+            household: name.into(),
+            first: day(first),
+            last: day(last),
+        }
+    }
+
+    fn emergency(name: &str, at: u32) -> Incident {
+        Incident {
+            household: name.into(),
+            kind: "emergency".into(),
+            start: day(at),
+            end: day(at + 3),
+            litres_per_hour: None,
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn emergencies_are_the_same_at_every_age_and_homes_begin_anew() {
+        let spans = [span("a", 10, 210), span("b", 10, 80)];
+        let truth = [emergency("a", 69), emergency("a", 70), emergency("b", 72)];
+        for place in 0..AGES.len() - 1 {
+            let windows = windows(&spans, &truth, place);
+            let met: Vec<_> = windows
+                .iter()
+                .filter_map(|window| Some((window.emergency?, window.from)))
+                .collect();
+            let from = |at: u32| (day(at), day(at - AGES[place]));
+            assert_eq!(met, [from(70), from(72)], "the one on day 69 has too little behind it");
+            let anew: Vec<_> = windows.iter().filter(|window| window.emergency.is_none()).collect();
+            assert_eq!(
+                anew.iter().map(|window| window.from).collect::<Vec<_>>(),
+                [day(10), day(65)]
+            );
+            assert!(
+                anew.iter()
+                    .all(|window| window.to.since(window.from) == AGES[place + 1] * DAY)
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_is_a_home_of_its_own() {
+        let windows = windows(&[span("a", 0, 100)], &[emergency("a", 70), emergency("a", 71)], 0);
+        let homes = [HomeRecord {
+            household_id: "a".into(),
+            zone: Some("z".into()),
+            programme: Some("night".into()),
+            ..HomeRecord::default()
+        }];
+        let row = |start| Row {
+            meter: 7,
+            start,
+            seconds: HOUR,
+            measure: Some(Measure::Volume(1.0)),
+            quality: Quality::Measured,
+            received_at: None,
+            flags: Flags::NONE,
+        };
+        let rows = |household: &str, from: EventTime, _| {
+            assert_eq!(household, "a");
+            Ok::<_, ()>(vec![
+                ("a".into(), row(from)),
+                ("garden".into(), row(from)),
+                ("a".into(), row(from.plus(HOUR))),
+            ])
+        };
+        let truth = [emergency("a", 70), emergency("a", 71)];
+        let (history, homes, truth) = history_of(&windows, &homes, &truth, rows).expect("no error");
+        assert_eq!((windows.len(), homes.len(), history.rows.len()), (4, 4, 12));
+        let meters: Vec<_> = history.meters[..2]
+            .iter()
+            .map(|meter| (&*meter.household, &*meter.meter))
+            .collect();
+        assert_eq!(meters, [("w0", "w0"), ("w0", "garden")]);
+        assert_eq!((&*homes[0].household_id, homes[0].zone.as_deref()), ("w0", None));
+        assert_eq!(homes[0].programme.as_deref(), Some("night"));
+        let told: Vec<_> = truth
+            .iter()
+            .map(|incident| (&*incident.household, incident.start))
+            .collect();
+        assert_eq!(
+            told,
+            [("w0", day(70)), ("w1", day(71))],
+            "of each its own emergency alone"
+        );
+    }
+
+    #[test]
+    fn windows_of_one_home_count_as_one_home() {
+        let windows = windows(&[span("a", 0, 200)], &[emergency("a", 70), emergency("a", 90)], 2);
+        let case = |name: &str, start: Option<u32>, delay: f64, false_alerts| HomeCases {
+            household: name.into(),
+            months: if start.is_some() { 0.0 } else { 0.5 },
+            emergencies: start
+                .into_iter()
+                .map(|at| EmergencyCase {
+                    start: day(at),
+                    delay,
+                    alert_id: None,
+                })
+                .collect(),
+            first: Reached {
+                false_alerts,
+                ..Reached::default()
+            },
+            ..HomeCases::default()
+        };
+        let cases = [
+            case("w0", Some(70), 8.0, 0),
+            case("w1", Some(90), 12.0, 0),
+            case("w2", None, 0.0, 3),
+            case("w3", None, 0.0, 0),
+        ];
+        let of = add_up(2, &windows, &cases);
+        assert_eq!(
+            (of.days, of.until_days, of.emergencies, of.home_months),
+            (7, 14, 2, 1.0)
+        );
+        assert_eq!(
+            (of.delay_hours.value, of.delay_hours.low),
+            (Some(10.0), Some(10.0)),
+            "one home has no spread"
+        );
+        assert_eq!(of.false_per_home_month.value, Some(3.0));
     }
 }
