@@ -24,8 +24,7 @@ use serde::Serialize;
 
 use super::cases::{AlertCase, EmergencyCase, HomeCases, LeakCase, Reached, Turn};
 pub use super::resample::Figure;
-use super::score::score;
-pub use super::score::{Delay, InactivityScore, Score};
+pub use super::score::{Delay, InactivityScore, Score, score};
 use super::timeline::{Stretch, Timeline, Timelines, WATER};
 use crate::history::Incident;
 use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};

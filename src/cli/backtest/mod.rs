@@ -1,26 +1,31 @@
 //! `backtest`: files in, files out, no broker.
 
+mod analysis;
 mod output;
 mod sets;
 mod told;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
-pub(super) use self::output::write_file;
+pub(super) use self::analysis::sweep;
+pub(super) use self::analysis::{AnalysisArgs, Course};
+use self::output::write_file;
 use self::output::{write, write_events};
 use self::sets::{of_interest, rule_sets};
 use self::told::{compare, not_judged, tell};
 use super::wish::{Wish, share, stage_named, with_wish};
 use super::{bar, progress};
 use crate::backtest::judge::Answers;
+use crate::backtest::report::Report;
 use crate::backtest::{Backtest, Outcome, RuleSetSummary, Summary};
-use crate::history::{SortSpace, read_homes, read_truth};
+use crate::history::{SortSpace, read_homes, read_people, read_truth};
 use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
@@ -57,6 +62,11 @@ pub struct BacktestArgs {
     /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     preset: Vec<String>,
+    #[command(flatten)]
+    analysis: AnalysisArgs,
+    /// The same readings with none lost: counts the alerts that the loss alone has caused.
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    complete: Vec<PathBuf>,
     /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     partitions: Option<u32>,
@@ -66,7 +76,7 @@ pub struct BacktestArgs {
     /// Folder for what is sorted on disk, about 52 bytes a reading; --out without it.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     temporary: Option<PathBuf>,
-    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared,
+    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json and report.html; where rules are compared,
     /// alerts.NAME.jsonl of each.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
@@ -112,6 +122,7 @@ pub fn backtest(
         .partitions
         .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
     let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let people = args.homes.as_deref().map(read_people).transpose()?.unwrap_or_default();
     let truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
@@ -154,11 +165,53 @@ pub fn backtest(
     let Some((outcome, mut summary)) = main else {
         bail!("no rules to run");
     };
+    let course = Course {
+        backtest: &backtest,
+        timelines: &timelines,
+        truth: &truth,
+        people: &people,
+        sets: &sets,
+        compared: &compared,
+        stage: args.stage,
+        budget: args.budget,
+        time_zone: &validated.rules.time_zone,
+        source,
+        partitions,
+        space: &space,
+    };
+    let (analysis, pages) = args.analysis.analyse(&course, &outcome)?;
+    summary.analysis = Some(analysis);
+    if !args.complete.is_empty() {
+        let rules = &sets[of_interest(&sets)].rules;
+        summary.score.gap_caused = Some(course.gap_caused(&args.complete, rules, &outcome)?);
+    }
     summary.rule_sets = compared;
     write(&args.out, &outcome, &summary)?;
+    let report = Report {
+        summary: &summary,
+        pages: &pages,
+        period: backtest.readings().span(),
+        sources: &sources(&args.readings, args.truth.as_deref()),
+    };
+    write_file(&args.out.join("report.html"), |file| {
+        Ok(file.write_all(report.html().as_bytes())?)
+    })?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency and leak are");
     }
     compare(&sets, &summary)?;
     tell(&args.out, readings, &outcome, &summary, began)
+}
+
+/// The files by name, as the report gives them.
+fn sources(readings: &[PathBuf], truth: Option<&Path>) -> String {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    };
+    let names: Vec<String> = readings.iter().map(|path| name(path)).collect();
+    let judged = truth.map(|path| format!(", judged against {}", name(path)));
+    format!("Readings: {}{}", names.join(", "), judged.unwrap_or_default())
 }
