@@ -2,6 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 use crate::area::Cause;
 use crate::history::MeterName;
@@ -46,6 +51,21 @@ fn history(dry: Range<u32>) -> History {
 }
 
 fn outcome(history: &History, partitions: u32, is_watched: bool) -> Outcome {
+    let space = SortSpace {
+        memory_bytes: usize::MAX,
+        folder: PathBuf::new(),
+    };
+    outcomes(history, partitions, is_watched, &space, 2).1.remove(0)
+}
+
+/// Under the defaults and under rules that judge nothing, with what the first comes to.
+fn outcomes(
+    history: &History,
+    partitions: u32,
+    is_watched: bool,
+    space: &SortSpace,
+    threads: usize,
+) -> (String, Vec<Outcome>) {
     let homes: Vec<HomeRecord> = (0..HOMES)
         .map(|home| HomeRecord {
             household_id: format!("h{home}"),
@@ -59,18 +79,27 @@ fn outcome(history: &History, partitions: u32, is_watched: bool) -> Outcome {
         ..Rules::default()
     };
     rules.area.enabled = is_watched;
-    let space = SortSpace {
-        memory_bytes: usize::MAX,
-        folder: PathBuf::new(),
-    };
-    let backtest =
-        Backtest::of_history(history, homes, partitions, &rules, "/tapwatch", &space).expect("all is in memory");
+    let mut quiet = rules.clone();
+    quiet.programmes[0].detectors.inactivity.rules.clear();
+    let backtest = Backtest::of_history(history, homes, partitions, &rules, "/tapwatch", space);
+    let backtest = backtest.expect("the disk works").with_threads(threads);
     let done = AtomicU64::new(0);
-    let outcomes = backtest.run(&[Arc::new(rules)], |more| {
+    let outcomes = backtest.run(&[Arc::new(rules), Arc::new(quiet)], |more| {
         done.fetch_add(more, Ordering::Relaxed);
     });
-    assert_eq!(done.into_inner(), history.rows.len() as u64);
-    outcomes.expect("all is in memory").remove(0)
+    assert_eq!(done.into_inner(), 2 * history.rows.len() as u64);
+    let outcomes = outcomes.expect("the disk works");
+    let timelines = backtest.timelines(&[]).expect("the disk works");
+    let summary = outcomes[0].summary(&timelines, &[], Answers::default());
+    (serde_json::to_string(&summary).expect("figures"), outcomes)
+}
+
+/// All that is written of an outcome.
+fn lines(outcome: &Outcome) -> String {
+    let alerts = outcome.alerts.iter().map(serde_json::to_string);
+    let areas = outcome.area_alerts.iter().map(serde_json::to_string);
+    let lines: Result<Vec<_>, _> = alerts.chain(areas).collect();
+    format!("{}{:?}", lines.expect("JSON").join("\n"), outcome.dead_letters)
 }
 
 #[test]
@@ -118,4 +147,40 @@ fn an_outage_is_found_by_all_partitions_together_however_many_they_are() {
         );
     }
     assert!(outcome(&history, 5, false).area_alerts.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn memory_threads_and_the_order_of_the_file_change_nothing(
+        seed in any::<u64>(),
+        rows_in_memory in 50..4_000_usize,
+        partitions in 1..6_u32,
+        is_watched in any::<bool>(),
+    ) {
+        let mut history = history(270..282);
+        history.rows.retain(|row| row.meter < 9);
+        // Some come at once with others, some again and some again with another value.
+        for place in (0..history.rows.len()).step_by(7) {
+            let row = &mut history.rows[place];
+            row.received_at = Some(EventTime::from_hour(row.end().hour().next_multiple_of(6)));
+            let mut again = *row;
+            if place % 2 == 0 {
+                again.measure = Some(Measure::Volume(1.0));
+            }
+            history.rows.push(again);
+        }
+        history.rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let folder = tempfile::tempdir().expect("a folder");
+        let space = |memory_bytes| SortSpace { memory_bytes, folder: folder.path().to_owned() };
+        let (summary, held) = outcomes(&history, partitions, is_watched, &space(usize::MAX), 1);
+        prop_assert!(held[0].alerts.len() > held[1].alerts.len(), "two sets of rules");
+        for (memory, threads) in [(120 * rows_in_memory, 1), (120 * rows_in_memory, 3), (usize::MAX, 3)] {
+            let (of_spilled, spilled) = outcomes(&history, partitions, is_watched, &space(memory), threads);
+            prop_assert_eq!(&of_spilled, &summary);
+            for (spilled, held) in spilled.iter().zip(&held) {
+                prop_assert_eq!(lines(spilled), lines(held));
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::simulate::District;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Files of readings (CSV, plain or gzip).
+    /// Files of readings: CSV (plain or gzip) or Parquet.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes, put into the homes topic first.

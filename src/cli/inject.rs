@@ -13,7 +13,7 @@ use crate::simulate::{Delivery, Injection, Scenario};
 
 #[derive(Debug, Args)]
 pub struct InjectArgs {
-    /// Files of readings (CSV, plain or gzip).
+    /// Files of readings: CSV (plain or gzip) or Parquet.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes; declared absences are written into it, zones are read from it.

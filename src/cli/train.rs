@@ -12,7 +12,7 @@ use crate::settings::Validated;
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Files of readings (CSV, plain or gzip).
+    /// Files of readings: CSV (plain or gzip) or Parquet.
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     readings: Vec<PathBuf>,
     /// File of homes: the time zones matter.

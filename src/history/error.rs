@@ -1,9 +1,31 @@
 //! What can be wrong with a file.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+/// Where in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of a CSV file, counted from 1, the header included.
+    Line(u64),
+    /// A row of a Parquet file, counted from 1.
+    Row(u64),
+    /// What a Parquet file says of its columns.
+    Schema,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+            Self::Schema => f.write_str("schema"),
+        }
+    }
+}
 
 /// Why a file was refused. Lines count from 1, the header included.
 #[derive(Debug, Error)]
@@ -29,28 +51,34 @@ pub enum HistoryError {
         file: PathBuf,
     },
     /// Columns that are needed are not there.
-    #[error("{}, line 1: missing columns: {columns}", file.display())]
+    #[error("{}, {place}: missing columns: {columns}", file.display())]
     MissingColumns {
         /// The file.
         file: PathBuf,
+        /// Where in it.
+        place: Place,
         /// The columns, alternatives joined by "or".
         columns: String,
     },
     /// Columns that nobody knows.
-    #[error("{}, line 1: unknown columns: {columns}; the columns known are {known}", file.display())]
+    #[error("{}, {place}: unknown columns: {columns}; the columns known are {known}", file.display())]
     UnknownColumns {
         /// The file.
         file: PathBuf,
+        /// Where in it.
+        place: Place,
         /// The columns in question.
         columns: String,
         /// All that would have been understood.
         known: String,
     },
     /// One column twice.
-    #[error("{}, line 1: the column {column} is there more than once", file.display())]
+    #[error("{}, {place}: the column {column} is there more than once", file.display())]
     RepeatedColumn {
         /// The file.
         file: PathBuf,
+        /// Where in it.
+        place: Place,
         /// The column.
         column: &'static str,
     },
@@ -67,12 +95,12 @@ pub enum HistoryError {
         found: u64,
     },
     /// A field that cannot be understood.
-    #[error("{}, line {line}: {column} is {value:?}: {reason}", file.display())]
+    #[error("{}, {place}: {column} is {value:?}: {reason}", file.display())]
     BadValue {
         /// The file.
         file: PathBuf,
-        /// The line.
-        line: u64,
+        /// Where in it.
+        place: Place,
         /// The column, or the columns that together make no sense.
         column: &'static str,
         /// What stands there.
@@ -106,4 +134,35 @@ pub enum HistoryError {
         /// What the decoder said.
         source: io::Error,
     },
+    /// A column of a Parquet file in a form that is not understood.
+    #[error("{}, {}: {column} is {found}; {understood}", file.display(), Place::Schema)]
+    BadType {
+        /// The file.
+        file: PathBuf,
+        /// The column.
+        column: String,
+        /// What it is.
+        found: String,
+        /// What it may be.
+        understood: &'static str,
+    },
+    /// A Parquet file that is damaged, or made in a way that is not understood.
+    #[error("{}: the Parquet data cannot be read after row {row}: {reason}", file.display())]
+    BadParquet {
+        /// The file.
+        file: PathBuf,
+        /// The last row that could be read.
+        row: u64,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// The error of a file that cannot be opened, read or written.
+pub(super) fn io_error(file: &Path, source: io::Error) -> HistoryError {
+    let file = file.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => HistoryError::NotFound { file },
+        _ => HistoryError::Io { file, source },
+    }
 }

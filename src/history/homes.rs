@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::HistoryError;
-use super::table::{Layout, Table, TableWriter};
+use super::table::{Layout, Table};
+use super::writer::TableWriter;
 use crate::model::{Absence, Consent, EventTime, HomeRecord};
 
 const HOUSEHOLD: usize = 0;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hashbrown::{Equivalent, HashMap, HashSet};
 
 use super::HistoryError;
-use super::table::{Layout, Table, TableWriter};
+use super::table::{Layout, Table};
+use super::writer::TableWriter;
 use crate::model::{EventTime, Flag, Flags, Litres, Measure, Quality};
 
 const HOUSEHOLD: usize = 0;

@@ -243,3 +243,7 @@ impl<L: Fn(&str) -> u32> Sorting<L> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "sorted_tests.rs"]
+mod tests;

@@ -149,6 +149,7 @@ impl Sorted {
 
     /// The rows with keys from `from` on and before `to`, in order; with `None`, to the end. So many `readers` go at a time.
     pub fn between(&self, from: Key, to: Option<Key>, readers: usize) -> io::Result<Merge<'_>> {
+        let to = to.map(|to| to.max(from));
         let sources = match &self.place {
             Place::Memory(rows) => {
                 let at = |key: Key| rows.partition_point(|row| self.key(row) < key);

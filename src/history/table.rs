@@ -1,17 +1,15 @@
-//! A CSV file as a table with known columns.
+//! A file as a table with known columns, whatever its form.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
-use flate2::Compression;
-use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
-
 use super::HistoryError;
+use super::columns::Columns;
+use super::error::{Place, io_error};
+use super::lines::Lines;
 use crate::model::{EventTime, check_id};
 
 /// What a kind of file may and must hold. A column is known by its place in `columns`.
@@ -25,83 +23,75 @@ pub(super) struct Layout {
 /// A file being read, one row at a time.
 pub(super) struct Table {
     file: PathBuf,
-    reader: csv::Reader<Box<dyn Read>>,
+    source: Source,
     layout: &'static Layout,
     /// For each known column, where it stands in this file.
     places: Vec<Option<usize>>,
-    record: StringRecord,
-    /// The line of `record`.
-    line: u64,
     bytes: Arc<AtomicU64>,
-    /// 1 when the reader, having read a line, stands on the next one; 0 when it still has the `\n` of `\r\n` before it.
-    ahead: u64,
+}
+
+enum Source {
+    Lines(Lines),
+    Columns(Box<Columns>),
 }
 
 impl Table {
-    /// Opens a file, plain or gzip (told by its first bytes), and checks its header.
+    /// Opens a file, CSV (plain or gzip) or Parquet, told by its first bytes, and checks its columns.
     pub fn open(file: &Path, layout: &'static Layout) -> Result<Self, HistoryError> {
         let plain = File::open(file).map_err(|source| io_error(file, source))?;
         let bytes = Arc::default();
-        let plain = Counted(plain, Arc::clone(&bytes));
-        let mut table = Self::from_source(file, BufReader::with_capacity(1 << 16, plain), layout)?;
-        table.bytes = bytes;
-        Ok(table)
-    }
-
-    /// A file that is part of the program; `name` stands for it in errors.
-    pub fn embedded(name: &str, bytes: &'static [u8], layout: &'static Layout) -> Result<Self, HistoryError> {
-        Self::from_source(Path::new(name), bytes, layout)
-    }
-
-    fn from_source<S: BufRead + 'static>(
-        file: &Path,
-        mut plain: S,
-        layout: &'static Layout,
-    ) -> Result<Self, HistoryError> {
+        let mut plain = BufReader::with_capacity(1 << 16, Counted(plain, Arc::clone(&bytes)));
         let first = plain.fill_buf().map_err(|source| io_error(file, source))?;
-        if first.is_empty() {
-            return Err(HistoryError::Empty { file: file.to_owned() });
+        if first.starts_with(b"PAR1") {
+            let (columns, header) = Columns::open(file, plain.into_inner().0)?;
+            return Self::new(file, Source::Columns(Box::new(columns)), layout, &header, bytes);
         }
-        let source: Box<dyn Read> = match first.starts_with(&[0x1f, 0x8b]) {
-            true => Box::new(GzipSource(MultiGzDecoder::new(plain))),
-            false => Box::new(plain),
-        };
-        let reader = ReaderBuilder::new()
-            .trim(Trim::All)
-            .buffer_capacity(1 << 16)
-            .from_reader(source);
+        let (lines, header) = Lines::open(file, plain)?;
+        Self::new(file, Source::Lines(lines), layout, &header, bytes)
+    }
+
+    /// A CSV file that is part of the program; `name` stands for it in errors.
+    pub fn embedded(name: &str, bytes: &'static [u8], layout: &'static Layout) -> Result<Self, HistoryError> {
+        let file = Path::new(name);
+        let (lines, header) = Lines::open(file, bytes)?;
+        Self::new(file, Source::Lines(lines), layout, &header, Arc::default())
+    }
+
+    fn new(
+        file: &Path,
+        source: Source,
+        layout: &'static Layout,
+        header: &[String],
+        bytes: Arc<AtomicU64>,
+    ) -> Result<Self, HistoryError> {
         let mut table = Self {
             file: file.to_owned(),
-            reader,
+            source,
             layout,
             places: vec![None; layout.columns.len()],
-            record: StringRecord::new(),
-            line: 0,
-            bytes: Arc::default(),
-            ahead: 0,
+            bytes,
         };
-        table.read_header()?;
+        table.check_header(header)?;
+        if let Source::Columns(columns) = &table.source {
+            columns.check()?;
+        }
         Ok(table)
     }
 
-    fn read_header(&mut self) -> Result<(), HistoryError> {
-        let header = match self.reader.headers() {
-            Ok(header) => header.clone(),
-            Err(error) => return Err(self.csv_error(error)),
+    fn check_header(&mut self, header: &[String]) -> Result<(), HistoryError> {
+        let place = match &self.source {
+            Source::Lines(_) => Place::Line(1),
+            Source::Columns(_) => Place::Schema,
         };
-        if header.iter().all(str::is_empty) {
-            return Err(HistoryError::Empty {
-                file: self.file.clone(),
-            });
-        }
         let mut unknown = Vec::new();
-        for (place, name) in header.iter().enumerate() {
-            match self.layout.columns.iter().position(|column| *column == name) {
+        for (at, name) in header.iter().enumerate() {
+            match self.layout.columns.iter().position(|column| column == name) {
                 None => unknown.push(format!("{name:?}")),
                 Some(column) => {
-                    if self.places[column].replace(place).is_some() {
+                    if self.places[column].replace(at).is_some() {
                         return Err(HistoryError::RepeatedColumn {
                             file: self.file.clone(),
+                            place,
                             column: self.layout.columns[column],
                         });
                     }
@@ -116,44 +106,44 @@ impl Table {
         if !missing.is_empty() {
             return Err(HistoryError::MissingColumns {
                 file: self.file.clone(),
+                place,
                 columns: missing.join(", "),
             });
         }
         if !unknown.is_empty() {
             return Err(HistoryError::UnknownColumns {
                 file: self.file.clone(),
+                place,
                 columns: unknown.join(", "),
                 known: self.layout.columns.join(", "),
             });
         }
-        self.ahead = u64::from(self.reader.position().line() > 1);
-        self.line = 1;
         Ok(())
     }
 
     /// Moves to the next row; `false` at the end.
     pub fn next_row(&mut self) -> Result<bool, HistoryError> {
-        match self.reader.read_record(&mut self.record) {
-            Ok(more) => {
-                if more {
-                    self.line = self.line_at(self.record.position());
-                }
-                Ok(more)
-            }
-            Err(error) => Err(self.csv_error(error)),
+        match &mut self.source {
+            Source::Lines(lines) => lines.next_row(),
+            Source::Columns(columns) => columns.next_row(),
         }
     }
 
     /// Bytes of the file that have been read.
     pub fn bytes_read(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        match &self.source {
+            Source::Lines(_) => self.bytes.load(Ordering::Relaxed),
+            Source::Columns(columns) => columns.bytes_read(),
+        }
     }
 
     /// The field of a column in this row; empty where the file does not have the column.
     pub fn field(&self, column: usize) -> &str {
-        self.places[column]
-            .and_then(|place| self.record.get(place))
-            .unwrap_or("")
+        match (self.places[column], &self.source) {
+            (None, _) => "",
+            (Some(place), Source::Lines(lines)) => lines.field(place),
+            (Some(place), Source::Columns(columns)) => columns.field(place),
+        }
     }
 
     /// The field of a column, `None` where it is empty.
@@ -200,45 +190,13 @@ impl Table {
     pub fn bad(&self, column: usize, reason: impl Into<String>) -> HistoryError {
         HistoryError::BadValue {
             file: self.file.clone(),
-            line: self.line,
+            place: match &self.source {
+                Source::Lines(lines) => lines.place(),
+                Source::Columns(columns) => columns.place(),
+            },
             column: self.layout.columns[column],
             value: self.field(column).to_owned(),
             reason: reason.into(),
-        }
-    }
-
-    /// The line of the record just read. Where it starts does not do: empty lines before it are counted to it.
-    fn line_at(&self, start: Option<&csv::Position>) -> u64 {
-        let end = self.reader.position().line() - self.ahead;
-        start.map_or(end, |start| end.max(start.line()))
-    }
-
-    fn csv_error(&self, error: csv::Error) -> HistoryError {
-        let file = self.file.clone();
-        let at = |position: Option<csv::Position>| self.line_at(position.as_ref());
-        match error.into_kind() {
-            ErrorKind::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
-                HistoryError::CutShort { file, line: self.line }
-            }
-            ErrorKind::Io(source) if source.get_ref().is_some_and(|inner| inner.is::<GzipDamage>()) => {
-                HistoryError::Damaged {
-                    file,
-                    line: self.line,
-                    source,
-                }
-            }
-            ErrorKind::Utf8 { pos, .. } => HistoryError::NotUtf8 { file, line: at(pos) },
-            ErrorKind::UnequalLengths { pos, expected_len, len } => HistoryError::FieldCount {
-                file,
-                line: at(pos),
-                expected: expected_len,
-                found: len,
-            },
-            ErrorKind::Io(source) => HistoryError::Io { file, source },
-            other => HistoryError::Io {
-                file,
-                source: io::Error::other(format!("{other:?}")),
-            },
         }
     }
 }
@@ -251,97 +209,5 @@ impl Read for Counted {
         let read = self.0.read(buffer)?;
         self.1.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
-    }
-}
-
-/// A gzip decoder that marks what it cannot decode, so that damage is not taken for trouble with the disk.
-struct GzipSource<R: BufRead>(MultiGzDecoder<R>);
-
-/// The mark.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct GzipDamage(io::Error);
-
-impl<R: BufRead> Read for GzipSource<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => io::Error::other(GzipDamage(error)),
-            _ => error,
-        })
-    }
-}
-
-fn io_error(file: &Path, source: io::Error) -> HistoryError {
-    let file = file.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound => HistoryError::NotFound { file },
-        _ => HistoryError::Io { file, source },
-    }
-}
-
-/// A file being written; gzip where its name ends in `.gz`.
-pub(super) struct TableWriter {
-    file: PathBuf,
-    writer: csv::Writer<Target>,
-}
-
-enum Target {
-    Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
-}
-
-impl Write for Target {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(target) => target.write(bytes),
-            Self::Gzip(target) => target.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(target) => target.flush(),
-            Self::Gzip(target) => target.flush(),
-        }
-    }
-}
-
-impl TableWriter {
-    /// Creates (or empties) the file and writes the header.
-    pub fn create(file: &Path, header: &[&str]) -> Result<Self, HistoryError> {
-        let target = BufWriter::new(File::create(file).map_err(|source| io_error(file, source))?);
-        let target = match file.extension().is_some_and(|ending| ending == "gz") {
-            true => Target::Gzip(GzEncoder::new(target, Compression::default())),
-            false => Target::Plain(target),
-        };
-        let mut writer = Self {
-            file: file.to_owned(),
-            writer: csv::Writer::from_writer(target),
-        };
-        writer.row(header)?;
-        Ok(writer)
-    }
-
-    /// Writes one row.
-    pub fn row<F: AsRef<[u8]>>(&mut self, fields: impl IntoIterator<Item = F>) -> Result<(), HistoryError> {
-        self.writer
-            .write_record(fields)
-            .map_err(|error| match error.into_kind() {
-                ErrorKind::Io(source) => io_error(&self.file, source),
-                other => io_error(&self.file, io::Error::other(format!("{other:?}"))),
-            })
-    }
-
-    /// Writes what is left and closes the file; without it the end of the file may be missing.
-    pub fn finish(self) -> Result<(), HistoryError> {
-        let Self { file, writer } = self;
-        let target = writer
-            .into_inner()
-            .map_err(|error| io_error(&file, error.into_error()))?;
-        let finished = match target {
-            Target::Plain(mut target) => target.flush(),
-            Target::Gzip(target) => target.finish().and_then(|mut target| target.flush()),
-        };
-        finished.map_err(|source| io_error(&file, source))
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::HistoryError;
-use super::table::{Layout, Table, TableWriter};
+use super::table::{Layout, Table};
+use super::writer::TableWriter;
 use crate::model::{EventTime, Litres};
 
 const HOUSEHOLD: usize = 0;

@@ -5,6 +5,7 @@ pub mod groups;
 pub mod learning;
 pub mod pages;
 pub mod sweep;
+pub mod tuned;
 
 use std::collections::BTreeMap;
 

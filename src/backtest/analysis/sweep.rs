@@ -167,6 +167,19 @@ impl Sweep {
     }
 }
 
+impl HomeSweep {
+    /// Its false alerts at a λ: between points in proportion to the logarithm of λ.
+    pub fn false_alerts_at(&self, lambda: f64, lambdas: &[f64]) -> f64 {
+        let at = |place: usize| self.false_alerts.get(place).copied().unwrap_or_default();
+        let next = lambdas.partition_point(|known| *known < lambda);
+        let Some((before, upper)) = next.checked_sub(1).zip(lambdas.get(next)) else {
+            return at(next.min(lambdas.len().saturating_sub(1)));
+        };
+        let share = (lambda / lambdas[before]).ln() / (upper / lambdas[before]).ln();
+        at(before) + share * (at(next) - at(before))
+    }
+}
+
 impl Levels {
     /// The λ, as a place on a line of its logarithms, at which the rate is met; `None` where the curve does not reach.
     fn place(&self, rate: f64) -> Option<(usize, f64)> {

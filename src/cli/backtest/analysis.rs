@@ -155,7 +155,7 @@ impl Course<'_> {
         outcome: &Outcome,
     ) -> anyhow::Result<usize> {
         let homes = self.backtest.homes().to_vec();
-        let bar = super::reading_bar(complete);
+        let bar = super::input::reading_bar(complete);
         let whole = Backtest::read(
             complete,
             homes,

@@ -1,13 +1,14 @@
 //! `backtest`: files in, files out, no broker.
 
 mod analysis;
+mod input;
 mod output;
 mod sets;
 mod told;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,32 +16,27 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
 pub(super) use self::analysis::sweep;
-pub(super) use self::analysis::{AnalysisArgs, Course};
-use self::output::write_file;
+use self::analysis::{AnalysisArgs, Course};
+pub(super) use self::input::Input;
+pub(super) use self::output::write_file;
 use self::output::{write, write_events};
 use self::sets::{of_interest, rule_sets};
+pub(super) use self::told::figure;
 use self::told::{compare, not_judged, tell};
+use super::progress;
 use super::wish::{Wish, share, stage_named, with_wish};
-use super::{bar, progress};
 use crate::backtest::judge::Answers;
 use crate::backtest::report::Report;
-use crate::backtest::{Backtest, Outcome, RuleSetSummary, Summary};
-use crate::history::{SortSpace, read_homes, read_people, read_truth};
+use crate::backtest::{Outcome, RuleSetSummary, Summary};
+use crate::history::read_people;
 use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// Files of readings (CSV, plain or gzip).
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
-    readings: Vec<PathBuf>,
-    /// File of homes: time zone, zone, programme.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    homes: Option<PathBuf>,
-    /// File of incidents that truly happened: delays and false alerts are judged against it.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    truth: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
     /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
     /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
@@ -67,36 +63,10 @@ pub struct BacktestArgs {
     /// The same readings with none lost: counts the alerts that the loss alone has caused.
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     complete: Vec<PathBuf>,
-    /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    partitions: Option<u32>,
-    /// MiB of memory for sorting readings; more than fit into it are sorted on disk.
-    #[arg(long, default_value_t = 1_024, value_name = "MIB", value_parser = memory)]
-    memory: usize,
-    /// Folder for what is sorted on disk, about 52 bytes a reading; --out without it.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    temporary: Option<PathBuf>,
     /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json and report.html; where rules are compared,
     /// alerts.NAME.jsonl of each.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
-}
-
-fn memory(text: &str) -> Result<usize, String> {
-    let mebibytes = text
-        .parse::<usize>()
-        .ok()
-        .filter(|mebibytes| (1..=1 << 20).contains(mebibytes));
-    mebibytes.ok_or_else(|| "give MiB, from 1 to 1048576".to_owned())
-}
-
-/// A bar for files being read.
-fn reading_bar(files: &[PathBuf]) -> indicatif::ProgressBar {
-    let bytes = files
-        .iter()
-        .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()))
-        .sum();
-    bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
 }
 
 /// The rules over history: those of the settings, and beside them presets and the programmes of a rule file (`own`).
@@ -118,32 +88,18 @@ pub fn backtest(
         contact: args.contact_share,
     };
     let sets = rule_sets(rules, &args.preset, own.as_ref())?;
-    let partitions = args
-        .partitions
-        .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
-    let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
-    let people = args.homes.as_deref().map(read_people).transpose()?.unwrap_or_default();
-    let truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    let partitions = args.input.partitions(&validated);
+    let people = args
+        .input
+        .homes
+        .as_deref()
+        .map(read_people)
+        .transpose()?
+        .unwrap_or_default();
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
-    let space = SortSpace {
-        memory_bytes: args.memory * (1 << 20),
-        folder: args.temporary.unwrap_or_else(|| args.out.clone()),
-    };
-    let bar = reading_bar(&args.readings);
-    let source = &validated.settings.source;
-    let backtest = Backtest::read(
-        &args.readings,
-        homes,
-        partitions,
-        &validated.rules,
-        source,
-        &space,
-        |bytes| {
-            bar.inc(bytes);
-        },
-    )?;
-    bar.finish_and_clear();
+    let space = args.input.space(&args.out);
+    let (backtest, truth) = args.input.read(&validated, &space)?;
     let readings = backtest.readings().len();
     let bar = progress(readings * sets.len() as u64, "readings");
     let rules: Vec<_> = sets.iter().map(|set| Arc::clone(&set.rules)).collect();
@@ -175,7 +131,7 @@ pub fn backtest(
         stage: args.stage,
         budget: args.budget,
         time_zone: &validated.rules.time_zone,
-        source,
+        source: &validated.settings.source,
         partitions,
         space: &space,
     };
@@ -191,7 +147,7 @@ pub fn backtest(
         summary: &summary,
         pages: &pages,
         period: backtest.readings().span(),
-        sources: &sources(&args.readings, args.truth.as_deref()),
+        sources: &args.input.names(),
     };
     write_file(&args.out.join("report.html"), |file| {
         Ok(file.write_all(report.html().as_bytes())?)
@@ -201,17 +157,4 @@ pub fn backtest(
     }
     compare(&sets, &summary)?;
     tell(&args.out, readings, &outcome, &summary, began)
-}
-
-/// The files by name, as the report gives them.
-fn sources(readings: &[PathBuf], truth: Option<&Path>) -> String {
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned()
-    };
-    let names: Vec<String> = readings.iter().map(|path| name(path)).collect();
-    let judged = truth.map(|path| format!(", judged against {}", name(path)));
-    format!("Readings: {}{}", names.join(", "), judged.unwrap_or_default())
 }

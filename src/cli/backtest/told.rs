@@ -88,7 +88,7 @@ fn stages(score: &Score) -> anyhow::Result<()> {
 }
 
 /// A figure with its interval.
-pub(super) fn figure(figure: Figure) -> String {
+pub(in crate::cli) fn figure(figure: Figure) -> String {
     match (figure.value, figure.low, figure.high) {
         (Some(value), Some(low), Some(high)) => format!("{value:.2} [{low:.2}, {high:.2}]"),
         (Some(value), ..) => format!("{value:.2}"),
