@@ -156,7 +156,13 @@ fn size(leak: &LeakCase) -> (String, usize, String) {
     let kind = leak.kind.replace('_', " ");
     let place = |flow: f64| SIZES.iter().position(|(end, _)| flow < *end).unwrap_or(SIZES.len() - 1);
     match (&leak.detail, leak.litres_per_hour) {
-        (Some(detail), flow) => (kind, flow.map_or(0, |flow| flow as usize), detail.replace(':', ", ")),
+        (Some(detail), flow) => {
+            let name = match detail.split_once(':') {
+                Some((what, litres)) => format!("{what}, {litres} L/h").replace('-', " "),
+                None => detail.replace('-', " "),
+            };
+            (kind, flow.map_or(0, |flow| flow as usize), name)
+        }
         (None, Some(flow)) if leak.is_leak() => {
             let place = place(flow);
             (kind.clone(), place, format!("{kind}, about {}", SIZES[place].1))
@@ -373,8 +379,8 @@ mod tests {
             .collect();
         let expected = [
             ("leak, about 2 L/h", 1, Some(1.0), Some(9.0)),
-            ("leak, 2", 1, Some(0.0), None),
-            ("leak, 10", 2, Some(1.0), Some(8.0)),
+            ("leak, 2 L/h", 1, Some(0.0), None),
+            ("leak, 10 L/h", 2, Some(1.0), Some(8.0)),
             ("prolonged draw", 1, Some(0.0), None),
         ];
         assert_eq!(told, expected);
