@@ -1,7 +1,10 @@
-//! How often leaks are reported of homes that have none, and how soon of homes with one put in. The figures of
-//! `docs/detectors.md`.
+//! How often leaks, bursts and prolonged draws are reported of homes that have none, and how soon of homes with one put in.
+//! The figures of `docs/detectors.md`.
 //!
-//! `cargo bench --bench leak -- READINGS.csv.gz TIME_ZONE [SECONDS]`: volumes; shorter readings are summed to SECONDS (3600).
+//! `cargo bench --bench leak -- READINGS.csv.gz TIME_ZONE [SECONDS] [list]`: volumes; shorter readings are summed to SECONDS
+//! (3600). With `list` it prints what the default rules say outside real runs, each with the 30 intervals before it.
+//!
+//! What is put in begins right after an interval with use, and stands in steps of the least volume that the home's meter showed.
 //! A home-month is 730.5 h of readings from the home's day 30 on. An alert is false outside leaks put in and outside real
 //! runs of 24 h or more without a dry hour.
 
@@ -14,7 +17,9 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tapwatch::detect::leak::{Condition, Leak, LeakSettings, LeakState, Rule};
+use tapwatch::detect::burst::{Burst, BurstSettings};
+use tapwatch::detect::leak::{Condition, Leak, LeakSettings, Rule};
+use tapwatch::detect::prolonged_draw::{ProlongedDraw, ProlongedDrawSettings};
 use tapwatch::detect::{Detector, HomeView};
 use tapwatch::history::History;
 use tapwatch::home::{HomeSettings, Learnt, MeterReading, Rhythm, Usage};
@@ -38,6 +43,8 @@ enum PutIn {
     Steady(f64),
     /// Litres a minute, for twenty minutes of every hour.
     Toilet(f64),
+    /// Litres an hour, for so many hours.
+    Draw(f64, u32),
 }
 
 fn main() {
@@ -45,53 +52,77 @@ fn main() {
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
         .collect();
-    let [file, zone, seconds @ ..] = &arguments[..] else {
+    let [file, zone, more @ ..] = &arguments[..] else {
         println!("leak: needs a file of readings and a time zone, and measures nothing without");
         return;
     };
-    let seconds = seconds
-        .first()
-        .map_or(HOUR, |seconds| seconds.parse().expect("seconds"));
+    let is_list = more.iter().any(|word| word == "list");
+    let seconds = more.iter().find(|word| *word != "list");
+    let seconds = seconds.map_or(HOUR, |seconds| seconds.parse().expect("seconds"));
     let history = History::read(&[Path::new(file).to_path_buf()]).expect("readings");
     let bench = Bench {
         zone: TimeZone::get(zone).expect("a time zone"),
         seconds,
     };
     let homes = homes(&history, seconds);
-    bench.appliances(&homes);
-    for (name, settings) in rules() {
-        let names = || settings.rules.iter().map(|rule| rule.name.to_string());
-        println!("{name} ({}):", names().collect::<Vec<_>>().join(", "));
-        bench.rates("all readings", &settings, &homes, &homes);
-        let lossy: Vec<Home> = homes.iter().map(|home| an_hour_a_day_lost(home, seconds)).collect();
-        bench.rates("an hour of each day lost", &settings, &lossy, &homes);
-        let days: Vec<Home> = homes.iter().map(days_lost).collect();
-        bench.rates("2 % of days lost", &settings, &days, &homes);
-        if matches!(settings.rules[0].when, Condition::Growing { .. }) {
-            continue;
-        }
-        for (kind, leak) in [
-            ("1 L/h", PutIn::Steady(1.0)),
-            ("2 L/h", PutIn::Steady(2.0)),
-            ("5 L/h", PutIn::Steady(5.0)),
-            ("10 L/h", PutIn::Steady(10.0)),
-            ("30 L/h", PutIn::Steady(30.0)),
-            ("toilet, 20 min of each hour at 3 L/min", PutIn::Toilet(3.0)),
-        ] {
-            bench.found(kind, leak, &settings, &homes, "");
-        }
-        if !name.starts_with("default") {
-            continue;
-        }
-        bench.found(
-            "30 L/h",
-            PutIn::Steady(30.0),
-            &settings,
-            &lossy,
-            ", an hour of each day lost",
-        );
-        bench.found("30 L/h", PutIn::Steady(30.0), &settings, &days, ", 2 % of days lost");
+    if is_list {
+        return bench.list(&LeakSettings::default(), &homes);
     }
+    bench.appliances(&homes);
+    let lossy: Vec<Home> = homes.iter().map(|home| an_hour_a_day_lost(home, seconds)).collect();
+    let days: Vec<Home> = homes.iter().map(days_lost).collect();
+    let half = |odd: usize| -> Vec<Home> { homes.iter().skip(odd).step_by(2).cloned().collect() };
+    for (name, settings) in rules() {
+        println!("{name}:");
+        bench.rates::<Leak>("all readings", &settings, &homes, &homes);
+        if matches!(settings.rules[0].when, Condition::Growing { .. }) {
+            bench.rates::<Leak>("an hour of each day lost", &settings, &lossy, &homes);
+            continue;
+        }
+        bench.leaks(&settings, &homes);
+        if name != "default" {
+            continue;
+        }
+        bench.rates::<Leak>("an hour of each day lost", &settings, &lossy, &homes);
+        bench.leaks(&settings, &lossy);
+        bench.rates::<Leak>("2 % of days lost", &settings, &days, &homes);
+        bench.leaks(&settings, &days);
+        for odd in [0, 1] {
+            let homes = half(odd);
+            bench.rates::<Leak>(["every other home", "the others"][odd], &settings, &homes, &homes);
+            bench.leaks(&settings, &homes);
+        }
+    }
+    let (bursts, draws) = (BurstSettings::default(), ProlongedDrawSettings::default());
+    println!("bursts and prolonged draws, default:");
+    bench.rates::<Burst>("bursts", &bursts, &homes, &homes);
+    bench.rates::<ProlongedDraw>("prolonged draws", &draws, &homes, &homes);
+    for (kind, draw) in [
+        ("1,500 L/h for 3 h", PutIn::Draw(1_500.0, 3)),
+        ("600 L/h for 3 h", PutIn::Draw(600.0, 3)),
+    ] {
+        let found = bench
+            .found::<Burst>(draw, &bursts, &homes)
+            .into_iter()
+            .zip(bench.found::<ProlongedDraw>(draw, &draws, &homes));
+        let either = |(burst, draw): (Option<f64>, Option<f64>)| burst.into_iter().chain(draw).reduce(f64::min);
+        tell(kind, &found.map(either).collect::<Vec<_>>());
+    }
+}
+
+/// How many were found, and after how long.
+fn tell(kind: &str, found: &[Option<f64>]) {
+    let mut delays: Vec<f64> = found.iter().flatten().copied().collect();
+    delays.sort_by(f64::total_cmp);
+    let mean = delays.iter().sum::<f64>() / delays.len().max(1) as f64;
+    let at = |tenths: usize| delays.get(delays.len() * tenths / 10).copied().unwrap_or(f64::NAN);
+    println!(
+        "    {kind}: {:.3} of {} found, median {:.1} h, mean {mean:.1} h, nine in ten within {:.1} h",
+        delays.len() as f64 / found.len().max(1) as f64,
+        found.len(),
+        at(5),
+        at(9)
+    );
 }
 
 fn rules() -> Vec<(String, LeakSettings)> {
@@ -101,22 +132,22 @@ fn rules() -> Vec<(String, LeakSettings)> {
     };
     let mut all = vec![("default".to_owned(), LeakSettings::default())];
     all.push((
-        "meters in the field".into(),
+        "no dry hour in 24 alone".into(),
         one(Rule::new("no-dry-hour-24h", Condition::continuous(24))),
     ));
-    for skips in [0, 1, 6] {
+    for skips in [0, 2, 6] {
         let mut settings = LeakSettings::default();
         for rule in &mut settings.rules {
             rule.skip_unknown_hours = skips;
         }
         all.push((format!("default, skipping {skips} unknown hours"), settings));
     }
-    for evidence in [9.0, 12.0, 15.0, 20.0] {
-        let when = Condition::Steady { hours: 10, evidence };
-        let rule = Rule::new(&format!("steady-{evidence}"), when);
-        all.push((format!("steady flow with an evidence of {evidence}"), one(rule)));
+    for evidence in [3.0, 9.0, 12.0, 15.0, 20.0] {
+        let mut settings = LeakSettings::default();
+        settings.rules[0].when = Condition::Steady { hours: 10, evidence };
+        all.push((format!("default with an evidence of {evidence} nats"), settings));
     }
-    for (days, by) in [(8, 1.0), (8, 2.0), (14, 1.0), (14, 2.0), (14, 5.0)] {
+    for (days, by) in [(8, 1.0), (14, 1.0)] {
         let when = Condition::Growing {
             days,
             by_litres_per_hour: by,
@@ -211,9 +242,9 @@ struct Said {
 }
 
 impl Bench {
-    fn watch(&self, settings: &LeakSettings, home: impl Iterator<Item = (EventTime, f64)>) -> Seen {
+    fn watch<D: Detector>(&self, settings: &D::Settings, home: impl Iterator<Item = (EventTime, f64)>) -> Seen {
         let (mut usage, mut state, mut open, mut seen) =
-            (Usage::default(), LeakState::default(), false, Seen::default());
+            (Usage::default(), D::State::default(), false, Seen::default());
         for (start, litres) in home {
             let reading = MeterReading::new(0, start, self.seconds, Some(Measure::Volume(litres)), Quality::Measured);
             usage.apply_local(
@@ -234,8 +265,8 @@ impl Bench {
                     seen.followed[0] += u32::from(usage.may_have_appliance());
                     seen.followed[1] += 1;
                     seen.learnt = seen.learnt.or(usage.learnt_appliance());
-                    Leak::on_interval(settings, &mut state, &view, interval);
-                    let finding = Leak::finding(settings, &state, &view);
+                    D::on_interval(settings, &mut state, &view, interval);
+                    let finding = D::finding(settings, &state, &view);
                     if let Some(finding) = finding.as_ref().filter(|_| !open) {
                         seen.said.push(Said {
                             rule: finding.rule.to_string(),
@@ -249,14 +280,14 @@ impl Bench {
         seen
     }
 
-    fn rates(&self, name: &str, settings: &LeakSettings, homes: &[Home], whole: &[Home]) {
+    fn rates<D: Detector>(&self, name: &str, settings: &D::Settings, homes: &[Home], whole: &[Home]) {
         let (mut months, mut counts, mut real) = (0.0, BTreeMap::<String, u32>::new(), 0);
         for (home, whole) in homes.iter().zip(whole) {
             let Some(from) = begins(home) else { continue };
             let runs = real_runs(whole, self.seconds);
             let judged = home.iter().filter(|(start, _)| *start >= from).count();
             months += judged as f64 * f64::from(self.seconds) / (730.5 * f64::from(HOUR));
-            for said in self.watch(settings, home.iter().copied()).said {
+            for said in self.watch::<D>(settings, home.iter().copied()).said {
                 if said.at < from {
                     continue;
                 }
@@ -275,21 +306,40 @@ impl Bench {
         );
     }
 
-    fn found(&self, kind: &str, leak: PutIn, settings: &LeakSettings, homes: &[Home], note: &str) {
+    fn leaks(&self, settings: &LeakSettings, homes: &[Home]) {
+        let mut all = Vec::new();
+        for litres in [1.0, 2.0, 5.0, 10.0, 30.0] {
+            let found = self.found::<Leak>(PutIn::Steady(litres), settings, homes);
+            tell(&format!("{litres} L/h"), &found);
+            all.extend(found);
+        }
+        tell("1 to 30 L/h", &all);
+        let toilet = self.found::<Leak>(PutIn::Toilet(3.0), settings, homes);
+        tell("toilet, 20 min of each hour at 3 L/min", &toilet);
+    }
+
+    /// After how many hours each of those put in was found.
+    fn found<D: Detector>(&self, put_in: PutIn, settings: &D::Settings, homes: &[Home]) -> Vec<Option<f64>> {
         let mut random = ChaCha8Rng::seed_from_u64(3);
-        let (mut all, mut delays) = (0, Vec::new());
+        let mut all = Vec::new();
         for home in homes {
             let (Some(from), Some((last, _))) = (begins(home), home.last()) else {
                 continue;
             };
             let runs = real_runs(home, self.seconds);
-            let latest = last.seconds().saturating_sub(LEAK_DAYS * DAY);
+            let latest = last.minus(LEAK_DAYS * DAY);
+            let ends_of_use: Vec<EventTime> = home
+                .iter()
+                .filter(|(start, litres)| (from..latest).contains(start) && *litres > 0.0)
+                .map(|(start, _)| start.plus(self.seconds))
+                .collect();
+            let step = home.iter().map(|(_, litres)| *litres).filter(|litres| *litres > 0.0);
+            let step = step.fold(1.0, f64::min);
             for _ in 0..LEAKS_A_HOME {
-                if latest <= from.seconds() {
+                if ends_of_use.is_empty() {
                     continue;
                 }
-                let start =
-                    EventTime::from_seconds(random.random_range(from.seconds()..latest) / self.seconds * self.seconds);
+                let start = ends_of_use[random.random_range(0..ends_of_use.len())];
                 let end = start.plus(LEAK_DAYS * DAY);
                 let known = home.iter().filter(|(at, _)| (start..end).contains(at)).count() as u32;
                 // Enough of it is measured, and the home has no leak of its own then.
@@ -298,50 +348,73 @@ impl Bench {
                 {
                     continue;
                 }
-                all += 1;
                 // Sixty days before it are all that a home remembers.
                 let since = start.minus(75 * DAY);
                 let readings = home.iter().filter(|(at, _)| (since..end).contains(at));
                 let with_leak = readings.map(|(at, litres)| {
                     let more = if *at >= start {
-                        self.put_in(leak, *at, start)
+                        self.put_in(put_in, *at, start, step)
                     } else {
                         0.0
                     };
                     (*at, litres + more)
                 });
-                let said = self.watch(settings, with_leak).said;
-                let first = said.iter().find(|said| said.at > start && said.at <= end);
-                delays.extend(first.map(|said| f64::from(said.at.since(start)) / f64::from(HOUR)));
+                let said = self.watch::<D>(settings, with_leak).said;
+                let over = match put_in {
+                    PutIn::Draw(_, hours) => start.plus((hours + 1) * HOUR),
+                    _ => end,
+                };
+                let first = said.iter().find(|said| said.at > start && said.at <= over);
+                all.push(first.map(|said| f64::from(said.at.since(start)) / f64::from(HOUR)));
             }
         }
-        delays.sort_by(f64::total_cmp);
-        let mean = delays.iter().sum::<f64>() / delays.len().max(1) as f64;
-        let longest = delays.get(delays.len() * 9 / 10).copied().unwrap_or(f64::NAN);
-        println!(
-            "    {kind}{note}: {:.2} of {all} found, after {mean:.1} h (nine in ten within {longest:.0} h)",
-            delays.len() as f64 / f64::from(all.max(1)),
-        );
+        all
     }
 
-    /// Litres of a reading that come from a leak, as a meter of 1 L shows them.
-    fn put_in(&self, leak: PutIn, at: EventTime, start: EventTime) -> f64 {
-        let total = |moment: EventTime| match leak {
-            PutIn::Steady(litres) => f64::from(moment.since(start)) / f64::from(HOUR) * litres,
-            PutIn::Toilet(litres) => {
-                let seconds = moment.since(start);
-                let in_hour = (seconds % HOUR).min(20 * 60);
-                f64::from(seconds / HOUR * 20 * 60 + in_hour) / 60.0 * litres
+    /// What is said outside real runs, with what led to it.
+    fn list(&self, settings: &LeakSettings, homes: &[Home]) {
+        for (place, home) in homes.iter().enumerate() {
+            let Some(from) = begins(home) else { continue };
+            let runs = real_runs(home, self.seconds);
+            for said in self.watch::<Leak>(settings, home.iter().copied()).said {
+                if said.at < from || runs.iter().any(|(start, end)| *start < said.at && said.at <= *end) {
+                    continue;
+                }
+                let litres_at = |at: EventTime| home.binary_search_by_key(&at, |(start, _)| *start).ok();
+                let before = (0..30).rev().map(|back| said.at.minus((back + 1) * self.seconds));
+                let litres = before.map(|at| litres_at(at).map_or("?".to_owned(), |place| home[place].1.to_string()));
+                println!(
+                    "home {place}, {}, {}: {}",
+                    said.at,
+                    said.rule,
+                    litres.collect::<Vec<_>>().join(" ")
+                );
             }
+        }
+    }
+
+    /// Litres of a reading that come from what was put in, as a meter with this step shows them.
+    fn put_in(&self, put_in: PutIn, at: EventTime, start: EventTime, step: f64) -> f64 {
+        let total = |moment: EventTime| {
+            let seconds = moment.since(start);
+            let litres = match put_in {
+                PutIn::Steady(litres) => f64::from(seconds) / f64::from(HOUR) * litres,
+                PutIn::Draw(litres, hours) => f64::from(seconds.min(hours * HOUR)) / f64::from(HOUR) * litres,
+                PutIn::Toilet(litres) => {
+                    let in_hour = (seconds % HOUR).min(20 * 60);
+                    f64::from(seconds / HOUR * 20 * 60 + in_hour) / 60.0 * litres
+                }
+            };
+            (litres / step + 1e-9).floor() * step
         };
-        (total(at.plus(self.seconds)) + 1e-9).floor() - (total(at) + 1e-9).floor()
+        total(at.plus(self.seconds)) - total(at)
     }
 
     fn appliances(&self, homes: &[Home]) {
         let (mut followed, mut learnt) = ([0, 0], Vec::new());
         let settings = LeakSettings::default();
         for home in homes {
-            let seen = self.watch(&settings, home.iter().copied());
+            let seen = self.watch::<Leak>(&settings, home.iter().copied());
             (followed[0], followed[1]) = (followed[0] + seen.followed[0], followed[1] + seen.followed[1]);
             learnt.extend(seen.learnt);
         }

@@ -13,8 +13,8 @@ use super::parallel::{all_processors, in_parallel};
 use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
-use crate::history::{History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
-use crate::model::{Alert, DeadLetter, HomeRecord, RawRecord, partition_of};
+use crate::history::{BesideRecord, History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
+use crate::model::{Alert, DeadLetter, EventTime, HomeRecord, RawRecord, partition_of};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
 /// Records applied in one batch.
@@ -44,6 +44,8 @@ pub struct Outcome {
 pub struct Backtest {
     readings: SortedReadings,
     homes: Vec<HomeRecord>,
+    /// What is followed beside the readings, in the order of time.
+    beside: Vec<BesideRecord>,
     course: Course,
     /// What CloudEvents name as their source.
     source: String,
@@ -121,6 +123,7 @@ impl Backtest {
         Self {
             readings,
             homes,
+            beside: Vec::new(),
             course,
             source: source.to_owned(),
             threads: all_processors(),
@@ -131,6 +134,14 @@ impl Backtest {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// With signs of life and answers, each taken when it happened: after the readings that had arrived by then.
+    #[must_use]
+    pub fn with_beside(mut self, mut beside: Vec<BesideRecord>) -> Self {
+        beside.sort_by_key(|record| record.at);
+        self.beside = beside;
         self
     }
 
@@ -188,16 +199,27 @@ impl Backtest {
             }
             false => Vec::new(),
         };
-        let mut rows = self.readings.lane(lane, self.threads)?;
+        let of_lane = |record: &&BesideRecord| self.course.lane(&record.household) == lane;
+        let mut beside = self.beside.iter().filter(of_lane).peekable();
+        let mut rows = self.readings.lane(lane, self.threads)?.peekable();
         let (mut part, mut done) = (Vec::with_capacity(batch), 0);
         loop {
             part.clear();
-            for row in rows.by_ref().take(batch) {
+            let until = beside.peek().map_or(EventTime::MAX, |record| record.at);
+            let is_due = |row: &Result<Row, HistoryError>| row.as_ref().map_or(true, |row| arrival(row) <= until);
+            while part.len() < batch
+                && let Some(row) = rows.next_if(is_due)
+            {
                 part.push(row?);
             }
-            let Some(first) = part.first() else { break };
-            let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
-            town.apply(number, &part, &self.readings);
+            if let Some(first) = part.first() {
+                let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
+                town.apply(number, &part, &self.readings);
+            } else if let Some(record) = beside.next() {
+                town.apply_beside(self.course.partition(&record.household), record);
+            } else {
+                break;
+            }
             done += part.len() as u64;
             if done >= BATCH as u64 {
                 progress(std::mem::take(&mut done));
@@ -224,6 +246,7 @@ struct Lane {
     number: u32,
     partition: Partition,
     offset: i64,
+    offset_beside: i64,
     said: Said,
 }
 
@@ -244,6 +267,7 @@ impl Town {
                 number,
                 partition,
                 offset: 0,
+                offset_beside: 0,
                 said: Said::default(),
             }
         };
@@ -296,6 +320,20 @@ impl Town {
         let effects = lane.partition.apply(records);
         lane.offset += rows.len() as i64;
         self.payloads = payloads;
+        self.hear(number, effects);
+    }
+
+    /// Applies a record of a topic that is followed beside the readings.
+    fn apply_beside(&mut self, number: u32, record: &BesideRecord) {
+        let lane = self.lane(number);
+        let raw = RawRecord {
+            offset: lane.offset_beside,
+            timestamp: Some(record.at),
+            key: Some(record.household.as_bytes()),
+            value: Some(record.json.as_bytes()),
+        };
+        lane.offset_beside += 1;
+        let effects = lane.partition.take_beside(record.topic, &raw);
         self.hear(number, effects);
     }
 

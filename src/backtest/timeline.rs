@@ -103,6 +103,19 @@ impl Timelines {
         self.0.get(household)
     }
 
+    /// Those incidents of which a home's measured readings can tell something, and how many lie before or after them all.
+    pub fn within_readings(&self, truth: Vec<Incident>) -> (Vec<Incident>, usize) {
+        let count = truth.len();
+        let is_within = |incident: &Incident| {
+            let timeline = self.0.get(&incident.household);
+            let span = timeline.and_then(|timeline| Some((timeline.first()?, timeline.known.last()?.end)));
+            span.is_some_and(|(first, end)| incident.start < end && first < incident.end)
+        };
+        let within: Vec<Incident> = truth.into_iter().filter(is_within).collect();
+        let outside = count - within.len();
+        (within, outside)
+    }
+
     /// Each home with its timeline, by the home's id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Timeline)> {
         self.0.iter().map(|(household, timeline)| (&**household, timeline))

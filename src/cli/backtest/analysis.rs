@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
@@ -202,7 +203,10 @@ pub(in crate::cli) fn sweep(
     for part in lambdas.chunks(all_processors()) {
         let sets = part
             .iter()
-            .map(|lambda| with_wish(rules, stage, Wish::Lambda(*lambda)))
+            .map(|lambda| {
+                let wished = with_wish(rules, stage, Wish::Lambda(*lambda))?;
+                wished.context("no programme has a learned rule")
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let outcomes = backtest.run(&sets, |done| bar.inc(done))?;
         for (lambda, outcome) in part.iter().zip(outcomes) {
@@ -223,7 +227,7 @@ fn others(course: &Course<'_>, rules: &Arc<Rules>, bar: &ProgressBar) -> anyhow:
         return Ok(compared.map(|(set, of)| OfRules::new(&set.name, &of.score)).collect());
     }
     let names: Vec<String> = PRESETS.iter().map(|preset| preset.name.to_owned()).collect();
-    let mut sets = rule_sets(Arc::clone(rules), &names, None)?;
+    let mut sets = rule_sets(Arc::clone(rules), &names, None, None)?;
     sets.remove(0);
     let all = sets.len();
     sets.retain(|set| {

@@ -1,7 +1,9 @@
 //! What a backtest reads.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::{Args, ValueHint};
 
 use crate::backtest::Backtest;
@@ -61,7 +63,30 @@ impl Input {
             bar.inc(bytes)
         })?;
         bar.finish_and_clear();
+        self.check(&backtest, &truth)?;
         Ok((backtest, truth))
+    }
+
+    /// Says what is missing in files before the work begins.
+    fn check(&self, backtest: &Backtest, truth: &[Incident]) -> anyhow::Result<()> {
+        let readings = backtest.readings();
+        for file in readings.empty_files() {
+            say!("  {}: no reading in it", file.display());
+        }
+        if readings.is_empty() {
+            bail!("no reading in {} files", self.readings.len());
+        }
+        let known: BTreeSet<&str> = backtest.homes().iter().map(|home| home.household_id.as_str()).collect();
+        let is_unknown = |home: &&str| !readings.has_home(home) && !known.contains(home);
+        let all = truth.iter().map(|incident| &*incident.household);
+        let unknown: BTreeSet<&str> = all.filter(is_unknown).collect();
+        if let Some(first) = unknown.first() {
+            bail!(
+                "--truth: {} homes have no readings and are not among the homes, the first of them {first:?}",
+                unknown.len()
+            );
+        }
+        Ok(())
     }
 
     /// The files by name, as the report gives them.

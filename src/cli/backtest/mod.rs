@@ -19,16 +19,16 @@ pub(super) use self::analysis::sweep;
 use self::analysis::{AnalysisArgs, Course};
 pub(super) use self::input::Input;
 pub(super) use self::output::write_file;
-use self::output::{write, write_events};
+use self::output::{remove_stale, write, write_events};
 use self::sets::{of_interest, rule_sets};
 pub(super) use self::told::figure;
 use self::told::{compare, not_judged, tell};
 use super::progress;
-use super::wish::{Wish, share, stage_named, with_wish};
+use super::wish::{Wish, share, stage_named};
 use crate::backtest::judge::Answers;
 use crate::backtest::report::Report;
 use crate::backtest::{Outcome, RuleSetSummary, Summary};
-use crate::history::read_people;
+use crate::history::{read_people, read_responses, read_signs};
 use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
@@ -37,6 +37,12 @@ use crate::settings::{SettingsFile, Validated};
 pub struct BacktestArgs {
     #[command(flatten)]
     input: Input,
+    /// File of other signs of life (JSON, a record a line, as for `send --topic signs`), each taken when it happened.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    signs: Option<PathBuf>,
+    /// File of what became of alerts (JSON, a record a line, as for `send --topic responses`), each taken when it happened.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    responses: Option<PathBuf>,
     /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
     /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
@@ -78,16 +84,17 @@ pub fn backtest(
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
-    let rules = match (args.lambda, args.budget) {
-        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
-        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
-        (None, None) => Arc::clone(&validated.rules),
+    let wish = match (args.lambda, args.budget) {
+        (Some(lambda), _) => Some(Wish::Lambda(lambda)),
+        (None, budget) => budget.map(Wish::Budget),
     };
     let answers = Answers {
         ask: args.answer_share,
         contact: args.contact_share,
     };
-    let sets = rule_sets(rules, &args.preset, own.as_ref())?;
+    let rules = Arc::clone(&validated.rules);
+    let wish = wish.map(|wish| (wish, args.stage));
+    let sets = rule_sets(rules, &args.preset, own.as_ref(), wish)?;
     let partitions = args.input.partitions(&validated);
     let people = args
         .input
@@ -96,16 +103,24 @@ pub fn backtest(
         .map(read_people)
         .transpose()?
         .unwrap_or_default();
+    let mut beside = args.signs.as_deref().map(read_signs).transpose()?.unwrap_or_default();
+    let responses = args.responses.as_deref().map(read_responses).transpose()?;
+    beside.extend(responses.unwrap_or_default());
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
     let space = args.input.space(&args.out);
     let (backtest, truth) = args.input.read(&validated, &space)?;
+    let backtest = backtest.with_beside(beside);
     let readings = backtest.readings().len();
     let bar = progress(readings * sets.len() as u64, "readings");
     let rules: Vec<_> = sets.iter().map(|set| Arc::clone(&set.rules)).collect();
     let outcomes = backtest.run(&rules, |done| bar.inc(done))?;
     bar.finish_and_clear();
     let timelines = backtest.timelines(&truth)?;
+    let (truth, outside) = timelines.within_readings(truth);
+    if outside > 0 {
+        say!("  {outside} incidents of the truth lie outside the readings of their homes and are not judged");
+    }
     let mut compared = BTreeMap::new();
     let mut main: Option<(Outcome, Summary)> = None;
     for (index, (set, outcome)) in sets.iter().zip(outcomes).enumerate() {
@@ -152,6 +167,8 @@ pub fn backtest(
     write_file(&args.out.join("report.html"), |file| {
         Ok(file.write_all(report.html().as_bytes())?)
     })?;
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    remove_stale(&args.out, if sets.len() > 1 { &names } else { &[] })?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency and leak are");
     }

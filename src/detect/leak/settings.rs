@@ -37,7 +37,7 @@ pub struct Rule {
     /// When it is met.
     pub when: Condition,
     /// Of rules on whole hours: unknown hours in a row that their run may skip; more begin it anew.
-    #[serde(default = "two")]
+    #[serde(default = "one")]
     pub skip_unknown_hours: u32,
     /// Of rules without a dry hour: dry hours (below the flow that counts) since the rule was last fully met, after which
     /// it is over.
@@ -46,8 +46,8 @@ pub struct Rule {
 }
 
 /// A lost hour of each day hides no leak then, and dry hours that were lost make few (`docs/detectors.md`).
-fn two() -> u32 {
-    2
+fn one() -> u32 {
+    1
 }
 
 fn three() -> u32 {
@@ -77,7 +77,7 @@ impl Rule {
             name: name.into(),
             severity: None,
             when,
-            skip_unknown_hours: two(),
+            skip_unknown_hours: one(),
             clear_after_dry_hours: three(),
         }
     }
@@ -171,7 +171,7 @@ impl Default for LeakSettings {
     fn default() -> Self {
         let steady = Condition::Steady {
             hours: 10,
-            evidence: 9.0,
+            evidence: 6.0,
         };
         Self {
             enabled: true,

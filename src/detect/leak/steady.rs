@@ -2,10 +2,19 @@
 //!
 //! Method: a run of hours with flow in each is either ordinary use, or a steady flow under it. With a steady flow of m
 //! litres an hour, every hour in which nobody would have used water shows about m; with ordinary use such an hour would
-//! have been dry, and an hour of about m is rare. So each hour near the least one of the run speaks for a leak by the
-//! logarithm of P(dry hour) / P(hour of about m); the first is this home's own, by hour of the day over sixty days.
-//! Hours with more say nothing either way. The sum over the best tail of the run is the evidence (a likelihood ratio
-//! maximised over the time at which the flow began and over its size).
+//! have been dry, and an hour of about m is rare. Hours come in stretches: who used water in one hour mostly uses it in the
+//! next, so each is held against the hour before it, by what this home did at that time of day after an hour with use and
+//! after a dry one (a Markov chain of sixty days). So each hour speaks by the logarithm of a likelihood ratio:
+//!
+//! | hour | before it | with a steady flow | with ordinary use |
+//! |---|---|---|---|
+//! | about m | about m | dry after a dry one | used after a used one, and of about m |
+//! | about m | more | dry after a used one | used after a used one, and of about m |
+//! | more | about m | used after a dry one | used after a used one, and not below m |
+//! | more | more | – | not below m |
+//!
+//! The sum over the best tail of the run is the evidence (a likelihood ratio maximised over the time at which the flow began
+//! and over its size). It may fall: a home that is merely busy goes from small use to more and back.
 
 use smallvec::SmallVec;
 
@@ -13,19 +22,28 @@ use super::super::HomeView;
 use super::RunOf;
 use crate::home::WINDOW_HOURS;
 
-/// The most that one hour counts for, in nats: hours of one night are not independent.
-const MOST_OF_AN_HOUR: f32 = 2.0;
+/// The most that one hour counts for, and the most that it counts against, in nats: habits are estimates.
+const MOST_OF_AN_HOUR: f32 = 4.0;
+const LEAST_OF_AN_HOUR: f32 = -1.0;
 /// Fewer hours at the floor say nothing: chance alone makes one of a run the least.
 const FEWEST_QUIET: u32 = 5;
 /// How far a steady leak is taken to vary, as a share of itself.
 const VARIATION: f32 = 0.1;
 /// Days of an hour's habit.
 const HABIT_DAYS: u32 = 59;
-/// P(an hour with use shows about m litres): for m up to this many litres, and for more. Counted on the open hourly
-/// series of DAIAD (Alicante, 64 homes), 1 L meters, in a band of two steps.
-const SMALL_LITRES: f32 = 1.5;
-const CHANCE_OF_SMALL: f32 = 0.17;
-const CHANCE_OF_MORE: f32 = 0.09;
+/// Counted on the open hourly series of DAIAD (Alicante, 64 homes), 1 L meters, each rounded to what it is sure of.
+///
+/// P(an hour with use shows about m steps of the meter), in a band of one step or a tenth, is this divided by the root of m; at
+/// least so much.
+const CHANCE_OF_ABOUT: f32 = 0.3;
+const LEAST_CHANCE: f32 = 0.03;
+/// What an hour with more counts for not being below m, for a step and growing with the root of m: a quarter of what the
+/// share of hours with use below m says, because hours of one day are alike.
+const OF_MORE: f32 = 0.07;
+/// P(an hour is dry) after an hour with use and after a dry one, of all homes; it counts as much as this many days.
+const DRY_AFTER_USE: f32 = 0.3;
+const DRY_AFTER_DRY: f32 = 0.73;
+const DAYS_OF_ALL: f32 = 2.0;
 
 /// What a run of hours says of a steady flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -71,18 +89,18 @@ pub fn run(home: &HomeView<'_>, before: u32, of: RunOf) -> Hours {
 /// The tail of `run` (of `least_hours` at least) that speaks most for a steady flow.
 pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Option<Estimate> {
     let step = home.usage.floor().resolution().unwrap_or(1.0);
-    // Most hours of most runs are above every band: the home's habit is asked for the others alone, once each.
-    let mut dry = [None; WINDOW_HOURS as usize];
+    // The home's habit is asked for where it is needed, once for each hour.
+    let mut habits = [None; WINDOW_HOURS as usize];
     let mut best: Option<Estimate> = None;
     let mut floor = f32::INFINITY;
     for length in 1..=run.len() {
         floor = floor.min(run[length - 1].1);
-        // A tail ends where the next hour would lower its floor: with every hour more it says no less.
+        // A tail ends where the next hour would lower its floor.
         let whole = run.get(length).is_none_or(|(_, litres)| *litres < floor);
         if length < least_hours || !whole {
             continue;
         }
-        let estimate = estimate(home, &run[..length], &mut dry, (floor, step));
+        let estimate = estimate(home, &run[..length], &mut habits, (floor, step));
         if estimate.quiet_hours >= FEWEST_QUIET && best.is_none_or(|best| estimate.evidence > best.evidence) {
             best = Some(estimate);
         }
@@ -90,25 +108,40 @@ pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Opti
     best
 }
 
-fn estimate(home: &HomeView<'_>, run: &[(u32, f32)], dry: &mut [Option<f32>], (floor, step): (f32, f32)) -> Estimate {
+fn estimate(
+    home: &HomeView<'_>,
+    run: &[(u32, f32)],
+    habits: &mut [Option<Habit>],
+    (floor, step): (f32, f32),
+) -> Estimate {
     let band = floor + step.max(VARIATION * floor) + 1e-3;
-    let chance = if floor <= SMALL_LITRES {
-        CHANCE_OF_SMALL
-    } else {
-        CHANCE_OF_MORE
-    };
+    // Of meters that count finely no more is known than of those that count whole litres.
+    let steps = (floor / step.max(1.0)).max(1.0).sqrt();
+    let about = (CHANCE_OF_ABOUT / steps).max(LEAST_CHANCE);
     let (mut quiet, mut sum, mut stretches, mut evidence) = (0_u32, 0.0, 0_u32, 0.0);
-    let mut last_quiet = None;
-    for ((hour, litres), dry) in run.iter().zip(dry) {
-        if *litres > band {
+    for (place, (hour, litres)) in run.iter().enumerate() {
+        // What is not known, or lies before the tail, is taken for use.
+        let before = run.get(place + 1).filter(|before| before.0 + 1 == *hour);
+        let after_quiet = before.is_some_and(|before| before.1 <= band);
+        let is_quiet = *litres <= band;
+        if !is_quiet {
+            evidence += OF_MORE * steps;
+        } else {
+            quiet += 1;
+            sum += litres;
+            stretches += u32::from(!after_quiet);
+        }
+        if !is_quiet && !after_quiet {
             continue;
         }
-        quiet += 1;
-        sum += litres;
-        stretches += u32::from(last_quiet != Some(hour + 1));
-        last_quiet = Some(*hour);
-        let dry = *dry.get_or_insert_with(|| chance_of_dry(home, *hour));
-        evidence += (dry / ((1.0 - dry) * chance)).ln().clamp(0.0, MOST_OF_AN_HOUR);
+        let habit = *habits[place].get_or_insert_with(|| Habit::of(home, *hour));
+        let ordinary = 1.0 - habit.dry_after_use;
+        let ratio = match (is_quiet, after_quiet) {
+            (true, true) => habit.dry_after_dry / (ordinary * about),
+            (true, false) => habit.dry_after_use / (ordinary * about),
+            (false, _) => (1.0 - habit.dry_after_dry) / ordinary,
+        };
+        evidence += ratio.ln().clamp(LEAST_OF_AN_HOUR, MOST_OF_AN_HOUR);
     }
     Estimate {
         floor,
@@ -121,15 +154,32 @@ fn estimate(home: &HomeView<'_>, run: &[(u32, f32)], dry: &mut [Option<f32>], (f
     }
 }
 
-/// How likely this hour of the day is dry in this home, by the days before.
-fn chance_of_dry(home: &HomeView<'_>, hour: u32) -> f32 {
-    let routine = home.usage.routine();
-    let (mut dry, mut known) = (1.0, 2.0);
-    for used in (1..=HABIT_DAYS).filter_map(|day| routine.used(hour.checked_sub(24 * day)?)) {
-        known += 1.0;
-        dry += f32::from(u8::from(!used));
+/// How likely an hour of the day is dry in this home, by the days before.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    dry_after_use: f32,
+    dry_after_dry: f32,
+}
+
+impl Habit {
+    fn of(home: &HomeView<'_>, hour: u32) -> Self {
+        let routine = home.usage.routine();
+        let (mut days, mut dry) = (
+            [DAYS_OF_ALL; 2],
+            [DAYS_OF_ALL * DRY_AFTER_DRY, DAYS_OF_ALL * DRY_AFTER_USE],
+        );
+        for before in (1..=HABIT_DAYS).map_while(|day| hour.checked_sub(24 * day + 1)) {
+            let (Some(before), Some(used)) = (routine.used(before), routine.used(before + 1)) else {
+                continue;
+            };
+            days[usize::from(before)] += 1.0;
+            dry[usize::from(before)] += f32::from(u8::from(!used));
+        }
+        Self {
+            dry_after_use: dry[1] / days[1],
+            dry_after_dry: dry[0] / days[0],
+        }
     }
-    dry / known
 }
 
 /// The floor of all of a run's last day.
