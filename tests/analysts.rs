@@ -89,6 +89,6 @@ fn tune_prints_the_line_for_the_settings() {
         .unwrap_or_else(|| panic!("no line for the settings: {told}"));
     assert!((1.0..1e6).contains(&lambda));
     assert!(told.contains("tuned on four fifths of the homes"), "{told}");
-    assert!(refusal(&tune("-1")).contains("--budget -1: give a number above 0"));
+    assert!(refusal(&tune("0")).contains("--budget 0: give a number above 0"));
     assert!(refusal(&tune("99")).contains("--budget 99: not reached"));
 }
