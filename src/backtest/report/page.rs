@@ -16,17 +16,13 @@ pub(super) fn all(pages: &[Page]) -> String {
         return String::new();
     }
     let mut body = String::new();
-    let parts: [(&str, fn(Subject) -> bool); 2] = [
-        ("The homes with most false alerts, and the last of each", |subject| {
-            subject != Subject::Emergency
-        }),
-        ("The longest delays, one a home", |subject| {
-            subject == Subject::Emergency
-        }),
-    ];
     let mut number = 0;
-    for (title, is_in) in parts {
-        let of_part: Vec<&Page> = pages.iter().filter(|page| is_in(page.choice.subject)).collect();
+    for (title, is_emergency) in [
+        ("The homes with most false alerts, and the last of each", false),
+        ("The longest delays, one a home", true),
+    ] {
+        let is_in = |page: &&Page| (page.choice.subject == Subject::Emergency) == is_emergency;
+        let of_part: Vec<&Page> = pages.iter().filter(is_in).collect();
         if of_part.is_empty() {
             continue;
         }
