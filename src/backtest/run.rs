@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::analysis::Analysis;
 use super::judge::{Answers, JudgedAlert, Score, judge};
 use super::parallel::{all_processors, in_parallel};
 use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
-use crate::history::{History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
-use crate::model::{Alert, DeadLetter, HomeRecord, RawRecord, partition_of};
+use crate::history::{BesideRecord, History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
+use crate::model::{Alert, DeadLetter, EventTime, HomeRecord, RawRecord, partition_of};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
 /// Records applied in one batch.
@@ -43,6 +44,8 @@ pub struct Outcome {
 pub struct Backtest {
     readings: SortedReadings,
     homes: Vec<HomeRecord>,
+    /// What is followed beside the readings, in the order of time.
+    beside: Vec<BesideRecord>,
     course: Course,
     /// What CloudEvents name as their source.
     source: String,
@@ -120,6 +123,7 @@ impl Backtest {
         Self {
             readings,
             homes,
+            beside: Vec::new(),
             course,
             source: source.to_owned(),
             threads: all_processors(),
@@ -130,6 +134,14 @@ impl Backtest {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// With signs of life and answers, each taken when it happened: after the readings that had arrived by then.
+    #[must_use]
+    pub fn with_beside(mut self, mut beside: Vec<BesideRecord>) -> Self {
+        beside.sort_by_key(|record| record.at);
+        self.beside = beside;
         self
     }
 
@@ -187,16 +199,27 @@ impl Backtest {
             }
             false => Vec::new(),
         };
-        let mut rows = self.readings.lane(lane, self.threads)?;
+        let of_lane = |record: &&BesideRecord| self.course.lane(&record.household) == lane;
+        let mut beside = self.beside.iter().filter(of_lane).peekable();
+        let mut rows = self.readings.lane(lane, self.threads)?.peekable();
         let (mut part, mut done) = (Vec::with_capacity(batch), 0);
         loop {
             part.clear();
-            for row in rows.by_ref().take(batch) {
+            let until = beside.peek().map_or(EventTime::MAX, |record| record.at);
+            let is_due = |row: &Result<Row, HistoryError>| row.as_ref().map_or(true, |row| arrival(row) <= until);
+            while part.len() < batch
+                && let Some(row) = rows.next_if(is_due)
+            {
                 part.push(row?);
             }
-            let Some(first) = part.first() else { break };
-            let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
-            town.apply(number, &part, &self.readings);
+            if let Some(first) = part.first() {
+                let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
+                town.apply(number, &part, &self.readings);
+            } else if let Some(record) = beside.next() {
+                town.apply_beside(self.course.partition(&record.household), record);
+            } else {
+                break;
+            }
             done += part.len() as u64;
             if done >= BATCH as u64 {
                 progress(std::mem::take(&mut done));
@@ -223,6 +246,7 @@ struct Lane {
     number: u32,
     partition: Partition,
     offset: i64,
+    offset_beside: i64,
     said: Said,
 }
 
@@ -243,6 +267,7 @@ impl Town {
                 number,
                 partition,
                 offset: 0,
+                offset_beside: 0,
                 said: Said::default(),
             }
         };
@@ -295,6 +320,20 @@ impl Town {
         let effects = lane.partition.apply(records);
         lane.offset += rows.len() as i64;
         self.payloads = payloads;
+        self.hear(number, effects);
+    }
+
+    /// Applies a record of a topic that is followed beside the readings.
+    fn apply_beside(&mut self, number: u32, record: &BesideRecord) {
+        let lane = self.lane(number);
+        let raw = RawRecord {
+            offset: lane.offset_beside,
+            timestamp: Some(record.at),
+            key: Some(record.household.as_bytes()),
+            value: Some(record.json.as_bytes()),
+        };
+        lane.offset_beside += 1;
+        let effects = lane.partition.take_beside(record.topic, &raw);
         self.hear(number, effects);
     }
 
@@ -388,6 +427,9 @@ pub struct Summary {
     pub answers: Answers,
     /// Delay and false alerts by the judge's definitions; emergencies and leaks are those of the truth file.
     pub score: Score,
+    /// Curves, bounds and figures of parts of the homes; absent where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
     /// Sets of rules that were compared, by name; empty where only one was run.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rule_sets: BTreeMap<String, RuleSetSummary>,
@@ -413,9 +455,14 @@ impl RuleSetSummary {
 }
 
 impl Outcome {
+    /// The records of the alerts topic as far as they are judged.
+    pub fn judged(&self) -> Vec<JudgedAlert> {
+        self.alerts.iter().map(as_judged).collect()
+    }
+
     /// Judges the alerts against `truth` and adds up the rest.
     pub fn summary(&self, timelines: &Timelines, truth: &[Incident], answers: Answers) -> Summary {
-        let judged: Vec<JudgedAlert> = self.alerts.iter().map(as_judged).collect();
+        let judged = self.judged();
         let mut alerts = BTreeMap::new();
         for event in &self.alerts {
             let state = serde_json::to_value(event.data.state).ok();
@@ -442,6 +489,7 @@ impl Outcome {
             bad_homes: self.bad_homes.clone(),
             answers,
             score: judge(timelines, truth, &judged, answers, 1),
+            analysis: None,
             rule_sets: BTreeMap::new(),
         }
     }
