@@ -1,9 +1,11 @@
 //! History through the same core as the stream, what is to be thought of the result, and what can be learnt from it.
 
+pub mod analysis;
 pub mod cases;
 pub mod judge;
 mod letters;
 mod parallel;
+pub mod report;
 mod resample;
 mod run;
 mod score;

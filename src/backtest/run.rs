@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::analysis::Analysis;
 use super::judge::{Answers, JudgedAlert, Score, judge};
 use super::letters::{DeadLetters, Spool};
 use super::parallel::{all_processors, in_parallel};
@@ -442,6 +443,9 @@ pub struct Summary {
     pub answers: Answers,
     /// Delay and false alerts by the judge's definitions; emergencies and leaks are those of the truth file.
     pub score: Score,
+    /// Curves, bounds and figures of parts of the homes; absent where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
     /// Sets of rules that were compared, by name; empty where only one was run.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rule_sets: BTreeMap<String, RuleSetSummary>,
@@ -467,9 +471,14 @@ impl RuleSetSummary {
 }
 
 impl Outcome {
+    /// The records of the alerts topic as far as they are judged.
+    pub fn judged(&self) -> Vec<JudgedAlert> {
+        self.alerts.iter().map(as_judged).collect()
+    }
+
     /// Judges the alerts against `truth` and adds up the rest.
     pub fn summary(&self, timelines: &Timelines, truth: &[Incident], answers: Answers) -> Summary {
-        let judged: Vec<JudgedAlert> = self.alerts.iter().map(as_judged).collect();
+        let judged = self.judged();
         let mut alerts = BTreeMap::new();
         for event in &self.alerts {
             let state = serde_json::to_value(event.data.state).ok();
@@ -492,6 +501,7 @@ impl Outcome {
             bad_homes: self.bad_homes.clone(),
             answers,
             score: judge(timelines, truth, &judged, answers, 1),
+            analysis: None,
             rule_sets: BTreeMap::new(),
         }
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::detect::inactivity::{Condition, Learned};
 use crate::model::Stage;
-use crate::partition::Rules;
+use crate::partition::{Programme, Rules};
 
 /// How much false alerts are to weigh at a stage.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,18 @@ pub(super) fn stage_named(name: &str) -> Result<Stage, String> {
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
+}
+
+/// λ of the learned rule of `stage`, or of the last learned one, in the first programme that has one.
+pub(super) fn lambda_of(rules: &Rules, stage: Option<Stage>) -> Option<f64> {
+    let of_programme = |programme: &Programme| {
+        let inactivity = &programme.detectors.inactivity;
+        let of_stage = |(place, _): &(usize, _)| stage.is_none_or(|stage| inactivity.rules[*place].stage == stage);
+        let learned = inactivity.learned().map(|(place, _)| (place, ())).filter(of_stage);
+        let last = learned.max_by_key(|(place, ())| inactivity.rules[*place].stage);
+        last.map(|(place, ())| inactivity.lambda(place))
+    };
+    rules.programmes.iter().find_map(of_programme)
 }
 
 /// The rules with what is wished of the learned rule of `stage`, or of the last learned one. λ of the other stages keeps its
