@@ -1,5 +1,8 @@
 //! Dead letters of a run. A file may be wrong in every row, so most of them wait on disk.
 
+// A shell: a temporary file is what it is for.
+#![allow(clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
