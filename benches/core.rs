@@ -38,10 +38,10 @@ fn one_home(c: &mut Criterion) {
     let usage = partition.arena().usage(0);
     let routine = usage.routine();
     let hazard = Hazard::default();
-    let start = routine.next_hour();
+    let (start, zone) = (routine.next_hour(), TimeZone::UTC);
     c.bench_function("threshold of the learned rule, 60 days", |b| {
         b.iter(|| {
-            let mut hours = hazard.thresholds(black_box(routine), start, &TimeZone::UTC, [400.0].into_iter());
+            let mut hours = hazard.thresholds(black_box(routine), start, &zone, [400.0].into_iter());
             black_box(hours.next())
         });
     });

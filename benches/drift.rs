@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tapwatch::detect::drift::{DriftState, WEEKS};
-use tapwatch::detect::inactivity::learned::LocalHours;
+use tapwatch::detect::local_hours::LocalHours;
 use tapwatch::detect::night_drift::{NightDrift, NightDriftSettings};
 use tapwatch::detect::routine_drift::{RoutineDrift, RoutineDriftSettings};
 use tapwatch::detect::{Detector, HomeView};

@@ -71,7 +71,7 @@ fn expected(folder: &Path, homes: &str) -> Vec<(String, Value)> {
         "--partitions",
         &partitions,
     ];
-    success(&tapwatch(["backtest"].iter().chain(&of)));
+    success(&tapwatch(["backtest", "--sweep", "0"].iter().chain(&of)));
     let text = fs::read_to_string(folder.join("area-alerts.jsonl")).expect("the backtest writes it");
     text.lines()
         .map(|line| {

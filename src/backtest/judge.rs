@@ -24,8 +24,7 @@ use serde::Serialize;
 
 use super::cases::{AlertCase, EmergencyCase, HomeCases, LeakCase, Reached, Turn};
 pub use super::resample::Figure;
-use super::score::score;
-pub use super::score::{Delay, InactivityScore, Score};
+pub use super::score::{Delay, InactivityScore, Score, score};
 use super::timeline::{Stretch, Timeline, Timelines, WATER};
 use crate::history::Incident;
 use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
@@ -91,8 +90,20 @@ pub fn judge(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], 
 
 /// What there was to judge, home by home in the order of their names.
 pub fn cases(timelines: &Timelines, truth: &[Incident], alerts: &[JudgedAlert], answers: Answers) -> Vec<HomeCases> {
+    cases_after(WARM_UP, timelines, truth, alerts, answers)
+}
+
+/// What there was to judge from so many seconds after each home's first reading on.
+pub(super) fn cases_after(
+    warm_up: u32,
+    timelines: &Timelines,
+    truth: &[Incident],
+    alerts: &[JudgedAlert],
+    answers: Answers,
+) -> Vec<HomeCases> {
     let homes = of_each_home(timelines, truth, alerts);
-    homes.iter().map(|(name, home)| home.cases(name, answers)).collect()
+    let cases = |(name, home): (&&str, &Home)| home.cases(name, warm_up, answers);
+    homes.iter().map(cases).collect()
 }
 
 /// Alerts of inactivity that only lost readings can have caused: in a spell touched by the loss, in which the same rules say
@@ -181,9 +192,9 @@ impl Home<'_> {
         self.timeline.unwrap_or(&NO_READINGS)
     }
 
-    fn cases(&self, household: &str, answers: Answers) -> HomeCases {
+    fn cases(&self, household: &str, warm_up: u32, answers: Answers) -> HomeCases {
         let (emergencies, timeline) = (self.of_kind("emergency"), self.timeline());
-        let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(WARM_UP);
+        let judged_from = timeline.first().unwrap_or(EventTime::ZERO).plus(warm_up);
         let turn = |alert: &JudgedAlert| turn(alert.detected_at, timeline, judged_from, &emergencies);
         let reached = |stage: Option<Stage>| {
             let mut reached = Reached::default();
@@ -301,8 +312,10 @@ impl Home<'_> {
             let found = all.filter(|at| stretch(incident).was_seen_at(*at)).min();
             LeakCase {
                 kind: incident.kind.clone(),
-                detail: None,
-                litres_per_hour: timeline.least_an_hour(incident.start, incident.end),
+                detail: incident.detail.clone(),
+                litres_per_hour: incident
+                    .litres_per_hour
+                    .or_else(|| timeline.least_an_hour(incident.start, incident.end)),
                 delay: found.map(|at| hours_between(incident.start, at)),
             }
         };

@@ -533,3 +533,19 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
     );
     assert_eq!(caused(hour(50, 17), &[raised(hour(49, 11))]), 1);
 }
+
+#[test]
+fn incidents_before_and_after_the_readings_are_not_judged() {
+    let mut history = History::default();
+    home(&mut history, "h", |_, at| Some(ordinary(at)));
+    let timelines = Timelines::of_history(&history, &[]);
+    let before = incident("emergency", hour(0, 0).minus(72 * HOUR), 72);
+    let cut = incident("emergency", hour(DAYS - 1, 23), 72);
+    let after = incident("emergency", hour(DAYS, 0), 72);
+    let elsewhere = Incident {
+        household: "nobody".into(),
+        ..cut.clone()
+    };
+    let (within, outside) = timelines.within_readings(vec![before, cut.clone(), after, elsewhere]);
+    assert_eq!((within, outside), (vec![cut], 3));
+}

@@ -1,14 +1,18 @@
 //! History through the same core as the stream, and what is to be thought of the result.
 
+pub mod analysis;
 pub mod cases;
 pub mod judge;
+mod letters;
 pub(crate) mod parallel;
+pub mod report;
 mod resample;
 mod run;
 mod score;
 mod timeline;
 
 pub use crate::model::partition_of;
+pub use letters::DeadLetters;
 pub use parallel::all_processors;
 pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
 pub use timeline::Timelines;

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::area::Cause;
 use crate::history::MeterName;
-use crate::model::{AlertKind, AlertState, EventTime, HOUR, Measure, Quality};
+use crate::model::{AlertKind, AlertState, HOUR, InputTopic, Measure, Quality};
 use crate::partition::ConsentRule;
 
 const HOMES: u32 = 40;
@@ -94,12 +94,18 @@ fn outcomes(
     (serde_json::to_string(&summary).expect("figures"), outcomes)
 }
 
+fn letters(outcome: &Outcome) -> String {
+    let mut letters = Vec::new();
+    outcome.dead_letters.write(&mut letters).expect("the disk works");
+    String::from_utf8(letters).expect("JSON")
+}
+
 /// All that is written of an outcome.
 fn lines(outcome: &Outcome) -> String {
     let alerts = outcome.alerts.iter().map(serde_json::to_string);
     let areas = outcome.area_alerts.iter().map(serde_json::to_string);
     let lines: Result<Vec<_>, _> = alerts.chain(areas).collect();
-    format!("{}{:?}", lines.expect("JSON").join("\n"), outcome.dead_letters)
+    lines.expect("JSON").join("\n") + &letters(outcome)
 }
 
 #[test]
@@ -117,7 +123,7 @@ fn going_in_step_changes_nothing_where_no_zone_has_an_outage() {
                 .any(|event| event.data.kind == AlertKind::SilentMeter)
         );
         assert_eq!(apart.alerts, together.alerts);
-        assert_eq!(apart.dead_letters, together.dead_letters);
+        assert_eq!(letters(&apart), letters(&together));
         assert_eq!((apart.counts, apart.homes), (together.counts, together.homes));
         assert!(together.area_alerts.is_empty());
     }
@@ -182,5 +188,75 @@ proptest! {
                 prop_assert_eq!(lines(spilled), lines(held));
             }
         }
+    }
+}
+
+#[test]
+fn signs_and_answers_are_taken_when_they_happened() {
+    // Home 0 is silent from the fifth day on; home 1 has use to the end.
+    let mut history = history(0..0);
+    history.rows.retain(|row| row.meter < 2);
+    for hour in 5 * 24 + 1..DAYS * 24 {
+        let dry = Row {
+            start: at(hour),
+            measure: Some(Measure::Volume(0.0)),
+            ..history.rows[0]
+        };
+        history.rows.push(Row { meter: 0, ..dry });
+    }
+    history.sort_by_arrival();
+    let rules = Rules {
+        consent: ConsentRule::Assumed,
+        ..Rules::default()
+    };
+    let records = |beside: Vec<BesideRecord>, partitions: u32| {
+        let space = SortSpace {
+            memory_bytes: usize::MAX,
+            folder: PathBuf::new(),
+        };
+        let backtest = Backtest::of_history(&history, Vec::new(), partitions, &rules, "/tapwatch", &space);
+        let backtest = backtest.expect("all is in memory").with_beside(beside);
+        let outcome = backtest
+            .run(&[Arc::new(rules.clone())], |_| {})
+            .expect("in memory")
+            .remove(0);
+        let said = outcome
+            .alerts
+            .iter()
+            .filter(|event| event.data.kind == AlertKind::Inactivity);
+        let said: Vec<_> = said
+            .map(|event| (event.data.state, event.data.decided_at, event.data.alert_id.clone()))
+            .collect();
+        (said, letters(&outcome).lines().count())
+    };
+    let (alone, _) = records(Vec::new(), 3);
+    let (AlertState::Raised, raised_at, id) = alone[0].clone() else {
+        panic!("{alone:?}");
+    };
+    let record = |topic, at: EventTime, words: String| BesideRecord {
+        topic,
+        household: "h0".to_owned(),
+        at,
+        json: format!(r#"{{"household_id":"h0","at":"{at}",{words}}}"#),
+    };
+    let answered_at = raised_at.plus(1_800);
+    let answer = record(
+        InputTopic::Responses,
+        answered_at,
+        format!(r#""alert_id":"{id}","response":"safe""#),
+    );
+    let sign = record(InputTopic::Signs, raised_at.minus(1_800), r#""sign":"back""#.to_owned());
+    for partitions in [1, 3] {
+        let (answered, letters) = records(vec![answer.clone()], partitions);
+        assert_eq!(answered[0], alone[0], "it is raised as without the answer");
+        assert!(
+            answered[1..].iter().all(|(_, decided_at, _)| *decided_at >= raised_at)
+                && answered[1].0 == AlertState::Resolved,
+            "{answered:?}"
+        );
+        assert_eq!(letters, 0);
+        let (heard, letters) = records(vec![answer.clone(), sign.clone()], partitions);
+        assert!(heard.is_empty() || heard[0].1 > raised_at, "{heard:?}");
+        assert_eq!(letters, 1, "there is no alert to be answered");
     }
 }

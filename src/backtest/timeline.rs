@@ -18,7 +18,7 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    fn seconds(self) -> u32 {
+    pub fn seconds(self) -> u32 {
         self.end.since(self.start)
     }
 
@@ -27,7 +27,7 @@ impl Stretch {
         self.start < moment && moment <= self.end
     }
 
-    fn overlap(self, other: Self) -> u32 {
+    pub fn overlap(self, other: Self) -> u32 {
         self.end.min(other.end).since(self.start.max(other.start))
     }
 }
@@ -98,6 +98,24 @@ impl Timelines {
             .expect("nothing goes to disk")
     }
 
+    /// That of a home.
+    pub(super) fn of(&self, household: &str) -> Option<&Timeline> {
+        self.0.get(household)
+    }
+
+    /// Those incidents of which a home's measured readings can tell something, and how many lie before or after them all.
+    pub fn within_readings(&self, truth: Vec<Incident>) -> (Vec<Incident>, usize) {
+        let count = truth.len();
+        let is_within = |incident: &Incident| {
+            let timeline = self.0.get(&incident.household);
+            let span = timeline.and_then(|timeline| Some((timeline.first()?, timeline.known.last()?.end)));
+            span.is_some_and(|(first, end)| incident.start < end && first < incident.end)
+        };
+        let within: Vec<Incident> = truth.into_iter().filter(is_within).collect();
+        let outside = count - within.len();
+        (within, outside)
+    }
+
     /// Each home with its timeline, by the home's id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Timeline)> {
         self.0.iter().map(|(household, timeline)| (&**household, timeline))
@@ -118,6 +136,8 @@ pub(super) struct Timeline {
     flowing: Vec<Stretch>,
     /// What was measured while water ran by itself, in the order of time.
     in_water: Vec<(Stretch, Litres)>,
+    /// All that was measured.
+    litres: Litres,
     /// The longest interval in seconds.
     longest: u32,
     /// Whether no reading was received after the end of its interval.
@@ -132,6 +152,7 @@ impl Timeline {
             used: Vec::new(),
             flowing: Vec::new(),
             in_water: Vec::new(),
+            litres: 0.0,
             longest: 0,
             is_punctual: true,
         }
@@ -158,6 +179,7 @@ impl Timeline {
             known: merged(measured.iter().map(|(stretch, _)| *stretch)),
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
             flowing: flowing(&measured),
+            litres: measured.iter().map(|(_, litres)| litres).sum(),
             in_water: measured
                 .into_iter()
                 .filter(|(stretch, _)| is_in_water(stretch))
@@ -165,6 +187,37 @@ impl Timeline {
             longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
             is_punctual: !rows.iter().any(|row| row.received_at.is_some_and(|at| at > row.end())),
         }
+    }
+
+    /// Where people used water, in the order of time.
+    pub fn uses(&self) -> &[Stretch] {
+        &self.used
+    }
+
+    /// The longest interval in seconds.
+    pub fn interval(&self) -> u32 {
+        self.longest
+    }
+
+    /// The end of the last reading.
+    pub fn last(&self) -> Option<EventTime> {
+        self.known.last().map(|known| known.end)
+    }
+
+    /// Litres a day, water that ran by itself included.
+    pub fn litres_a_day(&self) -> Option<Litres> {
+        self.a_measured_second(self.litres)
+            .map(|litres| litres * f64::from(DAY))
+    }
+
+    /// The share of the measured time in which people used water.
+    pub fn share_used(&self) -> Option<f64> {
+        self.a_measured_second(self.used.iter().map(|used| f64::from(used.seconds())).sum())
+    }
+
+    fn a_measured_second(&self, sum: f64) -> Option<f64> {
+        let seconds: f64 = self.known.iter().map(|known| f64::from(known.seconds())).sum();
+        (seconds > 0.0).then(|| sum / seconds)
     }
 
     /// The longest interval in seconds; `None` where readings came late.
@@ -221,7 +274,7 @@ impl Timeline {
 }
 
 /// What was measured, interval by interval; a register tells its use by the step from the reading before.
-fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
+pub(super) fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
     rows.sort_by_key(|row| row.start);
     let mut registers = BTreeMap::new();

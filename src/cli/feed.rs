@@ -154,6 +154,13 @@ pub fn simulate(args: SimulateArgs, validated: &Validated) -> anyhow::Result<()>
         time_zone,
         incidents_per_home_month: args.incidents,
     };
+    if !district.is_within_event_time() {
+        bail!(
+            "--start {} with {} days: days lie between 1970 and 2105",
+            district.start,
+            district.days
+        );
+    }
     match args.out {
         Some(folder) => {
             std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;

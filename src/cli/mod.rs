@@ -17,6 +17,7 @@ mod send;
 mod service;
 mod state;
 mod train;
+mod tune;
 mod verify;
 mod visits;
 mod wish;
@@ -135,6 +136,14 @@ Examples:
   tapwatch rules zhuhai-shishan > our-rules.toml   a preset as a rule file, to begin with
   tapwatch rules --file our-rules.toml             what is wrong with it, or what it means")]
     Rules(rules::RulesArgs),
+    /// Find the λ that keeps to a budget of false alerts on your own history, and how sure that is.
+    #[command(after_help = "\
+Runs the rules of the settings at some λ, halving the gap around the budget, and prints λ with its interval (fleets drawn from
+the homes), the rate cross-validated by home, and the line for the settings. Readings without emergencies will do.
+
+Example:
+  tapwatch tune --readings year.csv.gz --homes homes.csv --budget 0.5")]
+    Tune(tune::TuneArgs),
     /// Teach the pooled table of the learned rule from files of readings.
     #[command(after_help = "\
 Example:
@@ -208,6 +217,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
             backtest::backtest(args, validated, own.transpose()?)
         }
         Command::Rules(args) => rules::rules(&args, &validated),
+        Command::Tune(args) => tune::tune(&args, validated),
         Command::Train(args) => train::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),

@@ -134,6 +134,16 @@ pub enum HistoryError {
         /// What the decoder said.
         source: io::Error,
     },
+    /// A record that cannot be understood.
+    #[error("{}, line {line}: {reason}", file.display())]
+    BadRecord {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A column of a Parquet file in a form that is not understood.
     #[error("{}, {}: {column} is {found}; {understood}", file.display(), Place::Schema)]
     BadType {

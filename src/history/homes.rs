@@ -1,5 +1,6 @@
 //! Files of homes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::HistoryError;
@@ -19,6 +20,8 @@ const CONSENT_GIVEN_AT: usize = 8;
 const ABSENCE_FROM: usize = 9;
 const ABSENCE_TO: usize = 10;
 const Q3_M3H: usize = 11;
+/// Columns that say of the people what no rule asks: a backtest tells homes apart by them.
+const PEOPLE: std::ops::Range<usize> = 12..15;
 
 static LAYOUT: Layout = Layout {
     columns: &[
@@ -34,6 +37,9 @@ static LAYOUT: Layout = Layout {
         "absence_from",
         "absence_to",
         "q3_m3h",
+        "household_size",
+        "age_band",
+        "dwelling",
     ],
     needed: &[&["household_id"]],
 };
@@ -41,6 +47,18 @@ static LAYOUT: Layout = Layout {
 /// Reads a file of homes; an empty field is an absent one.
 pub fn read_homes(path: &Path) -> Result<Vec<HomeRecord>, HistoryError> {
     collect(Table::open(path, &LAYOUT)?)
+}
+
+/// What a file of homes says of the people in each: the columns `household_size`, `age_band` and `dwelling`, by home, each with its
+/// name. They are free text.
+pub fn read_people(path: &Path) -> Result<BTreeMap<String, Vec<(String, String)>>, HistoryError> {
+    let mut table = Table::open(path, &LAYOUT)?;
+    let mut people = BTreeMap::new();
+    while table.next_row()? {
+        let said = PEOPLE.filter_map(|column| Some((LAYOUT.columns[column].to_owned(), table.optional(column)?)));
+        people.insert(table.id(HOUSEHOLD)?.to_owned(), said.collect());
+    }
+    Ok(people)
 }
 
 /// Reads a file of homes that is part of the program; `name` stands for it in errors.
@@ -95,7 +113,7 @@ pub fn write_homes(path: &Path, homes: &[HomeRecord]) -> Result<(), HistoryError
     fn text(field: Option<impl ToString>) -> String {
         field.map(|field| field.to_string()).unwrap_or_default()
     }
-    let mut table = TableWriter::create(path, LAYOUT.columns)?;
+    let mut table = TableWriter::create(path, &LAYOUT.columns[..PEOPLE.start])?;
     for home in homes {
         let kind = home.kind.and_then(|kind| serde_json::to_value(kind).ok());
         let kind = kind.as_ref().and_then(serde_json::Value::as_str);

@@ -7,6 +7,7 @@
 // This folder is a shell: reading and writing files is what it is for.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod beside;
 mod columns;
 mod error;
 mod homes;
@@ -20,8 +21,9 @@ mod tests;
 mod truth;
 mod writer;
 
+pub use beside::{BesideRecord, read_responses, read_signs};
 pub use error::{HistoryError, Place};
-pub use homes::{embedded_homes, read_homes, write_homes};
+pub use homes::{embedded_homes, read_homes, read_people, write_homes};
 pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
 pub use sorted::SortedReadings;
 pub use sorter::SortSpace;

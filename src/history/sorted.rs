@@ -100,6 +100,16 @@ impl SortedReadings {
         self.span
     }
 
+    /// Where what does not fit into memory goes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is said of trouble there.
+    pub(crate) fn disk_error(&self, source: io::Error) -> HistoryError {
+        disk(&self.folder, source)
+    }
+
     /// Whether the readings did not fit into memory.
     pub fn are_on_disk(&self) -> bool {
         self.by_lane.is_on_disk()
@@ -122,9 +132,9 @@ impl SortedReadings {
         self.rows(&self.by_home, (from, EventTime::ZERO), to, readers)
     }
 
-    /// The place of a home in [`SortedReadings::homes`].
-    pub(crate) fn place(&self, household: &str) -> Option<u32> {
-        self.places.get(household).copied()
+    /// Whether there are readings of a home.
+    pub fn has_home(&self, household: &str) -> bool {
+        self.places.contains_key(household)
     }
 
     /// The readings of one home whose intervals begin from `from` on and before `to`, by their start.
@@ -132,7 +142,7 @@ impl SortedReadings {
     /// # Errors
     /// [`HistoryError::Io`] where they are on disk and cannot be read.
     pub fn of_home(&self, household: &str, from: EventTime, to: EventTime) -> Result<Vec<Row>, HistoryError> {
-        let Some(place) = self.place(household) else {
+        let Some(place) = self.places.get(household).copied() else {
             return Ok(Vec::new());
         };
         self.rows(&self.by_home, (place, from), Some((place, to)), 1)?.collect()

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{EventTime, Flag, Flags, HomeRecord, Measure, Quality};
+use crate::model::{EventTime, Flag, Flags, HomeRecord, InputTopic, Measure, Quality};
 
 const HEADER: &str = "meter_id,timestamp,interval_seconds,volume_litres\n";
 
@@ -307,4 +307,61 @@ proptest! {
         let path = folder.path().join(if zipped { "r.csv.gz" } else { "r.csv" });
         prop_assert_eq!(written_and_read(&history, &path), history);
     }
+}
+
+#[test]
+fn files_without_a_reading_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, full) = (folder.path().join("a.csv"), folder.path().join("b.csv"));
+    fs::write(&empty, HEADER).unwrap();
+    fs::write(&full, format!("{HEADER}a,2024-01-01T00:00:00Z,3600,1\n")).unwrap();
+    let space = SortSpace {
+        memory_bytes: 1 << 20,
+        folder: folder.path().to_owned(),
+    };
+    let mut bytes = 0;
+    let files = [empty.clone(), full];
+    let readings = SortedReadings::read(&files, &space, |_| 0, |more| bytes += more).unwrap();
+    assert_eq!(
+        (readings.empty_files(), readings.len()),
+        ([empty.clone()].as_slice(), 1)
+    );
+    let lengths = files.iter().map(|file| fs::metadata(file).unwrap().len());
+    assert_eq!(bytes, lengths.sum::<u64>(), "progress is told to the end");
+    let none = SortedReadings::read(&[empty], &space, |_| 0, |_| {}).unwrap();
+    assert!(none.is_empty() && none.span().is_none());
+}
+
+#[test]
+fn records_beside_the_readings_are_read_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.jsonl");
+    let read = |text: &str, of: fn(&Path) -> Result<Vec<BesideRecord>, HistoryError>| {
+        fs::write(&path, text).unwrap();
+        of(&path).map_err(|error| error.to_string().split_once("records.jsonl").unwrap().1.to_owned())
+    };
+    let sign = r#"{"household_id":"a","sign":"back","at":"2024-01-01T00:00:00Z"}"#;
+    let signs = read(&format!("{sign}\n\n"), read_signs).unwrap();
+    assert_eq!(
+        (signs.len(), signs[0].household.as_str(), signs[0].json.as_str()),
+        (1, "a", sign)
+    );
+    assert_eq!(
+        (signs[0].topic, signs[0].at.seconds()),
+        (InputTopic::Signs, 1_704_067_200)
+    );
+    assert!(
+        read(&format!("{sign}\nx"), read_signs)
+            .unwrap_err()
+            .starts_with(", line 2: ")
+    );
+    assert!(
+        read(sign, read_responses).unwrap_err().starts_with(", line 1: "),
+        "no answer"
+    );
+    let nobody = sign.replace("\"a\"", "\"\"");
+    assert_eq!(
+        read(&nobody, read_signs).unwrap_err(),
+        ", line 1: household_id \"\": it is empty"
+    );
 }

@@ -284,7 +284,8 @@ pub struct Alert {
 
 impl Alert {
     /// Whether it ends an alert of inactivity in which nothing was the matter, as far as is known then: there was a sign of
-    /// life within a day of its beginning, or late readings took it back.
+    /// life within a day of its beginning, or late readings took it back. An outcome that comes after such an end says it again,
+    /// and does not count.
     pub fn turned_out_false(&self) -> bool {
         if self.kind != AlertKind::Inactivity || self.state != AlertState::Resolved {
             return false;
@@ -293,6 +294,7 @@ impl Alert {
         let ended_at = match &*self.reason {
             "use_returned" => at("use_returned_by"),
             "other_sign_of_life" => at("sign_of_life_at"),
+            "outcome_safe" if at("ended_by_itself_at").is_some() => return false,
             "outcome_safe" => None,
             "corrected_by_late_readings" => return true,
             _ => return false,

@@ -184,7 +184,11 @@ impl Partition {
         let care = self.care(index, kind, Occasion::Beside, decided_at);
         let transition = care.respond(&case, said.response)?;
         effects.counts.response(said.response);
-        let words = words::response(said.response, said.at, decided_at, care.time_zone);
+        let mut words = words::response(said.response, said.at, decided_at, care.time_zone);
+        if !case.open {
+            let ended_at = serde_json::json!(case.decided_at);
+            words.evidence.insert("ended_by_itself_at".into(), ended_at);
+        }
         self.say(index, kind, transition, words, record.timestamp, effects);
         match said.response {
             Response::Away | Response::Hospital => self.go_away(index, said.at, said.until),

@@ -1,6 +1,8 @@
 //! Checks a tree as it was written against what is expected: the serialised defaults, and patterns for what they do
 //! not show. Everything wrong is named, and left out of the tree that is handed on.
 
+use std::num::IntErrorKind;
+
 use serde_json::{Map, Value};
 
 use super::problems::{Place, Problem};
@@ -256,6 +258,10 @@ fn join(parent: &str, name: &str) -> String {
     }
 }
 
+/// What is said of numbers that no setting can hold.
+pub(super) const TOO_LARGE: &str = "the number is too large";
+pub(super) const NOT_FINITE: &str = "expects a finite number";
+
 /// Checks and converts what is neither a table nor a list by what is expected.
 fn scalar(shape: Shape<'_>, content: Content) -> Result<Value, String> {
     let mismatch = |expected: &str, content: &Content| match content {
@@ -280,9 +286,12 @@ fn scalar(shape: Shape<'_>, content: Content) -> Result<Value, String> {
         (Shape::Like(Value::Number(like)), content) if like.is_f64() => {
             let number = match &content {
                 Content::Scalar(value) => value.as_f64(),
-                Content::Untyped(text) => text.trim().parse::<f64>().ok().filter(|number| number.is_finite()),
+                Content::Untyped(text) => text.trim().parse::<f64>().ok(),
                 _ => None,
             };
+            if number.is_some_and(|number| !number.is_finite()) {
+                return Err(NOT_FINITE.to_owned());
+            }
             number.map(Value::from).ok_or_else(|| mismatch("a number", &content))
         }
         (Shape::Like(Value::Number(_)), content) => match content {
@@ -290,7 +299,10 @@ fn scalar(shape: Shape<'_>, content: Content) -> Result<Value, String> {
             Content::Untyped(text) => {
                 let number = text.trim().parse::<i64>().map(Value::from);
                 let number = number.or_else(|_| text.trim().parse::<u64>().map(Value::from));
-                number.map_err(|_| mismatch("a whole number", &Content::Untyped(text)))
+                number.map_err(|error| match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => TOO_LARGE.to_owned(),
+                    _ => mismatch("a whole number", &Content::Untyped(text)),
+                })
             }
             content => Err(mismatch("a whole number", &content)),
         },

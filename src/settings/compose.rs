@@ -6,7 +6,7 @@
 //! presets must say the same, or the programme says which holds: a preset does under its name what its words say, or
 //! nothing. What comes of it stands in the settings in the place of the names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -17,8 +17,12 @@ use crate::presets::{Preset, blank, likely};
 const PRESETS: &str = "presets";
 const RULES: &str = "rules";
 
+/// How many rules of presets stand before a programme's own, by the key of the list.
+pub(super) type RulesBefore = BTreeMap<String, usize>;
+
 /// Puts what presets say under the layers that name them.
-pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
+pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) -> RulesBefore {
+    let mut before = RulesBefore::new();
     let names: BTreeSet<String> = layers.iter().flat_map(programme_names).collect();
     let mut base = Checked {
         tree: Value::Object(Map::new()),
@@ -75,12 +79,32 @@ pub(super) fn compose(layers: &mut Vec<Checked>, problems: &mut Vec<Problem>) {
         );
         add(&mut whole, tables, "", &mut Vec::new());
         put_own_rules_last(layers, &name, &whole, &named_at);
+        for (detector, table) in &whole {
+            let rules = table.get(RULES).and_then(Value::as_array).map_or(0, Vec::len);
+            before.insert(format!("programmes.{name}.{detector}.{RULES}"), rules);
+        }
         programmes.insert(name, Value::Object(whole));
     }
     if !programmes.is_empty() {
         base.tree = Value::Object(Map::from_iter([("programmes".to_owned(), Value::Object(programmes))]));
         layers.insert(0, base);
     }
+    before
+}
+
+/// The key as its writer counts: rules of presets are not among the programme's own. That of the presets for a rule of theirs.
+pub(super) fn own_key(before: &RulesBefore, key: &str) -> String {
+    let own = |(list, before): (&String, &usize)| {
+        let (index, rest) = key.strip_prefix(list.as_str())?.strip_prefix('[')?.split_once(']')?;
+        match index.parse::<usize>().ok()?.checked_sub(*before) {
+            Some(index) => Some(format!("{list}[{index}]{rest}")),
+            None => {
+                let programme = list.rsplitn(3, '.').last()?;
+                Some(format!("{programme}.{PRESETS}"))
+            }
+        }
+    };
+    before.iter().find_map(own).unwrap_or_else(|| key.to_owned())
 }
 
 /// Where two presets say different things: the key, and both values.

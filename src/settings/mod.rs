@@ -49,6 +49,7 @@ use dropped::{Dropped, rule_name, steps};
 pub struct Origins {
     places: BTreeMap<String, Place>,
     dropped: Dropped,
+    before: compose::RulesBefore,
 }
 
 impl Origins {
@@ -70,7 +71,7 @@ impl Origins {
     /// A problem with `key`, at its place.
     pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         let key = self.dropped.key_as_written(key);
-        Problem::new(self.place(&key), key, message)
+        Problem::new(self.place(&key), compose::own_key(&self.before, &key), message)
     }
 
     fn of<'a>(layers: impl IntoIterator<Item = &'a Checked>) -> Self {
@@ -89,6 +90,7 @@ impl Origins {
         Self {
             places,
             dropped: Dropped::default(),
+            before: compose::RulesBefore::new(),
         }
     }
 }
@@ -139,8 +141,9 @@ where
         .into_iter()
         .map(|tree| check::check(&reference, patterns, tree, &mut problems))
         .collect();
-    compose::compose(&mut layers, &mut problems);
+    let before = compose::compose(&mut layers, &mut problems);
     let mut origins = Origins::of(&layers);
+    origins.before = before;
     loop {
         let merged = source::merge(std::iter::once(&reference).chain(layers.iter().map(|layer| &layer.tree)))
             .map_err(|error| Problem::new(Place::Default, "", error.to_string()))?;
@@ -155,14 +158,15 @@ where
             Err(error) => error,
         };
         let steps = steps(error.path().iter());
-        let key = origins.dropped.key(&steps);
+        let composed = origins.dropped.key(&steps);
+        let key = compose::own_key(&origins.before, &composed);
         let message = error.inner().to_string();
         if !is_known(&problems, &key, &message) {
             let rule = rule_name(&merged, &steps)
                 .map(|name| format!("{name}: "))
                 .unwrap_or_default();
             let message = rule + &plain::plain(&message);
-            problems.push(Problem::new(origins.place(&key), key, message));
+            problems.push(Problem::new(origins.place(&composed), key, message));
         }
         if !origins.dropped.discard(&mut layers, &steps) {
             return Ok(Loaded {

@@ -14,6 +14,13 @@ pub(super) fn plain(message: &str) -> String {
     {
         return match expected {
             "map with a single key" => "expects exactly one key in this table".to_owned(),
+            "u32"
+                if given(found)
+                    .parse()
+                    .is_ok_and(|number: u64| number > u64::from(u32::MAX)) =>
+            {
+                format!("expects a whole number up to {}, got {}", u32::MAX, given(found))
+            }
             _ => format!("expects {}, got {}", wanted(expected), given(found)),
         };
     }
@@ -111,6 +118,10 @@ mod tests {
             (
                 "invalid value: map, expected map with a single key",
                 "expects exactly one key in this table",
+            ),
+            (
+                "invalid value: integer `5000000000`, expected u32",
+                "expects a whole number up to 4294967295, got 5000000000",
             ),
             (
                 "invalid type: sequence, expected struct Rule",

@@ -7,6 +7,7 @@ use config::{Config, ConfigError, Map, Source, ValueKind};
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::check::{NOT_FINITE, TOO_LARGE};
 use super::problems::{Place, Problem};
 
 /// Environment variables that start so are settings: `TAPWATCH__SECTION__KEY`.
@@ -248,11 +249,11 @@ impl<'a> Lines<'a> {
             DeValue::Datetime(time) => Content::Scalar(Value::String(time.to_string())),
             DeValue::Integer(digits) => match i64::from_str_radix(digits.as_str(), digits.radix()) {
                 Ok(number) => Content::Scalar(number.into()),
-                Err(_) => Content::Impossible("the number is too large"),
+                Err(_) => Content::Impossible(TOO_LARGE),
             },
             DeValue::Float(digits) => match digits.as_str().parse::<f64>() {
                 Ok(number) if number.is_finite() => Content::Scalar(number.into()),
-                _ => Content::Impossible("expects a finite number"),
+                _ => Content::Impossible(NOT_FINITE),
             },
             DeValue::Array(items) => Content::List(
                 items

@@ -183,7 +183,13 @@ fn wrong_types_are_named_all_at_once() {
             ("TAPWATCH__KAFKA__COMMIT_INTERVAL", "1.5"),
             ("TAPWATCH__ENGINE__STRICT", "yes"),
         ],
-        &["engine.budget=lots", "engine.workers=", "kafka.group=fine"],
+        &[
+            "engine.budget=lots",
+            "engine.workers=",
+            "kafka.group=fine",
+            "kafka.commit_interval=99999999999999999999",
+            "engine.budget=1e999",
+        ],
         expect![[r#"
             tapwatch.toml:1: programmes: expects a table, got a whole number
             tapwatch.toml:3: kafka.brokers[1]: expects text, got a whole number
@@ -194,8 +200,10 @@ fn wrong_types_are_named_all_at_once() {
             tapwatch.toml:10: kafka.properties.a: expects text, a number, or true or false, got a list
             TAPWATCH__ENGINE__STRICT: engine.strict: expects true or false, got "yes"
             TAPWATCH__KAFKA__COMMIT_INTERVAL: kafka.commit_interval: expects a whole number, got "1.5"
+            --set engine.budget: expects a finite number
             --set engine.budget: expects a number, got "lots"
-            --set engine.workers: expects a whole number, got """#]],
+            --set engine.workers: expects a whole number, got ""
+            --set kafka.commit_interval: the number is too large"#]],
     );
 }
 

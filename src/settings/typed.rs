@@ -590,8 +590,8 @@ group_id = "x"
             rules.toml:3: programmes.night.presets[1]: no preset "zhuhai-shisan"; did you mean zhuhai-shishan?
             rules.toml:3: programmes.night.presets[2]: the preset "k-water" is named twice
             rules.toml:3: programmes.night.presets[3]: no preset "none-such"; `tapwatch rules` lists them
-            rules.toml:7: programmes.night.inactivity.rules[3]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
-            rules.toml:7: programmes.night.inactivity.rules[3]: the name "k-water-no-use-24h" is given to two rules
+            rules.toml:7: programmes.night.inactivity.rules[1]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
+            rules.toml:7: programmes.night.inactivity.rules[1]: the name "k-water-no-use-24h" is given to two rules
             rules.toml:12: kafka: a rule file holds [programmes.*] alone; this belongs into the settings file"#]];
         expected.assert_eq(&with_rules("", rules, &[]).expect_err("many mistakes"));
         let composed = r#"
@@ -605,8 +605,8 @@ name = "k-water-no-use-24h"
 when = { no_use = { hours = 0.0 } }
 "#;
         let expected = expect_test::expect![[r#"
-            rules.toml:7: programmes.night.inactivity.rules[3]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
-            rules.toml:7: programmes.night.inactivity.rules[3]: the name "k-water-no-use-24h" is given to two rules"#]];
+            rules.toml:7: programmes.night.inactivity.rules[1]: k-water-no-use-24h: no_use.hours = 0 is not between 0.5 and 240
+            rules.toml:7: programmes.night.inactivity.rules[1]: the name "k-water-no-use-24h" is given to two rules"#]];
         expected.assert_eq(&with_rules("", composed, &[]).expect_err("two mistakes"));
     }
 

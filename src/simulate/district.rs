@@ -107,6 +107,14 @@ impl District {
         write_truth(&folder.join("truth.csv"), &simulation.take_incidents())
     }
 
+    /// Whether all days and what happens on them lie between 1970 and 2106, the years that event time can hold.
+    pub fn is_within_event_time(&self) -> bool {
+        let first = self.midnight(0);
+        // An incident of the last day may last for weeks.
+        let last = self.midnight(self.days.saturating_add(60));
+        first < EventTime::MAX && last < EventTime::MAX
+    }
+
     fn midnight(&self, day: u32) -> EventTime {
         let midnight = self.time_zone.to_timestamp(self.date(day).at(0, 0, 0, 0)).ok();
         let seconds = midnight.map(jiff::Timestamp::as_second);

@@ -387,3 +387,21 @@ fn a_stopped_meter_delivers_nothing() {
     assert_eq!(measure(&history, 2, 19), None);
     assert!(measure(&history, 0, 9).is_some() && measure(&history, 2, 20).is_some());
 }
+
+#[test]
+fn days_that_event_time_cannot_hold_are_known() {
+    let within = |year, days| {
+        let district = District {
+            seed: 1,
+            homes: 1,
+            days,
+            start: date(year, 1, 1),
+            interval_seconds: HOUR,
+            time_zone: TimeZone::UTC,
+            incidents_per_home_month: 0.0,
+        };
+        district.is_within_event_time()
+    };
+    assert!(within(1970, 90) && within(2026, 90) && within(2105, 300));
+    assert!(!within(1969, 90) && !within(2106, 300) && !within(2026, 36_500));
+}

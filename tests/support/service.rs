@@ -176,7 +176,7 @@ pub fn backtest(arguments: &[&str]) -> Said {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().to_string_lossy();
     let partitions = PARTITIONS.to_string();
-    let fixed = ["backtest", "--partitions", &partitions, "--out", &out];
+    let fixed = ["backtest", "--sweep", "0", "--partitions", &partitions, "--out", &out];
     success(&tapwatch(fixed.iter().chain(arguments)));
     let mut said = Said::default();
     for line in fs::read_to_string(folder.path().join("alerts.jsonl"))

@@ -1,10 +1,13 @@
 //! `backtest`: files in, files out, no broker.
 
+mod analysis;
+mod input;
 mod output;
 mod sets;
 mod told;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,30 +15,34 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
+pub(super) use self::analysis::sweep;
+use self::analysis::{AnalysisArgs, Course};
+pub(super) use self::input::Input;
 pub(super) use self::output::write_file;
-use self::output::{write, write_events};
+use self::output::{remove_stale, write, write_events};
 use self::sets::{of_interest, rule_sets};
+pub(super) use self::told::figure;
 use self::told::{compare, not_judged, tell};
-use super::wish::{Wish, share, stage_named, with_wish};
-use super::{bar, progress};
+use super::progress;
+use super::wish::{Wish, share, stage_named};
 use crate::backtest::judge::Answers;
-use crate::backtest::{Backtest, Outcome, RuleSetSummary, Summary};
-use crate::history::{SortSpace, read_homes, read_truth};
+use crate::backtest::report::Report;
+use crate::backtest::{Outcome, RuleSetSummary, Summary};
+use crate::history::{read_people, read_responses, read_signs};
 use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
 
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// Files of readings: CSV (plain or gzip) or Parquet.
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
-    readings: Vec<PathBuf>,
-    /// File of homes: time zone, zone, programme.
+    #[command(flatten)]
+    input: Input,
+    /// File of other signs of life (JSON, a record a line, as for `send --topic signs`), each taken when it happened.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    homes: Option<PathBuf>,
-    /// File of incidents that truly happened: delays and false alerts are judged against it.
+    signs: Option<PathBuf>,
+    /// File of what became of alerts (JSON, a record a line, as for `send --topic responses`), each taken when it happened.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    truth: Option<PathBuf>,
+    responses: Option<PathBuf>,
     /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
     /// keep their proportion to it.
     #[arg(long, value_name = "HOURS")]
@@ -57,36 +64,15 @@ pub struct BacktestArgs {
     /// Presets to compare with the rules of the settings (`tapwatch rules` lists them); each holds for every home.
     #[arg(long, num_args = 1.., value_name = "NAME")]
     preset: Vec<String>,
-    /// Partitions to share the homes out to, as the topics have; the setting kafka.partitions without it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    partitions: Option<u32>,
-    /// MiB of memory for sorting readings; more than fit into it are sorted on disk.
-    #[arg(long, default_value_t = 1_024, value_name = "MIB", value_parser = memory)]
-    memory: usize,
-    /// Folder for what is sorted on disk, about 52 bytes a reading; --out without it.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    temporary: Option<PathBuf>,
-    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl and summary.json; where rules are compared,
+    #[command(flatten)]
+    analysis: AnalysisArgs,
+    /// The same readings with none lost: counts the alerts that the loss alone has caused.
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    complete: Vec<PathBuf>,
+    /// Folder for alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json and report.html; where rules are compared,
     /// alerts.NAME.jsonl of each.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
-}
-
-fn memory(text: &str) -> Result<usize, String> {
-    let mebibytes = text
-        .parse::<usize>()
-        .ok()
-        .filter(|mebibytes| (1..=1 << 20).contains(mebibytes));
-    mebibytes.ok_or_else(|| "give MiB, from 1 to 1048576".to_owned())
-}
-
-/// A bar for files being read.
-fn reading_bar(files: &[PathBuf]) -> indicatif::ProgressBar {
-    let bytes = files
-        .iter()
-        .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()))
-        .sum();
-    bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
 }
 
 /// The rules over history: those of the settings, and beside them presets and the programmes of a rule file (`own`).
@@ -98,47 +84,43 @@ pub fn backtest(
     // Whoever names a file may read it; a consent that the file of homes says is withdrawn still counts.
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let began = Instant::now();
-    let rules = match (args.lambda, args.budget) {
-        (Some(lambda), _) => with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))?,
-        (None, Some(budget)) => with_wish(&validated.rules, args.stage, Wish::Budget(budget))?,
-        (None, None) => Arc::clone(&validated.rules),
+    let wish = match (args.lambda, args.budget) {
+        (Some(lambda), _) => Some(Wish::Lambda(lambda)),
+        (None, budget) => budget.map(Wish::Budget),
     };
     let answers = Answers {
         ask: args.answer_share,
         contact: args.contact_share,
     };
-    let sets = rule_sets(rules, &args.preset, own.as_ref())?;
-    let partitions = args
-        .partitions
-        .unwrap_or_else(|| validated.settings.kafka.partitions.max(1).unsigned_abs());
-    let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
-    let truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
+    let rules = Arc::clone(&validated.rules);
+    let wish = wish.map(|wish| (wish, args.stage));
+    let sets = rule_sets(rules, &args.preset, own.as_ref(), wish)?;
+    let partitions = args.input.partitions(&validated);
+    let people = args
+        .input
+        .homes
+        .as_deref()
+        .map(read_people)
+        .transpose()?
+        .unwrap_or_default();
+    let mut beside = args.signs.as_deref().map(read_signs).transpose()?.unwrap_or_default();
+    let responses = args.responses.as_deref().map(read_responses).transpose()?;
+    beside.extend(responses.unwrap_or_default());
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
-    let space = SortSpace {
-        memory_bytes: args.memory * (1 << 20),
-        folder: args.temporary.unwrap_or_else(|| args.out.clone()),
-    };
-    let bar = reading_bar(&args.readings);
-    let source = &validated.settings.source;
-    let backtest = Backtest::read(
-        &args.readings,
-        homes,
-        partitions,
-        &validated.rules,
-        source,
-        &space,
-        |bytes| {
-            bar.inc(bytes);
-        },
-    )?;
-    bar.finish_and_clear();
+    let space = args.input.space(&args.out);
+    let (backtest, truth) = args.input.read(&validated, &space)?;
+    let backtest = backtest.with_beside(beside);
     let readings = backtest.readings().len();
     let bar = progress(readings * sets.len() as u64, "readings");
     let rules: Vec<_> = sets.iter().map(|set| Arc::clone(&set.rules)).collect();
     let outcomes = backtest.run(&rules, |done| bar.inc(done))?;
     bar.finish_and_clear();
     let timelines = backtest.timelines(&truth)?;
+    let (truth, outside) = timelines.within_readings(truth);
+    if outside > 0 {
+        say!("  {outside} incidents of the truth lie outside the readings of their homes and are not judged");
+    }
     let mut compared = BTreeMap::new();
     let mut main: Option<(Outcome, Summary)> = None;
     for (index, (set, outcome)) in sets.iter().zip(outcomes).enumerate() {
@@ -154,8 +136,39 @@ pub fn backtest(
     let Some((outcome, mut summary)) = main else {
         bail!("no rules to run");
     };
+    let course = Course {
+        backtest: &backtest,
+        timelines: &timelines,
+        truth: &truth,
+        people: &people,
+        sets: &sets,
+        compared: &compared,
+        stage: args.stage,
+        budget: args.budget,
+        time_zone: &validated.rules.time_zone,
+        source: &validated.settings.source,
+        partitions,
+        space: &space,
+    };
+    let (analysis, pages) = args.analysis.analyse(&course, &outcome)?;
+    summary.analysis = Some(analysis);
+    if !args.complete.is_empty() {
+        let rules = &sets[of_interest(&sets)].rules;
+        summary.score.gap_caused = Some(course.gap_caused(&args.complete, rules, &outcome)?);
+    }
     summary.rule_sets = compared;
     write(&args.out, &outcome, &summary)?;
+    let report = Report {
+        summary: &summary,
+        pages: &pages,
+        period: backtest.readings().span(),
+        sources: &args.input.names(),
+    };
+    write_file(&args.out.join("report.html"), |file| {
+        Ok(file.write_all(report.html().as_bytes())?)
+    })?;
+    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+    remove_stale(&args.out, if sets.len() > 1 { &names } else { &[] })?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency and leak are");
     }

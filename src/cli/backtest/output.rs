@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::alert::CloudEvent;
 use crate::backtest::{Outcome, Summary};
@@ -43,27 +42,66 @@ pub(super) fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyh
     write_events(&folder.join("alerts.jsonl"), &outcome.alerts)?;
     write_events(&folder.join("area-alerts.jsonl"), &outcome.area_alerts)?;
     write_file(&folder.join("dead-letters.jsonl"), |file| {
-        for (partition, letter) in &outcome.dead_letters {
-            let text = |bytes: &Option<Vec<u8>>| {
-                bytes
-                    .as_deref()
-                    .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            };
-            let line = json!({
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "partition": partition,
-                "offset": letter.offset,
-                "key": text(&letter.key),
-                "value": text(&letter.value),
-            });
-            serde_json::to_writer(&mut *file, &line)?;
-            file.write_all(b"\n")?;
-        }
-        Ok(())
+        Ok(outcome.dead_letters.write(file)?)
     })?;
     write_file(&folder.join("summary.json"), |file| {
         serde_json::to_writer_pretty(&mut *file, summary)?;
         Ok(file.write_all(b"\n")?)
     })
+}
+
+/// Removes `alerts.NAME.jsonl` of sets of rules that an earlier run compared and this one did not: nobody shall take them
+/// for results of this run.
+pub(super) fn remove_stale(folder: &Path, sets: &[&str]) -> anyhow::Result<()> {
+    let of_folder = || format!("{}: cannot be listed", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(of_folder)? {
+        let path = entry.with_context(of_folder)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let set = name
+            .strip_prefix("alerts.")
+            .and_then(|rest| rest.strip_suffix(".jsonl"));
+        if set.is_some_and(|set| can_be_in_a_file_name(set) && !sets.contains(&set)) && path.is_file() {
+            std::fs::remove_file(&path).with_context(|| format!("{}: cannot be removed", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a set of rules of this name may have its alerts in a file.
+pub(super) fn can_be_in_a_file_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_alerts_of_other_sets_are_stale() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = [
+            "alerts.jsonl",
+            "alerts.default.jsonl",
+            "alerts.k-water.jsonl",
+            "alerts.2026.01.jsonl",
+            "alerts..jsonl",
+            "summary.json",
+            "my-alerts.x.jsonl",
+        ];
+        for name in names {
+            std::fs::write(folder.path().join(name), "").expect("written");
+        }
+        remove_stale(folder.path(), &["default"]).expect("removed");
+        let left: Vec<&str> = names
+            .into_iter()
+            .filter(|name| folder.path().join(name).exists())
+            .collect();
+        assert_eq!(
+            left,
+            names
+                .into_iter()
+                .filter(|name| *name != "alerts.k-water.jsonl")
+                .collect::<Vec<_>>()
+        );
+    }
 }

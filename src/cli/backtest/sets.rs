@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use super::output::can_be_in_a_file_name;
+use crate::cli::wish::{Wish, with_wish};
+use crate::model::Stage;
 use crate::partition::{ProgrammeSettings, Rules};
 use crate::presets::{Preset, likely};
 use crate::settings::{Settings, SettingsFile, Validated};
@@ -25,7 +28,36 @@ pub(super) fn of_interest(sets: &[RuleSet]) -> usize {
 
 /// The rules of the settings first, then what is compared with them. Presets and the programmes of a rule file hold for
 /// every home, whatever programme its record names: they are compared, not mixed.
+///
+/// What is wished of a learned rule is wished of the settings' and of the file's; presets are run as they are.
 pub(super) fn rule_sets(
+    rules: Arc<Rules>,
+    presets: &[String],
+    own: Option<&(Validated, SettingsFile)>,
+    wish: Option<(Wish, Option<Stage>)>,
+) -> anyhow::Result<Vec<RuleSet>> {
+    let mut sets = unwished(rules, presets, own)?;
+    let Some((wish, stage)) = wish else {
+        return Ok(sets);
+    };
+    let mut found = false;
+    for set in sets.iter_mut().filter(|set| !presets.contains(&set.name)) {
+        let wished = with_wish(&set.rules, stage, wish).with_context(|| format!("rules {}", set.name))?;
+        if let Some(wished) = wished {
+            set.rules = wished;
+            found = true;
+        }
+    }
+    if !found {
+        let of = stage
+            .map(|stage| format!(" of stage {}", stage.name()))
+            .unwrap_or_default();
+        bail!("{wish}: no programme has a learned rule{of}");
+    }
+    Ok(sets)
+}
+
+fn unwished(
     rules: Arc<Rules>,
     presets: &[String],
     own: Option<&(Validated, SettingsFile)>,
@@ -66,7 +98,7 @@ pub(super) fn rule_sets(
         let Some(programme) = validated.settings.programmes.get(&name) else {
             continue;
         };
-        if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+        if !can_be_in_a_file_name(&name) {
             bail!("--rules: the programme {name:?} cannot be part of a file's name; letters, digits, - and _ can");
         }
         // A file that changes what holds by default is compared with what held before.
@@ -110,7 +142,7 @@ mod tests {
 
     fn names(presets: &[&str], own: Option<&(Validated, SettingsFile)>) -> Result<Vec<String>, String> {
         let presets: Vec<String> = presets.iter().map(ToString::to_string).collect();
-        let sets = rule_sets(Arc::new(Rules::default()), &presets, own).map_err(|error| error.to_string())?;
+        let sets = rule_sets(Arc::new(Rules::default()), &presets, own, None).map_err(|error| error.to_string())?;
         Ok(sets.into_iter().map(|set| set.name).collect())
     }
 
@@ -144,7 +176,7 @@ mod tests {
     #[test]
     fn a_set_holds_for_homes_of_every_programme() {
         let file = own("[programmes.night]\npresets = ['k-water']\n[programmes.day]\npresets = ['malaga']\n");
-        let sets = rule_sets(Arc::clone(&file.0.rules), &["taicang".to_owned()], None).expect("right");
+        let sets = rule_sets(Arc::clone(&file.0.rules), &["taicang".to_owned()], None, None).expect("right");
         let own_names = |rules: &Rules| -> Vec<String> {
             rules
                 .programmes
@@ -163,5 +195,34 @@ mod tests {
                 "taicang-under-10l-in-24h"
             );
         }
+    }
+
+    #[test]
+    fn a_wish_reaches_the_programmes_of_the_file_and_no_preset() {
+        let learned = "[programmes.night.inactivity]
+            rules = [{ name = 'l', stage = 'visit', when = { learned = { lambda = 100 } } }]";
+        let lambdas = |text: &str, presets: &[&str], stage| {
+            let file = own(text);
+            let presets: Vec<String> = presets.iter().map(ToString::to_string).collect();
+            let wish = Some((Wish::Lambda(900.0), stage));
+            let sets = rule_sets(Arc::clone(&file.0.rules), &presets, Some(&file), wish);
+            sets.map_err(|error| error.to_string()).map(|sets| {
+                let lambda = |set: &RuleSet| {
+                    let inactivity = &set.rules.programmes[0].detectors.inactivity;
+                    inactivity
+                        .learned()
+                        .next()
+                        .map(|(place, _)| inactivity.lambda(place).round())
+                };
+                sets.iter().map(lambda).collect::<Vec<_>>()
+            })
+        };
+        let found = lambdas(learned, &["malaga"], None);
+        assert_eq!(found, Ok(vec![Some(900.0), None, Some(900.0)]));
+        let fixed = "[programmes.default]\npresets = ['malaga']\n[programmes.night]\npresets = ['k-water']";
+        assert_eq!(
+            lambdas(fixed, &[], Some(Stage::Ask)),
+            Err("--lambda 900: no programme has a learned rule of stage ask".to_owned())
+        );
     }
 }

@@ -88,7 +88,7 @@ fn stages(score: &Score) -> anyhow::Result<()> {
 }
 
 /// A figure with its interval.
-fn figure(figure: Figure) -> String {
+pub(in crate::cli) fn figure(figure: Figure) -> String {
     match (figure.value, figure.low, figure.high) {
         (Some(value), Some(low), Some(high)) => format!("{value:.2} [{low:.2}, {high:.2}]"),
         (Some(value), ..) => format!("{value:.2}"),
@@ -139,7 +139,11 @@ pub(super) fn tell(
         say!("  stages of inactivity");
         stages(score)?;
     }
+    if let Some(analysis) = &summary.analysis {
+        super::analysis::tell(analysis)?;
+    }
     let must_be_none = [
+        ("alerts that lost readings caused", score.gap_caused.unwrap_or(0)),
         ("second alerts in one spell", score.flaps),
         ("alerts in spells without a reading", score.alerts_without_readings),
         ("alerts decided before what they say, or long after", score.back_dated),
@@ -149,15 +153,16 @@ pub(super) fn tell(
     }
     if score.leaks > 0 {
         say!(
-            "  leaks: {} of {} found, median delay {} h",
+            "  leaks: {} of {} found, median delay {} h; {} false a home-month",
             score.leaks_found,
             score.leaks,
-            figure(score.leak_delay.median_hours)
+            figure(score.leak_delay.median_hours),
+            figure(score.false_leaks_per_home_month)
         );
     }
     let more = summary.rule_sets.keys().map(|name| format!(", alerts.{name}.jsonl"));
     say!(
-        "{}: alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json{}",
+        "{}: alerts.jsonl, area-alerts.jsonl, dead-letters.jsonl, summary.json, report.html{}",
         folder.display(),
         more.collect::<String>()
     );

@@ -158,6 +158,13 @@ fn a_rule_is_not_said_twice_for_one_stage() {
     .assert_eq(&mistakes(vec![no_use(Visit, 9.0), again, learned(Ask, None), more]));
 }
 
+/// False alerts a home-month that the table's curve has at λ.
+fn measured(settings: &InactivitySettings, lambda: f64) -> f64 {
+    let curve = &settings.hazard.model().expect("the shipped table").about.curve;
+    let point = curve.iter().find(|point| (point.lambda / lambda - 1.0).abs() < 1e-9);
+    point.expect("a point").false_per_home_month
+}
+
 #[test]
 fn budgets_set_lambda_stage_by_stage_beside_the_other_rules() {
     use Stage::{Ask, Contact, Visit};
@@ -169,16 +176,16 @@ fn budgets_set_lambda_stage_by_stage_beside_the_other_rules() {
         no_use(Visit, 24.0),
     ]);
     assert_eq!([0, 1, 2].map(|place| settings.lambda(place)), [400.0, 300.0, 400.0]);
-    // Of 1,000 homes 1.05 a home-month are 1.05 · 1000 / 30.4375 a day.
+    // Of 1,000 homes a home-month's 1.05 are 1.05 · 1000 / 30.4375 a day. 0.18 go to the rule of 18 hours.
+    let [of_200, of_400] = [200.0, 400.0].map(|lambda| measured(&settings, lambda) + 0.18);
     settings.budget = Budgets {
         homes: Some(1_000),
-        ask: Some(Budget::AlertsADay(2.05 * 1_000.0 / 30.4375)),
-        visit: Some(Budget::AHomeMonth(1.10)),
+        ask: Some(Budget::AlertsADay(of_200 * 1_000.0 / 30.4375)),
+        visit: Some(Budget::AHomeMonth(of_400)),
         ..Budgets::default()
     };
     settings.rules[1].when = Condition::Learned(Learned { lambda: Some(250.0) });
     assert_eq!(named(&settings), "");
-    // 0.18 go to the rule of 18 hours: 1.87 and 0.92 are left, which were measured at 200 and 400.
     let near = |place: usize, lambda: f64| (settings.lambda(place) / lambda - 1.0).abs() < 1e-6;
     assert!(
         near(0, 200.0) && near(2, 400.0),
@@ -186,7 +193,7 @@ fn budgets_set_lambda_stage_by_stage_beside_the_other_rules() {
         settings.lambda(0),
         settings.lambda(2)
     );
-    assert_eq!(settings.budget.a_home_month(Visit), Some(1.10));
+    assert_eq!(settings.budget.a_home_month(Visit), Some(of_400));
     assert_eq!(
         settings.fixed_rate(Contact).map(|(rule, _)| &*rule.name),
         Some("visit-18h")

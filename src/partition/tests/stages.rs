@@ -108,4 +108,12 @@ fn an_alert_turned_out_false_if_there_was_a_sign_of_life_within_a_day() {
     let told = |inputs: Vec<Input>, hours: u32| [inputs, dry(hours..hours + 1)].concat();
     assert_eq!(ends(told(after(10, sign(9.5)), 10)), end("other_sign_of_life", true));
     assert_eq!(ends(told(after(30, sign(29.5)), 30)), end("other_sign_of_life", false));
+    // Whoever says afterwards that all was well says nothing new; while it was open, that is what ended it.
+    let safe = |hours: f64| super::care::response("h1", hours, 1, "safe");
+    let both = [end("use_returned", true), end("outcome_safe", false)].concat();
+    assert_eq!(
+        ends(told([after(10, wet(10, 9.0)), vec![safe(10.5)]].concat(), 11)),
+        both
+    );
+    assert_eq!(ends(after(10, safe(9.5))), end("outcome_safe", true));
 }

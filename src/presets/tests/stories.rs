@@ -224,10 +224,10 @@ fn kepco() {
         "kepco",
         days.chain(day(20.0, &[7])),
         expect![[r#"
-            Fri 17:00 inactivity raised kepco-level-1 to ask [automatic-call]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
-            Fri 17:00 inactivity escalated kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. Nobody has acknowledged this alert.
-            Fri 18:00 inactivity escalated kepco-level-2 to visit: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days. No answer came to the stage before.
-            Fri 20:00 inactivity updated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). The longest within a day was 9 h in 60 days.
+            Fri 17:00 inactivity raised kepco-level-1 to ask [automatic-call]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days.
+            Fri 17:00 inactivity escalated kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days. Nobody has acknowledged this alert.
+            Fri 18:00 inactivity escalated kepco-level-2 to visit: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days. No answer came to the stage before.
+            Fri 20:00 inactivity updated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days.
         "#]],
     );
 }

@@ -1,0 +1,94 @@
+//! What analysts run: a backtest with its report, and the search for λ, as the command line gives them.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::service::{in_repository, refusal, success, tapwatch};
+
+#[test]
+fn a_backtest_writes_one_page_with_everything_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (readings, out) = (
+        in_repository("tests/data/sample_homes.csv.gz"),
+        folder.path().join("out"),
+    );
+    let injected = folder.path().join("injected");
+    let (readings, injected_name) = (readings.to_string_lossy(), injected.to_string_lossy());
+    let incidents = ["emergency", "leak:10"];
+    success(&tapwatch(
+        ["inject", "--readings", &readings, "--out", &injected_name, "--incident"]
+            .iter()
+            .chain(&incidents),
+    ));
+    let file = |name: &str| injected.join(name).to_string_lossy().into_owned();
+    let (with_incidents, truth, out_name) = (file("readings.csv.gz"), file("truth.csv"), out.to_string_lossy());
+    let of = [
+        "backtest",
+        "--readings",
+        &with_incidents,
+        "--truth",
+        &truth,
+        "--out",
+        &out_name,
+    ];
+    let told = success(&tapwatch(of.iter().chain(&[
+        "--sweep",
+        "3",
+        "--complete",
+        &with_incidents,
+    ])));
+    assert!(
+        told.contains("bound: without the judged fortnight") && told.contains("report.html"),
+        "{told}"
+    );
+    let summary = fs::read_to_string(out.join("summary.json")).expect("it is written");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    let curve = &summary["analysis"]["curve"];
+    let points = curve["rules"]["points"].as_array().expect("points");
+    assert_eq!((points.len(), summary["score"]["gap_caused"].as_u64()), (3, Some(0)));
+    // The point in the middle is the run that was asked for.
+    let middle = (&points[1]["false_per_home_month"], &points[1]["delay_hours"]);
+    assert_eq!(
+        middle,
+        (
+            &summary["score"]["false_per_home_month"],
+            &summary["score"]["delay"]["mean_hours"]
+        )
+    );
+    let others = curve["others"].as_array().expect("presets");
+    assert!(others.iter().any(|set| set["name"] == "zhuhai-shishan"), "{others:?}");
+    let page = fs::read_to_string(out.join("report.html")).expect("it is written");
+    for part in [
+        "id=\"curve\"",
+        "id=\"hours\"",
+        "id=\"leaks\"",
+        "id=\"daily\"",
+        "id=\"cases\"",
+        "zhuhai-shishan",
+        "</html>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(
+        !page.contains("<script") && !page.contains("http"),
+        "nothing is fetched"
+    );
+}
+
+#[test]
+fn tune_prints_the_line_for_the_settings() {
+    let readings = in_repository("tests/data/sample_homes.csv.gz");
+    let tune = |budget: &str| tapwatch(["tune", "--readings", &readings.to_string_lossy(), "--budget", budget]);
+    let told = success(&tune("1.5"));
+    let line = told.lines().last().unwrap_or_default();
+    let lambda: f64 = line
+        .strip_prefix("when = { learned = { lambda = ")
+        .and_then(|rest| rest.strip_suffix(" } }")?.parse().ok())
+        .unwrap_or_else(|| panic!("no line for the settings: {told}"));
+    assert!((1.0..1e6).contains(&lambda));
+    assert!(told.contains("tuned on four fifths of the homes"), "{told}");
+    assert!(refusal(&tune("0")).contains("--budget 0: give a number above 0"));
+    assert!(refusal(&tune("99")).contains("--budget 99: not reached"));
+}
