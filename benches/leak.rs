@@ -93,20 +93,28 @@ fn main() {
             bench.leaks(&settings, &homes);
         }
     }
+    println!("bursts and prolonged draws:");
     let (bursts, draws) = (BurstSettings::default(), ProlongedDrawSettings::default());
-    println!("bursts and prolonged draws, default:");
-    bench.rates::<Burst>("bursts", &bursts, &homes, &homes);
-    bench.rates::<ProlongedDraw>("prolonged draws", &draws, &homes, &homes);
-    for (kind, draw) in [
-        ("1,500 L/h for 3 h", PutIn::Draw(1_500.0, 3)),
-        ("600 L/h for 3 h", PutIn::Draw(600.0, 3)),
-    ] {
-        let found = bench
-            .found::<Burst>(draw, &bursts, &homes)
-            .into_iter()
-            .zip(bench.found::<ProlongedDraw>(draw, &draws, &homes));
-        let either = |(burst, draw): (Option<f64>, Option<f64>)| burst.into_iter().chain(draw).reduce(f64::min);
-        tell(kind, &found.map(either).collect::<Vec<_>>());
+    bench.draws(&bursts, &draws, &homes);
+    for (times, litres) in [(1.5, 400.0), (1.5, 600.0), (2.0, 500.0)] {
+        println!("bursts above {times} times the own peak and {litres} L/h:");
+        let mut bursts = bursts.clone();
+        bursts.rules[0].when = tapwatch::detect::burst::Condition::OwnPeak {
+            times,
+            at_least_litres_per_hour: litres,
+            minutes: 60,
+        };
+        bench.draws(&bursts, &draws, &homes);
+    }
+    for (minutes, litres) in [(45, 60.0), (45, 120.0), (60, 60.0)] {
+        println!("draws of {minutes} minutes with {litres} L/h:");
+        let mut draws = draws.clone();
+        draws.rules[0].when = tapwatch::detect::prolonged_draw::Condition::Own {
+            factor: 1.5,
+            at_least_minutes: minutes,
+            at_least_litres_per_hour: litres,
+        };
+        bench.draws(&bursts, &draws, &homes);
     }
 }
 
@@ -316,6 +324,23 @@ impl Bench {
         tell("1 to 30 L/h", &all);
         let toilet = self.found::<Leak>(PutIn::Toilet(3.0), settings, homes);
         tell("toilet, 20 min of each hour at 3 L/min", &toilet);
+    }
+
+    fn draws(&self, bursts: &BurstSettings, draws: &ProlongedDrawSettings, homes: &[Home]) {
+        self.rates::<Burst>("bursts", bursts, homes, homes);
+        self.rates::<ProlongedDraw>("prolonged draws", draws, homes, homes);
+        for (kind, draw) in [
+            ("1,500 L/h for 3 h", PutIn::Draw(1_500.0, 3)),
+            ("600 L/h for 3 h", PutIn::Draw(600.0, 3)),
+        ] {
+            let of_bursts = self.found::<Burst>(draw, bursts, homes);
+            let of_draws = self.found::<ProlongedDraw>(draw, draws, homes);
+            let either = |(burst, draw): (Option<f64>, Option<f64>)| burst.into_iter().chain(draw).reduce(f64::min);
+            tell(
+                kind,
+                &of_bursts.into_iter().zip(of_draws).map(either).collect::<Vec<_>>(),
+            );
+        }
     }
 
     /// After how many hours each of those put in was found.

@@ -98,8 +98,8 @@ impl Default for ProlongedDrawSettings {
                 stage: visit(),
                 when: Condition::Own {
                     factor: 1.5,
-                    at_least_minutes: 45,
-                    at_least_litres_per_hour: 60.0,
+                    at_least_minutes: 60,
+                    at_least_litres_per_hour: 120.0,
                 },
             }],
         }
