@@ -1,5 +1,6 @@
 //! What one home's history teaches: its hours, as the core saw them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -96,7 +97,7 @@ impl Lesson {
 
     /// Takes the hours that the core still keeps; it knows the latest ones better than it did.
     fn take(&mut self, partition: &Partition) {
-        if partition.arena().len() == 0 {
+        if partition.arena().is_empty() {
             return;
         }
         self.zone = partition.time_zone(0).clone();
@@ -171,8 +172,7 @@ pub fn lessons(
     threads: usize,
     progress: impl Fn() + Sync,
 ) -> Result<Vec<Lesson>, HistoryError> {
-    let records: std::collections::HashMap<&str, &HomeRecord> =
-        homes.iter().map(|home| (home.household_id.as_str(), home)).collect();
+    let records: BTreeMap<&str, &HomeRecord> = homes.iter().map(|home| (home.household_id.as_str(), home)).collect();
     let count = readings.homes().len() as u32;
     let all = in_parallel(threads, count, |place| {
         let household = &readings.homes()[place as usize];

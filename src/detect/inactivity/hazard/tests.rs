@@ -169,7 +169,7 @@ fn a_table_of_another_kind_is_refused_by_name() {
         changed.extend(&bytes[body..]);
         Model::read(&changed).expect_err("it is another").to_string()
     };
-    let mut said = vec![
+    let mut said = [
         changed("tapwatch hazard", "weather"),
         changed("\"version\":1", "\"version\":2"),
         changed("own_hazard\"", "own_temper\""),
