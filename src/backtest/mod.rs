@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod cases;
 pub mod judge;
+mod letters;
 mod parallel;
 pub mod report;
 mod resample;
@@ -12,6 +13,7 @@ mod timeline;
 mod train;
 
 pub use crate::model::partition_of;
+pub use letters::DeadLetters;
 pub use parallel::all_processors;
 pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
 pub use timeline::Timelines;

@@ -1,6 +1,7 @@
 //! History through the core: the same records, the same function, the same answer as on the stream.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use serde::Serialize;
 
 use super::analysis::Analysis;
 use super::judge::{Answers, JudgedAlert, Score, judge};
+use super::letters::{DeadLetters, Spool};
 use super::parallel::{all_processors, in_parallel};
 use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::history::{BesideRecord, History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
-use crate::model::{Alert, DeadLetter, EventTime, HomeRecord, RawRecord, partition_of};
+use crate::model::{Alert, EventTime, HomeRecord, RawRecord, partition_of};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
 /// Records applied in one batch.
@@ -27,8 +29,8 @@ pub struct Outcome {
     pub alerts: Vec<CloudEvent>,
     /// The records of the area-alerts topic, by the time at which they were decided.
     pub area_alerts: Vec<CloudEvent<AreaAlert>>,
-    /// What was kept out, with its partition.
-    pub dead_letters: Vec<(u32, DeadLetter)>,
+    /// What was kept out.
+    pub dead_letters: DeadLetters,
     /// Homes records that were refused.
     pub bad_homes: Vec<String>,
     /// Readings by what became of them.
@@ -169,29 +171,36 @@ impl Backtest {
     /// [`HistoryError::Io`] where readings are on disk and cannot be read.
     pub fn run(&self, sets: &[Arc<Rules>], progress: impl Fn(u64) + Sync) -> Result<Vec<Outcome>, HistoryError> {
         let (count, lanes) = (sets.len() as u32, self.course.lanes());
+        let spool = Arc::new(Spool::new(self.readings.folder().to_owned()));
         // Sets take turns at a lane, so that its readings are read while they are near.
         let said = in_parallel(self.threads, count * lanes, |job| {
             let (lane, set) = (job / count, job % count);
-            self.run_lane(lane, &sets[set as usize], &progress)
+            self.run_lane(lane, &sets[set as usize], &spool, &progress)
         })?;
         let mut of_sets: Vec<Vec<Said>> = sets.iter().map(|_| Vec::new()).collect();
         for (job, said) in said.into_iter().enumerate() {
             of_sets[job % sets.len()].extend(said);
         }
-        Ok(of_sets
-            .into_iter()
-            .map(|said| Outcome::of(said, &self.source))
-            .collect())
+        let outcomes = of_sets.into_iter().map(|said| Outcome::of(said, &self.source, &spool));
+        let outcomes: io::Result<_> = outcomes.collect();
+        outcomes.map_err(|source| self.readings.disk_error(source))
     }
 
     /// Runs one lane of readings through its partition, or through all in step.
-    fn run_lane(&self, lane: u32, rules: &Arc<Rules>, progress: impl Fn(u64)) -> Result<Vec<Said>, HistoryError> {
+    fn run_lane(
+        &self,
+        lane: u32,
+        rules: &Arc<Rules>,
+        spool: &Arc<Spool>,
+        progress: impl Fn(u64),
+    ) -> Result<Vec<Said>, HistoryError> {
+        let on_disk = |source| self.readings.disk_error(source);
         let Course { partitions, in_step } = self.course;
         let (numbers, batch) = match in_step {
             true => (0..partitions, 1),
             false => (lane..lane + 1, BATCH),
         };
-        let mut town = Town::new(numbers, partitions, &self.homes, rules);
+        let mut town = Town::new(numbers, partitions, &self.homes, rules, spool);
         let partition_of_meter: Vec<u32> = match in_step {
             true => {
                 let meters = self.readings.meters().iter();
@@ -214,9 +223,10 @@ impl Backtest {
             }
             if let Some(first) = part.first() {
                 let number = partition_of_meter.get(first.meter as usize).copied().unwrap_or(lane);
-                town.apply(number, &part, &self.readings);
+                town.apply(number, &part, &self.readings).map_err(on_disk)?;
             } else if let Some(record) = beside.next() {
-                town.apply_beside(self.course.partition(&record.household), record);
+                let number = self.course.partition(&record.household);
+                town.apply_beside(number, record).map_err(on_disk)?;
             } else {
                 break;
             }
@@ -235,7 +245,7 @@ impl Backtest {
 struct Said {
     alerts: Vec<Alert>,
     area_alerts: Vec<AreaAlert>,
-    dead_letters: Vec<(u32, DeadLetter)>,
+    dead_letters: DeadLetters,
     bad_homes: Vec<String>,
     counts: Counts,
     homes: usize,
@@ -256,10 +266,11 @@ struct Town {
     partitions: u32,
     lanes: Vec<Lane>,
     payloads: Vec<u8>,
+    spool: Arc<Spool>,
 }
 
 impl Town {
-    fn new(numbers: Range<u32>, partitions: u32, homes: &[HomeRecord], rules: &Arc<Rules>) -> Self {
+    fn new(numbers: Range<u32>, partitions: u32, homes: &[HomeRecord], rules: &Arc<Rules>, spool: &Arc<Spool>) -> Self {
         let lane = |number| {
             let mut partition = Partition::new(Arc::clone(rules));
             partition.set_place(number, partitions);
@@ -276,6 +287,7 @@ impl Town {
             partitions,
             lanes: numbers.clone().map(lane).collect(),
             payloads: Vec::new(),
+            spool: Arc::clone(spool),
         };
         for home in homes {
             let number = partition_of(home.household_id.as_bytes(), partitions);
@@ -296,7 +308,7 @@ impl Town {
     }
 
     /// Applies readings of one partition.
-    fn apply(&mut self, number: u32, rows: &[Row], readings: &SortedReadings) {
+    fn apply(&mut self, number: u32, rows: &[Row], readings: &SortedReadings) -> io::Result<()> {
         let mut payloads = std::mem::take(&mut self.payloads);
         payloads.clear();
         let mut ends = Vec::with_capacity(rows.len());
@@ -320,11 +332,11 @@ impl Town {
         let effects = lane.partition.apply(records);
         lane.offset += rows.len() as i64;
         self.payloads = payloads;
-        self.hear(number, effects);
+        self.hear(number, effects)
     }
 
     /// Applies a record of a topic that is followed beside the readings.
-    fn apply_beside(&mut self, number: u32, record: &BesideRecord) {
+    fn apply_beside(&mut self, number: u32, record: &BesideRecord) -> io::Result<()> {
         let lane = self.lane(number);
         let raw = RawRecord {
             offset: lane.offset_beside,
@@ -334,11 +346,11 @@ impl Town {
         };
         lane.offset_beside += 1;
         let effects = lane.partition.take_beside(record.topic, &raw);
-        self.hear(number, effects);
+        self.hear(number, effects)
     }
 
     /// Takes in what a partition has done, and lets the others hear what it says of zones.
-    fn hear(&mut self, number: u32, effects: Effects) {
+    fn hear(&mut self, number: u32, effects: Effects) -> io::Result<()> {
         let mut waiting = VecDeque::from([(number, effects)]);
         while let Some((number, mut effects)) = waiting.pop_front() {
             let reports = std::mem::take(&mut effects.zone_reports).into_iter();
@@ -350,36 +362,40 @@ impl Town {
                 .collect();
             let statuses = std::mem::take(&mut effects.zone_statuses).into_iter();
             told.extend(statuses.map(|status| (0..self.partitions, ZoneRecord::Status(status))));
-            self.lane(number).add(effects);
+            let spool = Arc::clone(&self.spool);
+            self.lane(number).add(effects, &spool)?;
             for (to, record) in told {
                 for number in to {
                     waiting.push_back((number, self.lane(number).partition.take_zone_record(&record)));
                 }
             }
         }
+        Ok(())
     }
 }
 
 impl Lane {
-    fn add(&mut self, effects: Effects) {
+    fn add(&mut self, effects: Effects, spool: &Spool) -> io::Result<()> {
         let said = &mut self.said;
         said.counts.add(&effects.counts);
         said.alerts
             .extend(effects.alerts.into_iter().map(|decided| decided.alert));
         said.area_alerts.extend(effects.area_alerts);
-        let letters = effects.dead_letters.into_iter();
-        said.dead_letters.extend(letters.map(|letter| (self.number, letter)));
         said.homes = self.partition.arena().len();
+        for letter in &effects.dead_letters {
+            said.dead_letters.push(self.number, letter, spool)?;
+        }
+        Ok(())
     }
 }
 
 impl Outcome {
     /// Puts together what all partitions have said, in the order of their numbers.
-    fn of(lanes: Vec<Said>, source: &str) -> Self {
+    fn of(lanes: Vec<Said>, source: &str, spool: &Spool) -> io::Result<Self> {
         let mut outcome = Self {
             alerts: Vec::new(),
             area_alerts: Vec::new(),
-            dead_letters: Vec::new(),
+            dead_letters: DeadLetters::default(),
             bad_homes: Vec::new(),
             counts: Counts::default(),
             homes: 0,
@@ -391,7 +407,7 @@ impl Outcome {
                 .extend(alerts.map(|alert| CloudEvent::new(alert, source)));
             let areas = said.area_alerts.into_iter();
             outcome.area_alerts.extend(areas.map(|alert| alert.event(source)));
-            outcome.dead_letters.extend(said.dead_letters);
+            outcome.dead_letters.append(said.dead_letters, spool)?;
             outcome.bad_homes.extend(said.bad_homes);
             outcome.counts.add(&said.counts);
             outcome.homes += said.homes;
@@ -399,7 +415,7 @@ impl Outcome {
         // Stable: what a home said stays in the order in which it said it.
         outcome.alerts.sort_by_key(|event| event.time);
         outcome.area_alerts.sort_by_key(|event| event.time);
-        outcome
+        Ok(outcome)
     }
 }
 
@@ -474,16 +490,12 @@ impl Outcome {
             let state = state.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown");
             *alerts.entry(format!("{}.{state}", event.data.kind.name())).or_default() += 1;
         }
-        let mut dead_letters = BTreeMap::new();
-        for (_, letter) in &self.dead_letters {
-            *dead_letters.entry(letter.reason).or_default() += 1;
-        }
         Summary {
             version: env!("CARGO_PKG_VERSION"),
             readings: self.counts.readings().collect(),
             gaps: self.counts.gaps,
             meter_events: self.counts.meter_events().collect(),
-            dead_letters,
+            dead_letters: self.dead_letters.reasons().clone(),
             homes: self.homes,
             alerts,
             bad_homes: self.bad_homes.clone(),

@@ -100,6 +100,16 @@ impl SortedReadings {
         self.span
     }
 
+    /// Where what does not fit into memory goes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is said of trouble there.
+    pub(crate) fn disk_error(&self, source: io::Error) -> HistoryError {
+        disk(&self.folder, source)
+    }
+
     /// Whether the readings did not fit into memory.
     pub fn are_on_disk(&self) -> bool {
         self.by_lane.is_on_disk()

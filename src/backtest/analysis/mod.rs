@@ -216,11 +216,11 @@ impl Fleet<'_> {
                 .collect()
         };
         for (home, group) in thirds(&measured(super::timeline::Timeline::litres_a_day), "L a day") {
-            add(&home, "water", group);
+            add(&home, "litres", group);
         }
         let share = measured(|timeline| timeline.share_used().map(|share| share * 100.0));
         for (home, group) in thirds(&share, "% of the time") {
-            add(&home, "use", group);
+            add(&home, "hours with use", group);
         }
         kinds
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::html::{figure, folded, number, plot, table, text};
+use super::html::{ends, figure, folded, number, plot, table, text};
 use super::plot::{Axis, Plot};
 use super::section;
 use crate::backtest::analysis::{CurveOf, Curves};
@@ -21,10 +21,6 @@ fn line(curve: &CurveOf) -> Vec<(f64, f64)> {
         .filter_map(|point| both(point.false_per_home_month, point.delay_hours))
         .filter(|(rate, delay)| *rate > 0.0 && *delay <= MOST_HOURS)
         .collect()
-}
-
-fn ends(of: Figure) -> Option<(f64, f64)> {
-    Some((of.low?, of.high?))
 }
 
 /// The section; without emergencies there is no delay, and a table of false alerts alone.
@@ -106,14 +102,16 @@ fn drawn(curves: &Curves) -> String {
         }
     }
     for (place, name, at) in &shown {
-        drawing.dot(
-            at.0,
-            at.1,
-            4.5,
-            "f1",
-            &format!("{name}: {} false a home-month, {} h", number(at.0), number(at.1)),
+        let words = format!(
+            "{}. {name}: {} false a home-month, {} h",
+            place + 1,
+            number(at.0),
+            number(at.1)
         );
-        drawing.words(at.0, at.1, (6.0, 4.0), &(place + 1).to_string());
+        drawing.dot(at.0, at.1, 4.5, "f1", &words);
+    }
+    for (at, numbers) in together(&shown) {
+        drawing.words(at.0, at.1, (6.0, 4.0), &numbers);
     }
     if let Some(budget) = curves.budget {
         drawing.mark(budget, "s4 dash", &format!("budget {}", number(budget)), 0);
@@ -157,6 +155,20 @@ fn drawn(curves: &Curves) -> String {
         ));
     }
     plot(&drawing.finish(), &legend, &caption)
+}
+
+/// The numbers of sets of rules that lie so near to each other that they need one label.
+fn together(shown: &[(usize, &str, (f64, f64))]) -> Vec<((f64, f64), String)> {
+    let mut labels: Vec<((f64, f64), String)> = Vec::new();
+    for (place, _, at) in shown {
+        let is_near =
+            |(other, _): &&mut ((f64, f64), String)| (at.0 / other.0).ln().abs() < 0.12 && (at.1 - other.1).abs() < 0.8;
+        match labels.iter_mut().find(is_near) {
+            Some((_, numbers)) => *numbers += &format!(", {}", place + 1),
+            None => labels.push((*at, (place + 1).to_string())),
+        }
+    }
+    labels
 }
 
 fn budgets(curves: &Curves) -> String {
@@ -224,4 +236,21 @@ fn others(curves: &Curves) -> String {
     ];
     let rows: Vec<_> = curves.others.iter().enumerate().map(row).collect();
     table("Other sets of rules", &heads, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_rules_on_one_spot_share_a_label() {
+        let shown = [
+            (0, "a", (0.2, 26.0)),
+            (3, "b", (2.0, 26.0)),
+            (5, "c", (0.21, 26.4)),
+            (6, "d", (0.2, 20.0)),
+        ];
+        let labels: Vec<String> = together(&shown).into_iter().map(|(_, numbers)| numbers).collect();
+        assert_eq!(labels, ["1, 6", "4", "7"]);
+    }
 }

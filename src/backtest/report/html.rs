@@ -42,6 +42,20 @@ pub fn figure(of: Figure) -> String {
     }
 }
 
+/// The ends of an interval.
+pub fn ends(of: Figure) -> Option<(f64, f64)> {
+    Some((of.low?, of.high?))
+}
+
+/// A figure with its interval, in words.
+pub fn said(of: Figure) -> String {
+    match (of.value, of.low, of.high) {
+        (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", number(value), number(low), number(high)),
+        (Some(value), ..) => number(value),
+        (None, ..) => "–".to_owned(),
+    }
+}
+
 /// A share as percent with its interval.
 pub fn percent(of: Figure) -> String {
     let percent = |value: Option<f64>| value.map(|value| value * 100.0);

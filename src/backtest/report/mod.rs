@@ -2,6 +2,7 @@
 //! a table that says the same.
 
 mod curve;
+mod days;
 mod html;
 mod page;
 mod parts;
@@ -11,7 +12,7 @@ mod tests;
 
 use std::fmt::Write;
 
-use self::html::{figure, number, percent, table, text};
+use self::html::{figure, number, percent, said, table, text};
 use super::analysis::pages::Page;
 use super::judge::Score;
 use super::run::Summary;
@@ -41,8 +42,8 @@ impl Report<'_> {
                 Some(parts::by_hour(analysis)),
                 Some(parts::by_kind(analysis)),
                 Some(parts::by_size(analysis, &self.summary.score)),
-                Some(parts::daily(analysis)),
-                Some(parts::learning(analysis)),
+                Some(days::daily(analysis)),
+                Some(days::learning(analysis)),
             ] {
                 body += &part.unwrap_or_default();
             }
@@ -200,7 +201,7 @@ fn key_figures(score: &Score) -> Vec<(&'static str, String, String)> {
         figures.push((
             "Leaks found",
             percent(score.leak_recall),
-            format!("of {}; median {} h", score.leaks, figure(score.leak_delay.median_hours)),
+            format!("of {}; median {} h", score.leaks, said(score.leak_delay.median_hours)),
         ));
     }
     figures.push((

@@ -44,7 +44,7 @@ fn case(number_of_case: usize, page: &Page) -> String {
             _ => "emergency, not found within 72 h".to_owned(),
         },
     };
-    let title = format!("{} {}: {what}", number_of_case, choice.household);
+    let title = format!("{}. {}: {what}", number_of_case, choice.household);
     let mut html = format!("<div class=\"case\"><h3>{}</h3>", text(&title));
     html += &drawn(number_of_case, page, &title);
     match &page.alert {

@@ -135,6 +135,9 @@ impl AnalysisArgs {
             bar,
         )?;
         let lambdas: Vec<f64> = runs.iter().map(|(lambda, _)| *lambda).collect();
+        // Bounds cost little, and need a greater λ to come to as few false alerts.
+        let farther = (1..=4).filter_map(|times| Some(lambdas.last()? * 4f64.powi(times)));
+        let lambdas: Vec<f64> = lambdas.iter().copied().chain(farther).collect();
         let bound = |knows| CurveOf::new(&fleet.bound(homes, knows, &lambdas));
         Ok(Some(Curves {
             lambda,

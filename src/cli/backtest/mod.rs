@@ -170,7 +170,7 @@ pub fn backtest(
     let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
     remove_stale(&args.out, if sets.len() > 1 { &names } else { &[] })?;
     for kind in not_judged(&truth) {
-        say!("  truth of kind {kind:?} is not judged; emergency and leak are");
+        say!("  truth of kind {kind:?} is not judged; emergency, leak, burst and prolonged_draw are");
     }
     compare(&sets, &summary)?;
     tell(&args.out, readings, &outcome, &summary, began)

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::alert::CloudEvent;
 use crate::backtest::{Outcome, Summary};
@@ -43,24 +42,7 @@ pub(super) fn write(folder: &Path, outcome: &Outcome, summary: &Summary) -> anyh
     write_events(&folder.join("alerts.jsonl"), &outcome.alerts)?;
     write_events(&folder.join("area-alerts.jsonl"), &outcome.area_alerts)?;
     write_file(&folder.join("dead-letters.jsonl"), |file| {
-        for (partition, letter) in &outcome.dead_letters {
-            let text = |bytes: &Option<Vec<u8>>| {
-                bytes
-                    .as_deref()
-                    .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-            };
-            let line = json!({
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "partition": partition,
-                "offset": letter.offset,
-                "key": text(&letter.key),
-                "value": text(&letter.value),
-            });
-            serde_json::to_writer(&mut *file, &line)?;
-            file.write_all(b"\n")?;
-        }
-        Ok(())
+        Ok(outcome.dead_letters.write(file)?)
     })?;
     write_file(&folder.join("summary.json"), |file| {
         serde_json::to_writer_pretty(&mut *file, summary)?;

@@ -12,7 +12,9 @@ use crate::history::Incident;
 /// Kinds in the truth that the score says nothing of.
 pub(super) fn not_judged(truth: &[Incident]) -> BTreeSet<&str> {
     let kinds = truth.iter().map(|incident| incident.kind.as_str());
-    kinds.filter(|kind| !matches!(*kind, "emergency" | "leak")).collect()
+    kinds
+        .filter(|kind| !matches!(*kind, "emergency" | "leak" | "burst" | "prolonged_draw"))
+        .collect()
 }
 
 /// What was compared, a line a set.
