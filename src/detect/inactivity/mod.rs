@@ -3,7 +3,8 @@
 //! Method: fixed rules as the services of today state them (hours without use, litres in a window, bands of the day),
 //! and a learned one by optimal stopping (see `hazard`).
 //! Units: hours of measured dry time. A sign of life is flow above the leak floor. A gap neither raises nor clears: the
-//! dry time counts from the end of the gap, and what was already met stays met. A rule may count all water instead
+//! dry time counts from the end of the gap, and what was already met stays met; the learned rule waits as if the spell had
+//! begun at whatever moment in the gap lets it wait longest. A rule may count all water instead
 //! (`counts`), as rules in use elsewhere do; a leak then hides people from it.
 //! Limits: rules of litres, days and bands are judged at full UTC hours, and of a reading longer than an hour by its total.
 
@@ -12,6 +13,7 @@ mod budget;
 mod comparable;
 mod excused;
 mod explain;
+mod gap;
 mod harm;
 pub mod hazard;
 mod own_spells;
@@ -204,10 +206,16 @@ fn learned_seconds(
         return None;
     }
     if state.threshold_for != since {
-        let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
-        let hours = settings
-            .hazard
-            .thresholds(home.usage.routine(), first_dry_hour, home.time_zone, lambdas);
+        let of = |start| {
+            let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
+            let found = settings
+                .hazard
+                .thresholds(home.usage.routine(), start, home.time_zone, lambdas);
+            let mut hours = [0; MAX_LEARNED];
+            hours.iter_mut().zip(found).for_each(|(hours, found)| *hours = found);
+            hours
+        };
+        let hours = gap::thresholds(home.usage.routine(), first_dry_hour, of);
         for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
             *place = hours.min(255) as u8;
         }

@@ -520,3 +520,49 @@ fn severity_rises_with_the_chance_of_harm_and_never_falls_while_it_lasts() {
     "#]]
     .assert_eq(&story(0.07));
 }
+
+/// A spell behind a gap may have begun anywhere in it, or before it: it is waited for the latest of all thresholds.
+#[test]
+fn behind_a_gap_it_is_waited_as_long_as_for_any_start() {
+    // A spell begun at hour 3 is waited for until 13, one begun at 5 or later for 2 hours.
+    let of = |start: u32| [if start % 24 < 5 { 13 - start as usize % 24 } else { 2 }];
+    let waits = |hours: &[Option<f64>]| {
+        let mut home = Watched::new(with_rules(Vec::new()), MADRID, "2024-01-01T00:00:00Z");
+        let first = home.next.hour();
+        for litres in hours {
+            match litres {
+                Some(litres) => home.hours([*litres]),
+                None => home.lose(1),
+            }
+        }
+        let spell = hours.iter().rposition(|litres| *litres != Some(0.0)).unwrap_or(0) as u32 + 1;
+        gap::thresholds(home.usage.routine(), first + spell, of)
+    };
+    let (used, dry, lost) = (Some(5.0), Some(0.0), None);
+    assert_eq!(
+        waits(&[used, used, used, used, used, used, used, dry, dry]),
+        [2],
+        "no gap"
+    );
+    assert_eq!(
+        waits(&[used, used, used, lost, lost, lost, lost, dry, dry]),
+        [6],
+        "begun in it"
+    );
+    assert_eq!(
+        waits(&[used, used, used, used, used, lost, lost, dry, dry]),
+        [2],
+        "begun late in it"
+    );
+    assert_eq!(
+        waits(&[used, used, used, dry, dry, lost, lost, dry, dry]),
+        [6],
+        "begun before it"
+    );
+    assert_eq!(waits(&[used, used, used, used, used, dry, lost, dry, dry]), [2]);
+    assert_eq!(
+        waits(&[lost, lost, lost, lost, used, dry, lost, dry, dry]),
+        [2],
+        "a use in between"
+    );
+}
