@@ -180,9 +180,11 @@ impl Timeline {
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
             flowing: flowing(&measured),
             litres: measured.iter().map(|(_, litres)| litres).sum(),
+            // A copy of the few: collected from the vector itself they would keep all of its memory.
             in_water: measured
-                .into_iter()
+                .iter()
                 .filter(|(stretch, _)| is_in_water(stretch))
+                .copied()
                 .collect(),
             longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
             is_punctual: !rows.iter().any(|row| row.received_at.is_some_and(|at| at > row.end())),
@@ -316,6 +318,7 @@ fn merged(stretches: impl Iterator<Item = Stretch>) -> Vec<Stretch> {
             _ => merged.push(stretch),
         }
     }
+    merged.shrink_to_fit();
     merged
 }
 
@@ -331,4 +334,38 @@ fn flowing(measured: &[(Stretch, Litres)]) -> Vec<Stretch> {
         .into_iter()
         .filter(|run| run.seconds() >= DAY)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Flags;
+
+    #[test]
+    fn readings_leave_no_memory_taken_but_that_of_stretches() {
+        let row = |hour: u32| Row {
+            meter: 0,
+            start: EventTime::from_hour(hour),
+            seconds: HOUR,
+            measure: Some(Measure::Volume(f64::from(hour % 24 / 23))),
+            quality: Quality::Measured,
+            received_at: None,
+            flags: Flags::NONE,
+        };
+        let rows: Vec<Row> = (0..2_400).map(row).collect();
+        let timeline = Timeline::new(&rows, &[]);
+        assert_eq!((timeline.known.capacity(), timeline.used.capacity()), (1, 100));
+        assert_eq!(timeline.in_water.capacity(), 0);
+        let leak = Incident {
+            household: "h".into(),
+            kind: "leak".to_owned(),
+            start: EventTime::from_hour(240),
+            end: EventTime::from_hour(252),
+            litres_per_hour: None,
+            detail: None,
+        };
+        let timeline = Timeline::new(&rows, &[&leak]);
+        assert_eq!(timeline.in_water.len(), 12);
+        assert!(timeline.in_water.capacity() < 24);
+    }
 }

@@ -208,7 +208,7 @@ pub fn by_size(homes: &[HomeCases]) -> Vec<OfSize> {
 pub struct Daily {
     /// The first day, by UTC.
     pub from: EventTime,
-    /// Homes watched.
+    /// Homes with readings.
     pub homes: usize,
     /// What an operator can handle a day.
     pub operator: f64,

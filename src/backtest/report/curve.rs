@@ -64,6 +64,11 @@ fn drawn(curves: &Curves) -> String {
         .chain(shown.iter().map(|(.., at)| at))
         .map(|(_, delay)| *delay);
     let x = Axis::log("false alerts a home-month", rates.chain(curves.budget));
+    let from = x.from;
+    let within = |curve: &CurveOf| -> Vec<(f64, f64)> {
+        let points = line(curve).into_iter();
+        points.filter(|(rate, _)| *rate >= from).collect()
+    };
     let mut drawing = Plot::new(
         "plot-curve",
         "Mean delay against false alerts a home-month",
@@ -79,8 +84,8 @@ fn drawn(curves: &Curves) -> String {
         .filter_map(|at| Some((at.false_per_home_month, at.delay_hours.low?, at.delay_hours.high?)))
         .collect();
     drawing.band(&band, "wash");
-    drawing.line(&line(&curves.bound_without_fortnight), "s2 dash");
-    drawing.line(&line(&curves.bound_in_sample), "s3 dots");
+    drawing.line(&within(&curves.bound_without_fortnight), "s2 dash");
+    drawing.line(&within(&curves.bound_in_sample), "s3 dots");
     drawing.line(&rules, "s0");
     for point in &curves.rules.points {
         let Some(at) = both(point.false_per_home_month, point.delay_hours).filter(|(rate, _)| *rate > 0.0) else {

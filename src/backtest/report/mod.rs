@@ -67,7 +67,7 @@ impl Report<'_> {
         let _ = write!(
             html,
             "<p class=\"soft\">{} homes, {} home-months judged{period}. {}. tapwatch {}.</p>",
-            self.summary.homes,
+            score.homes,
             number(score.home_months),
             text(self.sources),
             text(self.summary.version)

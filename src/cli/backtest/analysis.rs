@@ -83,7 +83,7 @@ impl AnalysisArgs {
             time_zone: course.time_zone,
         };
         let alerts = outcome.alerts.iter().map(|event| &event.data);
-        let daily = Daily::new(alerts, outcome.homes, self.operator_alerts_a_day);
+        let daily = Daily::new(alerts, homes.len(), self.operator_alerts_a_day);
         let mut analysis = fleet.analysis(&homes, daily);
         if self.sweep > 0 {
             let length = course.backtest.readings().len() * self.runs(course.sets.len());
