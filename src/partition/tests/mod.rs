@@ -1,5 +1,6 @@
 //! Tests of a partition as a function from records to effects.
 
+mod arrival;
 mod care;
 mod consent;
 mod homes;
