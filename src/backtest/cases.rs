@@ -45,6 +45,8 @@ pub struct Reached {
     pub delays: Vec<f64>,
     /// Hours from each emergency to when its detection could be known.
     pub arrival_delays: Vec<f64>,
+    /// Hours from each emergency to when the readings that its detection needed had come.
+    pub readings_delays: Vec<f64>,
     /// False alerts.
     pub false_alerts: usize,
     /// Alerts of people who were away.

@@ -206,6 +206,11 @@ impl Home<'_> {
                 reached.detected += usize::from(found.is_some());
                 reached.delays.push(hours(|alert| alert.detected_at));
                 reached.arrival_delays.push(hours(|alert| alert.decided_at));
+                reached
+                    .readings_delays
+                    .push(found.map_or(f64::from(MISS_HOURS), |alert| {
+                        hours_between(emergency.start, timeline.known_at(alert.detected_at))
+                    }));
             }
             for alert in self.reached(stage) {
                 match turn(alert) {

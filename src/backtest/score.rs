@@ -70,6 +70,9 @@ pub struct InactivityScore {
     pub delay: Delay,
     /// From the start of the emergency to when the detection could be known; misses count.
     pub arrival_delay: Delay,
+    /// From the start of the emergency to when the readings that the detection needed had come: with uploads of this rhythm no sooner,
+    /// whoever judges them; misses count.
+    pub arrival_delay_at_best: Delay,
     /// False alerts, if nobody answers the stages before.
     pub false_alerts: usize,
     /// The same by home-month.
@@ -143,6 +146,7 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
         recall: fleets.ratio(&homes.iter().map(recall).collect::<Vec<_>>()),
         delay: hours(|reached| &reached.delays),
         arrival_delay: hours(|reached| &reached.arrival_delays),
+        arrival_delay_at_best: hours(|reached| &reached.readings_delays),
         false_alerts: count(&|reached| reached.false_alerts),
         false_per_home_month: rate(&|reached| reached.false_alerts),
         absence_alerts: count(&|reached| reached.absence_alerts),

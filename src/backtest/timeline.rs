@@ -140,8 +140,8 @@ pub(super) struct Timeline {
     litres: Litres,
     /// The longest interval in seconds.
     longest: u32,
-    /// Whether no reading was received after the end of its interval.
-    is_punctual: bool,
+    /// Readings that were received after the end of their interval: stretches of those that came together, and when they came.
+    late: Vec<(Stretch, EventTime)>,
 }
 
 impl Timeline {
@@ -154,7 +154,7 @@ impl Timeline {
             in_water: Vec::new(),
             litres: 0.0,
             longest: 0,
-            is_punctual: true,
+            late: Vec::new(),
         }
     }
 
@@ -187,7 +187,7 @@ impl Timeline {
                 .copied()
                 .collect(),
             longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
-            is_punctual: !rows.iter().any(|row| row.received_at.is_some_and(|at| at > row.end())),
+            late: late(rows),
         }
     }
 
@@ -224,7 +224,14 @@ impl Timeline {
 
     /// The longest interval in seconds; `None` where readings came late.
     pub fn longest_if_punctual(&self) -> Option<u32> {
-        self.is_punctual.then_some(self.longest)
+        self.late.is_empty().then_some(self.longest)
+    }
+
+    /// When the readings up to `moment` could be known, whoever judges them.
+    pub fn known_at(&self, moment: EventTime) -> EventTime {
+        let next = self.late.partition_point(|(stretch, _)| stretch.end < moment);
+        let late = self.late.get(next).filter(|(stretch, _)| stretch.was_seen_at(moment));
+        late.map_or(moment, |(_, came)| *came)
     }
 
     /// The least flow, in litres an hour, of the intervals of 15 minutes or more that are wholly within a stretch of time
@@ -273,6 +280,25 @@ impl Timeline {
     pub fn flowed_at(&self, moment: EventTime) -> bool {
         self.flowing.iter().any(|run| run.was_seen_at(moment))
     }
+}
+
+/// The readings that came late, those together that follow one another and came together.
+fn late(rows: &[Row]) -> Vec<(Stretch, EventTime)> {
+    let came = |row: &&Row| Some((row.end(), row.start, row.received_at?)).filter(|(end, _, came)| came > end);
+    let measured = |row: &&Row| row.quality == Quality::Measured;
+    let mut rows: Vec<_> = rows.iter().filter(measured).filter_map(|row| came(&row)).collect();
+    rows.sort_unstable();
+    let mut late: Vec<(Stretch, EventTime)> = Vec::new();
+    for (end, start, came) in rows {
+        match late.last_mut() {
+            Some((last, with)) if *with == came && start <= last.end => last.end = end,
+            // Another copy, or another meter, of a stretch that is known already.
+            Some((last, _)) if end <= last.end => {}
+            _ => late.push((Stretch { start, end }, came)),
+        }
+    }
+    late.shrink_to_fit();
+    late
 }
 
 /// What was measured, interval by interval; a register tells its use by the step from the reading before.
@@ -367,5 +393,27 @@ mod tests {
         let timeline = Timeline::new(&rows, &[&leak]);
         assert_eq!(timeline.in_water.len(), 12);
         assert!(timeline.in_water.capacity() < 24);
+    }
+
+    #[test]
+    fn a_moment_is_known_with_the_upload_that_reaches_it() {
+        let at = |hour: u32| EventTime::from_hour(hour);
+        // Uploads at 6 o'clock of each day, but for the third day, which came hour by hour.
+        let row = |hour: u32| Row {
+            meter: 0,
+            start: at(hour),
+            seconds: HOUR,
+            measure: Some(Measure::Volume(1.0)),
+            quality: Quality::Measured,
+            received_at: (hour / 24 != 2).then(|| at((hour / 24 + 1) * 24 + 6)),
+            flags: Flags::NONE,
+        };
+        let rows: Vec<Row> = (0..120).map(row).collect();
+        let timeline = Timeline::new(&rows, &[]);
+        assert_eq!(timeline.late.len(), 4, "one for each upload");
+        let known: Vec<u32> = [5, 24, 25, 47, 48, 49, 60, 72, 73, 200]
+            .map(|hour| timeline.known_at(at(hour)).hour())
+            .into();
+        assert_eq!(known, [30, 30, 54, 54, 54, 49, 60, 72, 102, 200]);
     }
 }

@@ -25,7 +25,7 @@ mod words;
 pub(crate) mod tests;
 
 pub use contract::{Detector, HomeView, Mistake, OpenAlert};
-pub use words::local_time;
+pub use words::{local_time, span_zh};
 
 use serde::{Deserialize, Serialize};
 

@@ -189,6 +189,10 @@ impl Partition {
                     Some(because) => because(),
                     None => contain(|| explain(state, &programme.detectors, &view, *kind, &transition))?,
                 };
+                let words = match occasion {
+                    Occasion::Reading => words::with_lateness(words, &view, &transition),
+                    _ => words,
+                };
                 said.push((*kind, transition, words));
             }
         }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::effects::Parting;
 use crate::alert::{Cause, Transition};
-use crate::detect::local_time;
-use crate::model::{AlertState, BothLanguages, EventTime, Explanation, Response};
+use crate::detect::{HomeView, local_time, span_zh};
+use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, Response, format_span};
 
 fn plain(reason: &'static str, en: &str, zh: &str) -> Explanation {
     Explanation {
@@ -64,6 +64,36 @@ pub(super) fn parting(why: Parting) -> fn() -> Explanation {
             )
         },
     }
+}
+
+/// What comes so long after its interval, in seconds, came late.
+const LATE: u32 = 2 * HOUR;
+
+/// Adds by how much an alert could not be known sooner, where the readings that show it came late.
+pub(super) fn with_lateness(mut words: Explanation, view: &HomeView<'_>, transition: &Transition) -> Explanation {
+    let reach = view.usage.frontier();
+    let late = view.now.since(reach);
+    if transition.state != AlertState::Raised || late < LATE {
+        return words;
+    }
+    let (until, came) = (
+        local_time(reach, view.now, view.time_zone),
+        local_time(view.now, view.now, view.time_zone),
+    );
+    let hours = |seconds: u32| json!((f64::from(seconds) / 360.0).round() / 10.0);
+    words.evidence.insert("readings_came_late_hours".into(), hours(late));
+    words.text.en += &format!(" The readings up to {until} came only at {came}: it could not be known before.");
+    words.text.zh += &format!("{until}前的读数于{came}才收到，此前无法得知。");
+    if let Some(every) = view
+        .rhythm
+        .seconds()
+        .filter(|every| view.rhythm.is_learnt() && *every >= LATE)
+    {
+        words.evidence.insert("readings_come_every_hours".into(), hours(every));
+        words.text.en += &format!(" They come up to {} apart.", format_span(every));
+        words.text.zh += &format!("读数间隔最长约{}。", span_zh(every));
+    }
+    words
 }
 
 /// Adds what a record follows from, where that is more than what the detector says.

@@ -130,11 +130,12 @@ pub(super) fn tell(
     );
     if score.emergencies > 0 {
         say!(
-            "  emergencies: {} of {} found, mean delay {} h (by arrival {} h), misses counted as 72 h",
+            "  emergencies: {} of {} found, mean delay {} h (by arrival {} h; with these uploads {} h at best), misses counted as 72 h",
             score.first.detected,
             score.emergencies,
             figure(score.first.delay.mean_hours),
-            figure(score.first.arrival_delay.mean_hours)
+            figure(score.first.arrival_delay.mean_hours),
+            figure(score.first.arrival_delay_at_best.mean_hours)
         );
     }
     if score.stages.len() > 1 || !summary.answers.are_none() {

@@ -524,3 +524,39 @@ proptest! {
 fn withdraws(input: &Input) -> bool {
     matches!(input, Input::Beside(InputTopic::Homes, record) if record.value.windows(9).any(|part| part == b"withdrawn"))
 }
+
+#[test]
+fn a_daily_upload_states_its_own_limit() {
+    let mut partition = Partition::new(rules());
+    let mut raised = Vec::new();
+    for day in 0..10 {
+        let readings: Vec<Record> = (0..24)
+            .map(|of_day| {
+                let is_dry = day == 9 && of_day > 8;
+                let litres = if of_day % 4 == 0 && !is_dry { 5.0 } else { 0.0 };
+                let start = at(24 * day + of_day);
+                let came = at(24 * day + 30);
+                let value = format!(
+                    r#"{{"household_id":"h","timestamp":"{start}","interval_seconds":3600,"volume_litres":{litres},"received_at":"{came}"}}"#
+                );
+                Record {
+                    key: b"h".to_vec(),
+                    value: value.into_bytes(),
+                    timestamp: Some(came),
+                }
+            })
+            .collect();
+        let effects = apply(&mut partition, &readings);
+        let alerts = effects.alerts.into_iter().map(|decided| decided.alert);
+        raised.extend(alerts.filter(|alert| alert.kind == AlertKind::Inactivity && alert.state == AlertState::Raised));
+    }
+    let [alert] = &raised[..] else { panic!("{raised:?}") };
+    assert_eq!(
+        (alert.detected_at, alert.decided_at),
+        (at(9 * 24 + 15), at(10 * 24 + 6))
+    );
+    assert_eq!(alert.evidence["readings_came_late_hours"], 15.0);
+    assert_eq!(alert.evidence["readings_come_every_hours"], 24.0);
+    let said = "The readings up to 15:00 came only at 06:00: it could not be known before. They come up to 24 h apart.";
+    assert!(alert.text.en.ends_with(said), "{}", alert.text.en);
+}
