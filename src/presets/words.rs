@@ -130,9 +130,7 @@ fn by_budget(settings: &InactivitySettings, stage: Stage) -> String {
     if let Some((rule, rate)) = settings.fixed_rate(stage).filter(|(_, rate)| *rate > 0.0) {
         words += &format!(", of which {rate:.2} go to {}", rule.name);
     }
-    if let Some(model) = settings.hazard.model() {
-        words += &format!("; as measured on {}", model.about.provenance);
-    }
+    words += "; by the curve of the table of hazards";
     let unmeasured: Vec<&str> = settings.unmeasured(stage).map(|rule| &*rule.name).collect();
     if !unmeasured.is_empty() {
         words += &format!("; {} not counted", unmeasured.join(", "));

@@ -204,20 +204,17 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong.
-    pub fn validate(mut self, origins: &Origins) -> Result<Validated, Problems> {
+    pub fn validate(self, origins: &Origins) -> Result<Validated, Problems> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut problem = |key: String, message: String| problems.push(origins.problem(&key, message));
         for (key, message) in self.kafka.mistakes() {
             problem(format!("kafka.{key}"), message);
         }
+        let mut hazard = Hazard::default();
         if !self.hazard.is_empty() {
             let bytes = std::fs::read(&self.hazard).map_err(|error| error.to_string());
             match bytes.and_then(|bytes| Hazard::read(&bytes).map_err(|error| error.to_string())) {
-                Ok(hazard) => {
-                    for programme in self.programmes.values_mut() {
-                        programme.detectors.inactivity.hazard = hazard.clone();
-                    }
-                }
+                Ok(read) => hazard = read,
                 Err(error) => problem("hazard".into(), format!("{}: {error}", self.hazard)),
             }
         }
@@ -274,10 +271,13 @@ impl Settings {
         }
         match (listen, time_zone, problems.is_empty()) {
             (Ok(listen), Ok(time_zone), true) => {
-                let rules = Arc::new(self.rules(time_zone));
+                let mut rules = self.rules(time_zone);
+                for programme in &mut rules.programmes {
+                    programme.detectors.inactivity.hazard = hazard.clone();
+                }
                 Ok(Validated {
                     settings: self,
-                    rules,
+                    rules: Arc::new(rules),
                     listen,
                 })
             }
@@ -425,6 +425,37 @@ mod tests {
         let budget = validated.rules.programmes[0].detectors.inactivity.budget;
         assert_eq!((budget.homes, budget.visit.is_some()), (Some(1200), true));
         read(&file.replace("visit", "visits")).unwrap_err();
+    }
+
+    #[test]
+    fn a_table_of_hazards_is_read_or_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("city.hazard");
+        let setting = format!("hazard = {:?}\n", path.display().to_string());
+        let said = read(&setting).expect_err("no file");
+        assert!(said.contains("hazard") && said.contains("No such file"), "{said}");
+        std::fs::write(&path, "{\"form\":\"weather\",\"version\":1}\n").expect("written");
+        let said = read(&setting).expect_err("another form");
+        assert!(
+            said.contains("no table of hazards: it calls itself \"weather\""),
+            "{said}"
+        );
+        let shipped = Hazard::default();
+        let mut model = shipped.model().expect("the shipped table").clone();
+        model.trees.truncate(3);
+        let mut bytes = Vec::new();
+        model.write(&mut bytes).expect("memory");
+        std::fs::write(&path, &bytes).expect("written");
+        let validated = read(&setting).expect("a table");
+        let used = &validated.rules.programmes[0].detectors;
+        assert_eq!(used.inactivity.hazard.model(), Some(&model));
+        // Rules with another table are other rules, and what is shown of the settings can be read again.
+        assert_ne!(
+            used.numbers(),
+            read("").expect("the defaults").rules.programmes[0].detectors.numbers()
+        );
+        let shown = toml::to_string(&validated.settings).expect("a file");
+        assert_eq!(read(&shown).expect("what was shown").settings, validated.settings);
     }
 
     #[test]

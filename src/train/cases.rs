@@ -7,7 +7,7 @@ use super::lesson::{Lesson, Spell};
 use crate::backtest::parallel::in_parallel;
 use crate::detect::inactivity::hazard::ABSENCE_HOURS;
 use crate::detect::inactivity::hazard::features::{COUNT, Rows, rows};
-use crate::detect::inactivity::hazard::model::MAX_BINS;
+use crate::detect::inactivity::hazard::model::{MAX_BINS, bins};
 use crate::detect::inactivity::hazard::past::PAST_HOURS;
 
 /// Hours of spells that are learnt from at most; of more, spells are left out evenly.
@@ -81,14 +81,6 @@ impl Binning {
             borders: values.into_iter().map(borders).collect(),
         }
     }
-
-    fn bins(&self, row: &[f32; COUNT]) -> [u8; COUNT] {
-        let mut bins = [0; COUNT];
-        for ((bin, value), borders) in bins.iter_mut().zip(row).zip(&self.borders) {
-            *bin = borders.partition_point(|border| border < value) as u8;
-        }
-        bins
-    }
 }
 
 /// Bounds half-way between values, so that bins hold about as many of them each.
@@ -126,7 +118,7 @@ pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<Ca
             }
             tell(lesson, home, &spell, &mut told);
             for (hour, happened) in hours(&spell) {
-                cases.bins.push(binning.bins(&told[hour]));
+                cases.bins.push(bins(&binning.borders, &told[hour]));
                 cases.happened.push(happened);
             }
         }

@@ -116,7 +116,9 @@ fn unwished(
 fn for_all_homes(rules: &Rules, programme: &ProgrammeSettings) -> Rules {
     let mut rules = rules.clone();
     for each in &mut rules.programmes {
+        let hazard = each.detectors.inactivity.hazard.clone();
         each.detectors = programme.detectors.clone();
+        each.detectors.inactivity.hazard = hazard;
         each.policy = programme.policy.clone();
     }
     rules

@@ -287,18 +287,9 @@ impl Model {
         to.write_all(&body)
     }
 
-    /// The bin of each feature of a row.
-    pub fn bins(&self, row: &[f32; COUNT]) -> [u8; COUNT] {
-        let mut bins = [0; COUNT];
-        for ((bin, value), borders) in bins.iter_mut().zip(row).zip(&self.borders) {
-            *bin = borders.partition_point(|border| border < value) as u8;
-        }
-        bins
-    }
-
     /// The probability that use returns in each hour of a spell, if it has not before.
     pub fn hazards(&self, rows: &Rows) -> [f64; ABSENCE_HOURS] {
-        let bins = rows.each_ref().map(|row| self.bins(row));
+        let bins = rows.each_ref().map(|row| bins(&self.borders, row));
         let mut sums = [self.base; ABSENCE_HOURS];
         // A tree at a time: it stays near while all hours pass through it.
         for tree in &self.trees {
@@ -308,6 +299,15 @@ impl Model {
         }
         sums.map(|sum| logistic(sum as f32 / UNIT))
     }
+}
+
+/// The bin of each feature of a row: how many of its borders are below it.
+pub fn bins(borders: &[Vec<f32>], row: &[f32; COUNT]) -> [u8; COUNT] {
+    let mut bins = [0; COUNT];
+    for ((bin, value), borders) in bins.iter_mut().zip(row).zip(borders) {
+        *bin = borders.partition_point(|border| border < value) as u8;
+    }
+    bins
 }
 
 /// The probability of log-odds, by an exponential that is the same on every machine.
