@@ -78,7 +78,7 @@ const OF_SPELL: usize = 27;
 /// The features of every hour of a spell.
 pub type Rows = [[f32; COUNT]; ABSENCE_HOURS];
 
-/// Counts of past days over the hours of a spell: all days of a class, in the order of [`CLASSES`].
+/// Classes of past days, by how many days ago: the last 7, the last 28, all, and those of the same weekday.
 const CLASSES: [fn(usize) -> bool; 4] = [|day| day <= 7, |day| day <= 28, |_| true, |day| day.is_multiple_of(7)];
 
 /// Local hours about a spell.
