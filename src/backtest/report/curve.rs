@@ -199,7 +199,7 @@ fn budgets(curves: &Curves) -> String {
     table(caption, &heads, &rows.map(row))
         + "<p class=\"soft\">Bounds: optimal stopping on the empirical dry spells of each home and hour of the start, by one who knows what no rule can know in time. \
            In sample it is told every spell that it is then judged by; the other is told all of the home's history, its future too, but for the fortnight \
-           that is judged.</p>"
+           that is judged. It knows this home alone: a rule that was taught on many homes may do better where a home's own spells are few.</p>"
 }
 
 fn points(curves: &Curves) -> String {
