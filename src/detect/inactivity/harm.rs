@@ -4,7 +4,9 @@
 //! (assumed), absences of a day and longer (this home's own, with a month as assumed), and ordinary spells (this home's
 //! own, times the share of those begun about this hour that went on for so long).
 //!
-//!     chance = e / (e + a + n·s)
+//! ```text
+//! chance = e / (e + a + n·s)
+//! ```
 //!
 //! Units: spells a home-month; `s` a share. Limits: sixty days show no share below half a spell; what is learnt of a person's
 //! health is not in it; an emergency is taken to be as likely at any hour, and to leave the taps shut.
