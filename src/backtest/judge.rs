@@ -27,14 +27,12 @@ pub use super::resample::Figure;
 pub use super::score::{Delay, InactivityScore, Score, score};
 use super::timeline::{Stretch, Timeline, Timelines, WATER};
 use crate::history::Incident;
-use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, Stage};
+use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, MONTH_HOURS, Stage};
 
 /// Days of a home that are not judged.
 pub(super) const WARM_UP: u32 = 30 * DAY;
 /// Hours a miss counts for, and after which it is one.
 pub(super) const MISS_HOURS: u32 = 72;
-/// Hours of a home-month.
-pub(super) const MONTH_HOURS: f64 = 730.5;
 
 /// A record of the alerts topic, as far as it is judged. They come in the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,5 +25,5 @@ pub use reading::{Flag, Flags, Litres, Measure, Quality, Reading};
 pub use record::{
     Consent, DeadLetter, HomeRecord, InputTopic, RawRecord, Response, ResponseRecord, SignRecord, Signal,
 };
-pub use time::{DAY, EventTime, HOUR, MINUTE, format_span};
+pub use time::{DAY, EventTime, HOUR, MINUTE, MONTH_HOURS, format_span};
 pub use visits::{OpenEntry, Visit, VisitList};

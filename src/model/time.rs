@@ -11,6 +11,8 @@ pub const MINUTE: u32 = 60;
 pub const HOUR: u32 = 3_600;
 /// Seconds in a day of 24 hours; local days may have 23 or 25 hours.
 pub const DAY: u32 = 86_400;
+/// Hours of a month, a twelfth of a year of 365.25 days.
+pub const MONTH_HOURS: f64 = 730.5;
 
 /// A moment of event time or of arrival time, in whole seconds since 1970 (UTC), good until 2106.
 ///

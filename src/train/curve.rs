@@ -6,11 +6,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::lesson::{Lesson, MONTH_HOURS, Spell};
+use super::lesson::{Lesson, Spell};
 use crate::detect::inactivity::hazard::features::{COUNT, Rows, rows};
 use crate::detect::inactivity::hazard::model::{Model, Point};
 use crate::detect::inactivity::hazard::past::PAST_HOURS;
 use crate::detect::inactivity::hazard::{ABSENCE_HOURS, FIRST_HOURS, Survival, stopping_hours, survival, weight};
+use crate::model::MONTH_HOURS;
 
 /// λ from here on, in hours, each √2 times the one before.
 const LEAST_LAMBDA: f64 = 25.0;

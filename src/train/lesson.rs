@@ -10,13 +10,11 @@ use crate::detect::inactivity::hazard::ABSENCE_HOURS;
 use crate::detect::inactivity::hazard::past::{PAST_HOURS, Past};
 use crate::history::{HistoryError, Row, SortedReadings, arrival};
 use crate::home::{ROUTINE_HOURS, Routine};
-use crate::model::{HomeRecord, RawRecord};
+use crate::model::{HomeRecord, MONTH_HOURS, RawRecord};
 use crate::partition::{Partition, Rules};
 
 /// Days after which hours are taken from the core, before it forgets them.
 const TAKEN_EVERY_HOURS: u32 = 20 * 24;
-/// Hours of a month.
-pub const MONTH_HOURS: f64 = 730.5;
 /// A home that uses water in fewer hours a month is hardly lived in.
 const LEAST_ACTIVE_HOURS: f64 = 36.0;
 /// A home teaches from so many known hours on.

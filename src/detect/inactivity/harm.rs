@@ -17,10 +17,7 @@ use serde_json::{Map, Value, json};
 use super::comparable::Comparable;
 use super::hazard::ABSENCE_HOURS;
 use crate::detect::Mistake;
-use crate::model::Severity;
-
-/// Hours of a home-month.
-const MONTH_HOURS: f64 = 730.5;
+use crate::model::{MONTH_HOURS, Severity};
 
 /// What is assumed of people, and from which chance on it matters more than the rules say.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -27,6 +27,7 @@ use self::model::{Model, ModelError};
 pub use self::past::ABSENCE_HOURS;
 use self::past::{PAST_HOURS, Past};
 use crate::home::Routine;
+use crate::model::MONTH_HOURS;
 
 /// No spell is judged before this many hours: deadlines are computed for those that last, not for every use.
 pub const FIRST_HOURS: usize = 2;
@@ -34,8 +35,6 @@ pub const FIRST_HOURS: usize = 2;
 const USUAL_ACTIVE_HOURS: f64 = 250.0;
 /// A home that hardly ever uses water is taken to use it so often.
 const LEAST_ACTIVE_HOURS: f64 = 50.0;
-/// Hours of a month.
-const MONTH_HOURS: f64 = 730.5;
 
 /// The probability that a spell lasts at least so many hours, for 0 to 24, if it lasts less than a day.
 pub type Survival = [f64; ABSENCE_HOURS + 1];
