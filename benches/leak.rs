@@ -2,7 +2,8 @@
 //! The figures of `docs/detectors.md`.
 //!
 //! `cargo bench --bench leak -- READINGS.csv.gz TIME_ZONE [SECONDS] [list]`: volumes; shorter readings are summed to SECONDS
-//! (3600). With `list` it prints what the default rules say outside real runs, each with the 30 intervals before it.
+//! (3600). With `list` it prints what the default rules of leaks, bursts and prolonged draws say outside real runs, each with the 30 intervals before it and
+//! how long it held.
 //!
 //! What is put in begins right after an interval with use, and stands in steps of the least volume that the home's meter showed.
 //! A home-month is 730.5 h of readings from the home's day 30 on. An alert is false outside leaks put in and outside real
@@ -22,7 +23,7 @@ use tapwatch::detect::leak::{Condition, Leak, LeakSettings, Rule};
 use tapwatch::detect::prolonged_draw::{ProlongedDraw, ProlongedDrawSettings};
 use tapwatch::detect::{Detector, HomeView};
 use tapwatch::history::History;
-use tapwatch::home::{HomeSettings, Learnt, MeterReading, Rhythm, Usage};
+use tapwatch::home::{HomeSettings, Learnt, MeterReading, QUARTER, Rhythm, Usage};
 use tapwatch::model::{Circumstances, DAY, EventTime, HOUR, Measure, Quality};
 
 /// Days after which a home counts.
@@ -43,6 +44,10 @@ enum PutIn {
     Steady(f64),
     /// Litres a minute, for twenty minutes of every hour.
     Toilet(f64),
+    /// Litres an hour that come with each day.
+    Growing(f64),
+    /// Litres an hour, in all quarter-hours but every so many.
+    Intermittent(f64, u32),
     /// Litres an hour, for so many hours.
     Draw(f64, u32),
 }
@@ -66,15 +71,22 @@ fn main() {
     };
     let homes = homes(&history, seconds);
     if is_list {
-        return bench.list(&LeakSettings::default(), &homes);
+        bench.list::<Leak>(&LeakSettings::default(), &homes);
+        bench.list::<Burst>(&BurstSettings::default(), &homes);
+        return bench.list::<ProlongedDraw>(&ProlongedDrawSettings::default(), &homes);
     }
     bench.appliances(&homes);
+    bench.long_runs(&homes);
+    bench.signs_of_leaks();
     let lossy: Vec<Home> = homes.iter().map(|home| an_hour_a_day_lost(home, seconds)).collect();
     let days: Vec<Home> = homes.iter().map(days_lost).collect();
     let half = |odd: usize| -> Vec<Home> { homes.iter().skip(odd).step_by(2).cloned().collect() };
+    let mut of_leaks = None;
     for (name, settings) in rules() {
         println!("{name}:");
-        bench.rates::<Leak>("all readings", &settings, &homes, &homes);
+        let rate = bench.rates::<Leak>("all readings", &settings, &homes, &homes);
+        // The default comes first.
+        of_leaks.get_or_insert(rate);
         if matches!(settings.rules[0].when, Condition::Growing { .. }) {
             bench.rates::<Leak>("an hour of each day lost", &settings, &lossy, &homes);
             continue;
@@ -83,6 +95,7 @@ fn main() {
         if name != "default" {
             continue;
         }
+        bench.others(&settings, &homes);
         bench.rates::<Leak>("an hour of each day lost", &settings, &lossy, &homes);
         bench.leaks(&settings, &lossy);
         bench.rates::<Leak>("2 % of days lost", &settings, &days, &homes);
@@ -95,8 +108,12 @@ fn main() {
     }
     println!("bursts and prolonged draws:");
     let (bursts, draws) = (BurstSettings::default(), ProlongedDrawSettings::default());
-    bench.draws(&bursts, &draws, &homes);
-    for (times, litres) in [(1.5, 400.0), (1.5, 600.0), (2.0, 500.0)] {
+    let of_both = bench.draws(&bursts, &draws, &homes);
+    println!(
+        "    with leaks: {:.3} false a home-month",
+        of_leaks.unwrap_or_default() + of_both
+    );
+    for (times, litres) in [(1.5, 400.0), (1.5, 500.0), (2.0, 600.0)] {
         println!("bursts above {times} times the own peak and {litres} L/h:");
         let mut bursts = bursts.clone();
         bursts.rules[0].when = tapwatch::detect::burst::Condition::OwnPeak {
@@ -243,10 +260,11 @@ struct Seen {
     followed: [u32; 2],
 }
 
-/// An alert: its rule, and when it was found.
+/// An alert: its rule, when it was found, and when it was over.
 struct Said {
     rule: String,
     at: EventTime,
+    over: Option<EventTime>,
 }
 
 impl Bench {
@@ -279,7 +297,11 @@ impl Bench {
                         seen.said.push(Said {
                             rule: finding.rule.to_string(),
                             at: finding.detected_at,
+                            over: None,
                         });
+                    }
+                    if let (None, true, Some(said)) = (&finding, open, seen.said.last_mut()) {
+                        said.over = Some(usage.frontier());
                     }
                     open = finding.is_some();
                 },
@@ -288,7 +310,8 @@ impl Bench {
         seen
     }
 
-    fn rates<D: Detector>(&self, name: &str, settings: &D::Settings, homes: &[Home], whole: &[Home]) {
+    /// Prints, and answers, how many are false a home-month.
+    fn rates<D: Detector>(&self, name: &str, settings: &D::Settings, homes: &[Home], whole: &[Home]) -> f64 {
         let (mut months, mut counts, mut real) = (0.0, BTreeMap::<String, u32>::new(), 0);
         for (home, whole) in homes.iter().zip(whole) {
             let Some(from) = begins(home) else { continue };
@@ -312,6 +335,7 @@ impl Bench {
             "    {name}: {months:.0} home-months, {:.3} false a home-month, {real} in real runs; {counts:?}",
             f64::from(all) / months
         );
+        f64::from(all) / months
     }
 
     fn leaks(&self, settings: &LeakSettings, homes: &[Home]) {
@@ -326,21 +350,39 @@ impl Bench {
         tell("toilet, 20 min of each hour at 3 L/min", &toilet);
     }
 
-    fn draws(&self, bursts: &BurstSettings, draws: &ProlongedDrawSettings, homes: &[Home]) {
-        self.rates::<Burst>("bursts", bursts, homes, homes);
-        self.rates::<ProlongedDraw>("prolonged draws", draws, homes, homes);
+    /// Leaks that grow, and that come and go.
+    fn others(&self, settings: &LeakSettings, homes: &[Home]) {
+        for litres in [0.5, 1.0, 3.0] {
+            let found = self.found::<Leak>(PutIn::Growing(litres), settings, homes);
+            tell(&format!("growing from nothing by {litres} L/h a day"), &found);
+        }
+        for (litres, every) in [(5.0, 10), (20.0, 3)] {
+            let found = self.found::<Leak>(PutIn::Intermittent(litres, every), settings, homes);
+            tell(&format!("{litres} L/h, dry in each quarter-hour of {every}"), &found);
+        }
+    }
+
+    /// Prints, and answers, how many bursts and prolonged draws are false a home-month, and what they find.
+    fn draws(&self, bursts: &BurstSettings, draws: &ProlongedDrawSettings, homes: &[Home]) -> f64 {
+        let of_bursts = self.rates::<Burst>("bursts", bursts, homes, homes);
+        let of_draws = self.rates::<ProlongedDraw>("prolonged draws", draws, homes, homes);
         for (kind, draw) in [
             ("1,500 L/h for 3 h", PutIn::Draw(1_500.0, 3)),
             ("600 L/h for 3 h", PutIn::Draw(600.0, 3)),
         ] {
-            let of_bursts = self.found::<Burst>(draw, bursts, homes);
-            let of_draws = self.found::<ProlongedDraw>(draw, draws, homes);
+            let found_as_bursts = self.found::<Burst>(draw, bursts, homes);
+            let found_as_draws = self.found::<ProlongedDraw>(draw, draws, homes);
             let either = |(burst, draw): (Option<f64>, Option<f64>)| burst.into_iter().chain(draw).reduce(f64::min);
             tell(
                 kind,
-                &of_bursts.into_iter().zip(of_draws).map(either).collect::<Vec<_>>(),
+                &found_as_bursts
+                    .into_iter()
+                    .zip(found_as_draws)
+                    .map(either)
+                    .collect::<Vec<_>>(),
             );
         }
+        of_bursts + of_draws
     }
 
     /// After how many hours each of those put in was found.
@@ -397,19 +439,23 @@ impl Bench {
     }
 
     /// What is said outside real runs, with what led to it.
-    fn list(&self, settings: &LeakSettings, homes: &[Home]) {
+    fn list<D: Detector>(&self, settings: &D::Settings, homes: &[Home]) {
         for (place, home) in homes.iter().enumerate() {
             let Some(from) = begins(home) else { continue };
             let runs = real_runs(home, self.seconds);
-            for said in self.watch::<Leak>(settings, home.iter().copied()).said {
+            for said in self.watch::<D>(settings, home.iter().copied()).said {
                 if said.at < from || runs.iter().any(|(start, end)| *start < said.at && said.at <= *end) {
                     continue;
                 }
+                let end = EventTime::from_seconds(said.at.seconds().next_multiple_of(self.seconds));
                 let litres_at = |at: EventTime| home.binary_search_by_key(&at, |(start, _)| *start).ok();
-                let before = (0..30).rev().map(|back| said.at.minus((back + 1) * self.seconds));
+                let before = (0..30).rev().map(|back| end.minus((back + 1) * self.seconds));
                 let litres = before.map(|at| litres_at(at).map_or("?".to_owned(), |place| home[place].1.to_string()));
+                let held = said
+                    .over
+                    .map_or(f64::NAN, |over| f64::from(over.since(said.at)) / f64::from(HOUR));
                 println!(
-                    "home {place}, {}, {}: {}",
+                    "home {place}, {}, {}, held {held:.0} h: {}",
                     said.at,
                     said.rule,
                     litres.collect::<Vec<_>>().join(" ")
@@ -425,6 +471,15 @@ impl Bench {
             let litres = match put_in {
                 PutIn::Steady(litres) => f64::from(seconds) / f64::from(HOUR) * litres,
                 PutIn::Draw(litres, hours) => f64::from(seconds.min(hours * HOUR)) / f64::from(HOUR) * litres,
+                PutIn::Growing(litres) => {
+                    litres * f64::from(seconds).powi(2) / (2.0 * f64::from(DAY) * f64::from(HOUR))
+                }
+                PutIn::Intermittent(litres, every) => {
+                    let (quarters, within) = (seconds / QUARTER, seconds % QUARTER);
+                    let wet = quarters - quarters / every;
+                    let part = if quarters % every == every - 1 { 0 } else { within };
+                    f64::from(wet * QUARTER + part) / f64::from(HOUR) * litres
+                }
                 PutIn::Toilet(litres) => {
                     let in_hour = (seconds % HOUR).min(20 * 60);
                     f64::from(seconds / HOUR * 20 * 60 + in_hour) / 60.0 * litres
@@ -433,6 +488,56 @@ impl Bench {
             (litres / step + 1e-9).floor() * step
         };
         total(at.plus(self.seconds)) - total(at)
+    }
+
+    /// What the default rules say of real runs of 72 hours and more without a dry hour.
+    fn long_runs(&self, homes: &[Home]) {
+        let (mut all, mut within, mut open) = (0, 0, 0);
+        for home in homes {
+            let said = self.watch::<Leak>(&LeakSettings::default(), home.iter().copied()).said;
+            let long = real_runs(home, self.seconds);
+            for (start, end) in long.into_iter().filter(|(start, end)| end.since(*start) >= 72 * HOUR) {
+                all += 1;
+                within += u32::from(said.iter().any(|said| start < said.at && said.at <= end));
+                let holds = |said: &Said| said.at <= start && said.over.is_none_or(|over| over > start);
+                open += u32::from(said.iter().any(holds));
+            }
+        }
+        println!("real runs of 72 h and more: {all}, {within} reported within, an alert open when {open} begin");
+    }
+
+    /// How many signs of life there are in homes where nobody uses water and a leak varies over the day.
+    fn signs_of_leaks(&self) {
+        println!("signs of life a month where only a leak flows that varies over the day:");
+        for litres in [2.0, 5.0, 20.0] {
+            let signs = [0.0, 0.01, 0.02, 0.05].map(|share| {
+                let mut signs = 0;
+                for home in 0..20 {
+                    let mean = litres + f64::from(home) / 20.0;
+                    let (mut usage, mut total, mut sign) = (Usage::default(), 0.0_f64, None);
+                    for hour in 0..35 * 24_u32 {
+                        let turn = f64::from(hour) / 24.0 * std::f64::consts::TAU;
+                        // Two days of single litres show the meter's step.
+                        let flow = if hour < 48 {
+                            f64::from(u8::from(hour % 6 == 0))
+                        } else {
+                            mean * (1.0 + share * turn.sin())
+                        };
+                        let shown = (total + flow).floor() - total.floor();
+                        total += flow;
+                        let measure = Some(Measure::Volume(shown));
+                        let start = EventTime::from_hour(400_000 + hour);
+                        let reading = MeterReading::new(0, start, HOUR, measure, Quality::Measured);
+                        usage.apply(&reading, &HomeSettings::default(), |_| {}, |_, _| {});
+                        // The leak is known by then.
+                        signs += u32::from(hour >= 5 * 24 && usage.last_sign() != sign);
+                        sign = usage.last_sign();
+                    }
+                }
+                format!("{:.1}", f64::from(signs) / 20.0)
+            });
+            println!("    {litres} L/h by 0, 1, 2, 5 %: {}", signs.join(", "));
+        }
     }
 
     fn appliances(&self, homes: &[Home]) {

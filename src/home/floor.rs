@@ -43,7 +43,7 @@ impl Floor {
     }
 
     /// The smallest step this home's meters have shown of late, in litres; `None` before any use. It is forgotten within
-    /// two weeks, so that a coarser meter is known for one soon.
+    /// two weeks without a leak, so that a coarser meter is known for one soon.
     pub fn resolution(&self) -> Option<f32> {
         let step = self.steps[0].min(self.steps[1]);
         (step != UNSEEN).then(|| f32::from(step) / STEPS_PER_LITRE)
@@ -70,7 +70,8 @@ impl Floor {
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
     /// the floor rose.
     pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
-        if next.is_multiple_of(STEP_HOURS) {
+        // While a leak flows the least volume is the leak's, and says nothing of the meter's step.
+        if next.is_multiple_of(STEP_HOURS) && self.litres_per_hour <= 0.0 {
             self.steps = [
                 UNSEEN,
                 if self.steps[0] == UNSEEN {

@@ -3,7 +3,8 @@
 //! Method: the flow of each measured interval, against a share of the meter's permanent flow rate Q3 (ISO 4064-1; 5, 10 or 20 % for 30
 //! minutes, as in the meters of Kamstrup), or against this home's own peak: of the greatest hour of each day, the second
 //! greatest. So one glitch or one filled pool moves nothing, and a habit is known when it comes on a second day. The peak fades by half
-//! a percent a day; no hour above Q3 and no hour of a flow that is reported is taken into it.
+//! a percent a day; no hour above Q3 and no hour of a flow that is reported is taken into it, but
+//! for the third that is: a garden is watered again and again.
 //! Units: litres an hour. Limits: an interval shows its mean, so with hourly readings half an hour of flow looks half as
 //! great; readings longer than two hours say nothing. A home with a garden hides a burst of the hose's size.
 
@@ -25,6 +26,8 @@ use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation,
 const LONGEST_SECONDS: u32 = 2 * HOUR;
 /// Meters' clocks jitter: a stretch may be shorter by a tenth of an interval, up to so many seconds.
 const MOST_SLACK: u32 = 2 * MINUTE;
+/// So many bursts that were reported are a habit: a garden is watered again and again, a pipe is mended.
+const HABIT: u8 = 3;
 /// The peak fades by this part a day.
 const FADES_A_DAY: u16 = 200;
 
@@ -38,6 +41,8 @@ pub struct BurstState {
     peaks: [u16; 2],
     /// The day of the greatest, counted from 1970.
     day: u16,
+    /// Bursts that were reported and taught nothing.
+    reported: u8,
     /// Only while a flow is high.
     high: Option<Box<High>>,
 }
@@ -159,7 +164,12 @@ impl BurstState {
             self.high = None;
             self.learn(peak, day);
         } else if high.met != 0 && u32::from(high.dry) >= settings.clear_after_dry_hours {
+            let peak = high.peak;
             self.high = None;
+            self.reported += 1;
+            if self.reported == HABIT {
+                (self.reported, self.peaks) = (0, self.peaks.map(|known| known.max(peak)));
+            }
         }
     }
 }

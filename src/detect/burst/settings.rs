@@ -90,7 +90,7 @@ impl Default for BurstSettings {
                 severity: high(),
                 when: Condition::OwnPeak {
                     times: 1.5,
-                    at_least_litres_per_hour: 500.0,
+                    at_least_litres_per_hour: 600.0,
                     minutes: an_hour(),
                 },
             }],

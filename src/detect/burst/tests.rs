@@ -53,10 +53,10 @@ fn raised(home: &Watched) -> usize {
 }
 
 #[test]
-fn the_homes_own_peak_is_the_measure_and_what_is_reported_does_not_teach() {
+fn the_homes_own_peak_is_the_measure_and_of_what_is_reported_the_third_teaches() {
     let mut home = home(Vec::new());
     (0..3).for_each(|_| home.hours(DAILY));
-    home.hours([400.0, 0.0]);
+    home.hours([500.0, 0.0]);
     assert!(!home.is_open(AlertKind::Burst), "below what counts at all");
     for times in 1..4 {
         home.hours([900.0]);
@@ -66,6 +66,10 @@ fn the_homes_own_peak_is_the_measure_and_what_is_reported_does_not_teach() {
         (0..3).for_each(|_| home.hours(DAILY));
         assert_eq!(raised(&home), times, "{}", home.told);
     }
+    home.hours([1_200.0, 1_200.0, 0.0]);
+    assert_eq!(raised(&home), 3, "the garden is watered: {}", home.told);
+    home.hours([1_500.0]);
+    assert_eq!(raised(&home), 4, "more than that is none: {}", home.told);
 }
 
 #[test]

@@ -11,9 +11,9 @@ const AT_HAND: usize = 2;
 /// Steps to a nat of evidence, in what is kept.
 const STEPS: f32 = 256.0;
 /// A later run must show more than the home's runs that ended within a day: so many times as much, and so many nats.
-const MORE_THAN_SHOWN: (f32, f32) = (1.7, 3.0);
-/// What the home has shown is forgotten by this part a day.
-const FORGOTTEN_A_DAY: u16 = 160;
+const MORE_THAN_SHOWN: (f32, f32) = (2.0, 3.0);
+/// What the home has shown is forgotten by this part a day, half of it in nine months.
+const FORGOTTEN_A_DAY: u16 = 400;
 /// The place of the dry hours of rules on parts of an hour, after those of the runs.
 pub const OF_SLOTS: usize = MAX_RUNS;
 

@@ -14,7 +14,8 @@
 //! | more | more | – | not below m |
 //!
 //! The sum over the best tail of the run is the evidence (a likelihood ratio maximised over the time at which the flow began
-//! and over its size). It may fall: a home that is merely busy goes from small use to more and back.
+//! and over its size). It may fall: a home that is merely busy goes from small use to more and back. Habits of fewer than sixty days are
+//! less sure, so a part of the evidence is taken off.
 
 use smallvec::SmallVec;
 
@@ -23,7 +24,7 @@ use super::RunOf;
 use crate::home::WINDOW_HOURS;
 
 /// The most that one hour counts for, and the most that it counts against, in nats: habits are estimates.
-const MOST_OF_AN_HOUR: f32 = 4.0;
+const MOST_OF_AN_HOUR: f32 = 3.0;
 const LEAST_OF_AN_HOUR: f32 = -1.0;
 /// Fewer hours at the floor say nothing: chance alone makes one of a run the least.
 const FEWEST_QUIET: u32 = 5;
@@ -44,6 +45,9 @@ const OF_MORE: f32 = 0.07;
 const DRY_AFTER_USE: f32 = 0.3;
 const DRY_AFTER_DRY: f32 = 0.73;
 const DAYS_OF_ALL: f32 = 2.0;
+/// Nats taken off for each time that the days known of a home (a week at least) go e-fold into those of its habits.
+const WHILE_NEW: f32 = 4.0;
+const LEAST_DAYS: f32 = 7.0;
 
 /// What a run of hours says of a steady flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -105,7 +109,12 @@ pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Opti
             best = Some(estimate);
         }
     }
-    best
+    let days = (home.usage.routine().known_hours() as f32 / 24.0).max(LEAST_DAYS);
+    let unsure = WHILE_NEW * (HABIT_DAYS as f32 / days).ln().max(0.0);
+    best.map(|best| Estimate {
+        evidence: best.evidence - unsure,
+        ..best
+    })
 }
 
 fn estimate(

@@ -112,7 +112,7 @@ fn a_leak_that_was_there_before_is_no_use_and_one_that_begins_is() {
     home.hours([3.0; 60]);
     expect![[r#"
         Mon 16:00 use_while_away Raised (Medium, use-while-away) since Mon 15:00: water_used_while_away
-        Tue 01:00 leak Raised (Low, steady-flow) since Mon 15:00: steady_flow
+        Tue 04:00 leak Raised (Low, steady-flow) since Mon 15:00: steady_flow
         Tue 15:00 use_while_away Resolved (Medium, use-while-away) since Mon 15:00: leak
     "#]]
     .assert_eq(&home.told);

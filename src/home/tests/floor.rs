@@ -118,6 +118,20 @@ fn a_coarser_meter_in_the_place_of_a_fine_one_is_known_for_it_within_two_weeks()
 }
 
 #[test]
+fn a_leak_of_weeks_is_no_coarse_meter() {
+    let mut home = Home::default();
+    home.hours(0, (0..48).map(|hour| if hour % 6 == 0 { 1.0 } else { 0.0 }));
+    home.hours(48, [20.0; 24 * 40]);
+    assert_eq!(home.usage().floor().resolution(), Some(1.0));
+    home.hours(48 + 24 * 40, [25.0]);
+    assert_eq!(
+        home.usage().last_sign(),
+        Some(at(49 + 24 * 40)),
+        "five litres above it are a use"
+    );
+}
+
+#[test]
 fn a_home_without_use_for_weeks_keeps_its_meters_step() {
     let mut home = Home::default();
     home.hours(0, [0.0, 0.5, 2.0]);
