@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::model::{EventTime, Litres, Stage};
 
 /// One home's share in a score.
@@ -51,8 +53,21 @@ pub struct Reached {
     pub false_alerts: usize,
     /// Alerts of people who were away.
     pub absence_alerts: usize,
+    /// Those of all these that say that people may be away.
+    pub likely_away: LikelyAway<usize>,
     /// False alerts that are expected to be left with the assumed answers.
     pub left: f64,
+}
+
+/// How many, or which share, of the alerts of each kind say that people may be away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LikelyAway<T> {
+    /// Of alerts of people who were away: the more the better.
+    pub absence_alerts: T,
+    /// Of emergencies that were detected: the fewer the better.
+    pub emergencies: T,
+    /// Of false alerts.
+    pub false_alerts: T,
 }
 
 /// An emergency, and when somebody learnt of it.

@@ -47,6 +47,8 @@ pub struct JudgedAlert {
     pub stage: Option<Stage>,
     /// Which alert it is a record of.
     pub alert_id: Arc<str>,
+    /// Whether it says that people may be away.
+    pub is_likely_away: bool,
     /// The event time at which the rule was met.
     pub detected_at: EventTime,
     /// The stream's time at which it could be known.
@@ -202,6 +204,7 @@ impl Home<'_> {
                     found.map_or(f64::from(MISS_HOURS), |alert| hours_between(emergency.start, at(alert)))
                 };
                 reached.detected += usize::from(found.is_some());
+                reached.likely_away.emergencies += usize::from(found.is_some_and(|alert| alert.is_likely_away));
                 reached.delays.push(hours(|alert| alert.detected_at));
                 reached.arrival_delays.push(hours(|alert| alert.decided_at));
                 reached
@@ -211,12 +214,17 @@ impl Home<'_> {
                     }));
             }
             for alert in self.reached(stage) {
+                let is_away = usize::from(alert.is_likely_away);
                 match turn(alert) {
                     Some(Turn::False) => {
                         reached.false_alerts += 1;
+                        reached.likely_away.false_alerts += is_away;
                         reached.left += stage.map_or(1.0, |stage| self.left(alert, stage, answers));
                     }
-                    Some(Turn::Absence) => reached.absence_alerts += 1,
+                    Some(Turn::Absence) => {
+                        reached.absence_alerts += 1;
+                        reached.likely_away.absence_alerts += is_away;
+                    }
                     Some(Turn::Unclear) | None => {}
                 }
             }

@@ -54,6 +54,7 @@ fn alert(kind: AlertKind, state: AlertState, id: &str, detected_at: EventTime) -
         state,
         stage: None,
         alert_id,
+        is_likely_away: false,
         detected_at,
         decided_at,
     }
@@ -164,6 +165,21 @@ fn alerts_are_false_of_absence_or_unclear() {
     assert_eq!(counts(&score(hour(45, 6))), (1, 0, 0), "right before the use");
     assert_eq!(counts(&score(hour(45, 13))), (1, 0, 0), "people used water");
     assert_eq!(counts(&score(hour(50, 9))), (0, 1, 0));
+    // Of an absence and of a false alert that say people may be away, and one absence more that does not.
+    let away = |at: EventTime| JudgedAlert {
+        is_likely_away: true,
+        ..raised(at)
+    };
+    let alerts = [away(hour(50, 9)), raised(hour(50, 10)), away(hour(45, 4))];
+    let share = judged(litres, &[], &alerts).first.likely_away;
+    assert_eq!(
+        (
+            share.absence_alerts.value,
+            share.false_alerts.value,
+            share.emergencies.value
+        ),
+        (Some(0.5), Some(1.0), None)
+    );
     // From 19 o'clock of day 59 to 6 o'clock of day 63, of which eleven hours were measured.
     let unclear = score(hour(60, 9));
     assert_eq!((counts(&unclear), unclear.alerts_without_readings), ((0, 0, 1), 0));

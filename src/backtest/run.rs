@@ -514,6 +514,7 @@ fn as_judged(event: &CloudEvent) -> JudgedAlert {
         state: event.data.state,
         stage: event.data.stage,
         alert_id: event.data.alert_id.as_str().into(),
+        is_likely_away: event.data.evidence.get("likely_away") == Some(&serde_json::Value::Bool(true)),
         detected_at: event.data.detected_at,
         decided_at: event.data.decided_at,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::cases::{HomeCases, Reached};
+use super::cases::{HomeCases, LikelyAway, Reached};
 use super::judge::Answers;
 use super::resample::{Figure, Fleets};
 use crate::model::Stage;
@@ -81,6 +81,8 @@ pub struct InactivityScore {
     pub absence_alerts: usize,
     /// The same by home-month.
     pub absence_per_home_month: Figure,
+    /// The shares of these alerts that say that people may be away.
+    pub likely_away: LikelyAway<Figure>,
     /// False alerts by home-month that are expected to be left with the assumed answers; absent without an assumption.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_per_home_month_with_answers: Option<Figure>,
@@ -136,14 +138,14 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
         let values: Vec<&[f64]> = homes.iter().map(|home| of(home).map_or(&[][..], what)).collect();
         delay(&values, fleets)
     };
-    let recall = |home: &HomeCases| {
-        let reached = of(home);
-        let part = |reached: &Reached| (reached.detected as f64, reached.delays.len() as f64);
-        reached.map_or((0.0, 0.0), part)
+    let share = |part: fn(&Reached) -> (usize, usize)| {
+        let of_home = |home: &HomeCases| of(home).map_or((0, 0), part);
+        let parts = homes.iter().map(of_home).map(|(some, all)| (some as f64, all as f64));
+        fleets.ratio(&parts.collect::<Vec<_>>())
     };
     InactivityScore {
         detected: count(&|reached| reached.detected),
-        recall: fleets.ratio(&homes.iter().map(recall).collect::<Vec<_>>()),
+        recall: share(|reached| (reached.detected, reached.delays.len())),
         delay: hours(|reached| &reached.delays),
         arrival_delay: hours(|reached| &reached.arrival_delays),
         arrival_delay_at_best: hours(|reached| &reached.readings_delays),
@@ -151,6 +153,11 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
         false_per_home_month: rate(&|reached| reached.false_alerts),
         absence_alerts: count(&|reached| reached.absence_alerts),
         absence_per_home_month: rate(&|reached| reached.absence_alerts),
+        likely_away: LikelyAway {
+            absence_alerts: share(|reached| (reached.likely_away.absence_alerts, reached.absence_alerts)),
+            emergencies: share(|reached| (reached.likely_away.emergencies, reached.detected)),
+            false_alerts: share(|reached| (reached.likely_away.false_alerts, reached.false_alerts)),
+        },
         false_per_home_month_with_answers: None,
     }
 }

@@ -442,7 +442,7 @@ mod tests {
         );
         let shipped = Hazard::default();
         let mut model = shipped.model().expect("the shipped table").clone();
-        model.trees.truncate(3);
+        model.returns.trees.truncate(3);
         let mut bytes = Vec::new();
         model.write(&mut bytes).expect("memory");
         std::fs::write(&path, &bytes).expect("written");

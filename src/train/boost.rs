@@ -6,7 +6,7 @@
 //! The result is the same whatever the number of threads: each sums whole features, in the order of the rows.
 
 use crate::detect::inactivity::hazard::features::COUNT;
-use crate::detect::inactivity::hazard::model::{MAX_BINS, MAX_LEAVES, Split, Tree, UNIT, logistic};
+use crate::detect::inactivity::hazard::model::{Forest, MAX_BINS, MAX_LEAVES, Split, Tree, UNIT, logistic};
 
 /// How trees are grown.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,18 @@ pub struct Growth {
     pub smoothing: f64,
     /// How many threads.
     pub threads: usize,
+}
+
+impl Growth {
+    /// For absences, of which there are few; chosen likewise.
+    pub const OF_ABSENCES: Self = Self {
+        trees: 100,
+        leaves: 7,
+        rate: 0.05,
+        least_weight: 5.0,
+        smoothing: 5.0,
+        threads: 1,
+    };
 }
 
 impl Default for Growth {
@@ -49,6 +61,12 @@ pub struct Cases {
 }
 
 impl Cases {
+    /// Adds one.
+    pub fn add(&mut self, bins: [u8; COUNT], happened: bool) {
+        self.bins.push(bins);
+        self.happened.push(happened);
+    }
+
     /// The cases of several.
     pub fn together<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Self {
         Self {
@@ -72,8 +90,8 @@ struct Leaf {
     parent: Option<(usize, bool)>,
 }
 
-/// Grows trees; gives the log-odds before any tree, in 1/16384, and the trees. Leaves are rounded as they are kept.
-pub fn boost(cases: &Cases, growth: &Growth) -> (i32, Vec<Tree>) {
+/// Grows trees. Leaves are rounded as they are kept.
+pub fn boost(cases: &Cases, growth: &Growth) -> Forest {
     let count = cases.happened.len();
     let happened = cases.happened.iter().filter(|happened| **happened).count();
     // Half a row of each outcome, so that it is finite.
@@ -101,7 +119,7 @@ pub fn boost(cases: &Cases, growth: &Growth) -> (i32, Vec<Tree>) {
         }
         trees.push(tree);
     }
-    (base, trees)
+    Forest { base, trees }
 }
 
 /// A tree, with the rows of each leaf as a stretch of `order`; `None` where no split gains anything.

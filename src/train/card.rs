@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::curve::{Curve, Figure};
 use super::{FOLDS, Taught};
+use crate::detect::inactivity::hazard::model::{Absences, Forest};
 use crate::model::EventTime;
 
 /// Budgets of false alerts a home-month at which a table is reported.
@@ -13,7 +14,8 @@ pub const BUDGETS: [f64; 4] = [2.5, 1.0, 0.5, 0.25];
 /// The card, in Markdown.
 pub fn card(taught: &Taught) -> String {
     let about = &taught.model.about;
-    let splits: usize = taught.model.trees.iter().map(|tree| tree.splits.len()).sum();
+    let splits = |forest: &Forest| forest.trees.iter().map(|tree| tree.splits.len()).sum::<usize>();
+    let size = |forest: &Forest| format!("{} trees, {} splits", forest.trees.len(), splits(forest));
     let day = |hour: u32| {
         EventTime::from_hour(hour)
             .to_string()
@@ -51,8 +53,9 @@ pub fn card(taught: &Taught) -> String {
         about.rows
     ));
     line(format!(
-        "| Size | {} trees, {splits} splits |",
-        taught.model.trees.len()
+        "| Size | return of use: {}; absences: {} |",
+        size(&taught.model.returns),
+        size(&taught.model.absence)
     ));
     line(format!(
         "\n## What it is worth\n\nMean delay in hours at so many false alerts a home-month, with the 90 % interval by drawing homes anew. *Unknown homes*: each home \
@@ -78,13 +81,28 @@ pub fn card(taught: &Taught) -> String {
             delay(&taught.in_sample)
         ));
     }
+    let Absences { usual, likely_from } = about.absences;
+    line(format!(
+        "\n## Absences\n\nA second forest says after which uses people go away for a day or longer: after {:.2} of 100 uses in these homes ({} \
+         absences). An emergency may follow any use. *Unknown homes*, from the 30th day on; an alert says that people may be away from {:.2} of 100 on.\n",
+        100.0 * usual,
+        taught.apart.count(),
+        100.0 * likely_from
+    ));
+    line("| emergencies taken for absences | absences told apart |\n|---|---|".into());
+    for percent in [1.0, 5.0, 10.0] {
+        let Figure { value, interval } = taught.apart.at(percent / 100.0);
+        let [value, low, high] = [value, interval.0, interval.1].map(|share| 100.0 * share);
+        line(format!("| {percent} % | {value:.0} % ({low:.0}–{high:.0}) |"));
+    }
     line(
         "\n## Limits\n\n- It knows habits of the homes above: another climate, culture or meter may differ. Teach a table with your own \
          history, and hold the metric of false alerts against the budget.\n\
          - It is told which hours had use, of the last 58 days, and nothing of volumes, age, or health.\n\
          - It says when use would usually have returned. It does not say that somebody is well, nor why use stopped: a person who left the \
          house looks the same.\n\
-         - Spells of a day or more did not teach; an absence is told apart by other signs, not by this table."
+         - Spells of a day or more did not teach when use returns. That people may be away is a reason to call first; an emergency may follow \
+         such a use as well, so it is none to stay at home."
             .into(),
     );
     text

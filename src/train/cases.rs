@@ -99,8 +99,9 @@ fn borders(mut values: Vec<f32>) -> Vec<f32> {
     borders
 }
 
-/// The cases of each home.
-pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<Cases> {
+/// The cases of each home, of two kinds: hours of spells, each with whether use returned in it, and uses, each with whether an
+/// absence followed.
+pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<[Cases; 2]> {
     let of_lesson = |lesson: &Lesson| -> usize {
         let spells = lesson.spells().filter(Spell::teaches);
         spells.map(|spell| hours(&spell).count()).sum()
@@ -110,16 +111,21 @@ pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<Ca
     let Ok(cases) = in_parallel(threads, lessons.len() as u32, |home| {
         let home = home as usize;
         let lesson = &lessons[home];
-        let mut cases = Cases::default();
+        let mut cases: [Cases; 2] = Default::default();
         let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
-        for spell in lesson.spells().filter(Spell::teaches) {
+        for spell in lesson.spells() {
             if !scattered(home, spell.start).rotate_left(31).is_multiple_of(one_in) {
                 continue;
             }
             tell(lesson, home, &spell, &mut told);
-            for (hour, happened) in hours(&spell) {
-                cases.bins.push(bins(&binning.borders, &told[hour]));
-                cases.happened.push(happened);
+            let [returns, absences] = &mut cases;
+            if let Some(is_absence) = spell.is_absence() {
+                absences.add(bins(&binning.borders, &told[0]), is_absence);
+            }
+            if spell.teaches() {
+                for (hour, happened) in hours(&spell) {
+                    returns.add(bins(&binning.borders, &told[hour]), happened);
+                }
             }
         }
         Ok::<_, Infallible>(cases)

@@ -35,14 +35,27 @@ pub fn judged_spells(lessons: &[Lesson]) -> Vec<(Vec<Spell>, f64)> {
     lessons.iter().map(of_home).collect()
 }
 
-/// How likely each judged spell of a home is to last.
-pub struct Survivals {
-    spells: Vec<(Spell, f64, Survival)>,
+/// A spell, and what was to be expected of it when it began.
+pub struct Expected {
+    /// What came of it.
+    pub spell: Spell,
+    /// How much λ weighs.
+    weight: f64,
+    /// How likely it was to last.
+    survival: Survival,
+    /// How likely it was to be an absence.
+    pub absence: f64,
+}
+
+/// What was to be expected of each judged spell of a home.
+pub struct Foreseen {
+    /// Its spells.
+    pub spells: Vec<Expected>,
     stands_for: f64,
     months: f64,
 }
 
-impl Survivals {
+impl Foreseen {
     /// As each of `models` expects, told of what was known before each.
     pub fn of<const N: usize>(
         lesson: &Lesson,
@@ -59,8 +72,12 @@ impl Survivals {
             let past = lesson.past(spell.start, PAST_HOURS);
             rows(&past, lesson.utc_hour(spell.start), &lesson.zone, &mut told);
             for (found, model) in found.iter_mut().zip(models) {
-                let expected = survival(&model.hazards(&told));
-                found.spells.push((*spell, weight(&past), expected));
+                found.spells.push(Expected {
+                    spell: *spell,
+                    weight: weight(&past),
+                    survival: survival(&model.hazards(&told)),
+                    absence: model.absence(&told),
+                });
             }
         }
         found
@@ -103,6 +120,31 @@ pub struct Figure {
     pub interval: (f64, f64),
 }
 
+impl Figure {
+    /// With what it is in each fleet drawn.
+    pub fn new(value: f64, mut drawn: Vec<f64>) -> Self {
+        drawn.sort_by(f64::total_cmp);
+        let at = |share: f64| drawn.get((share * drawn.len() as f64) as usize).copied();
+        let [low, high] = [0.05, 0.95].map(|share| at(share).unwrap_or(f64::NAN));
+        Self {
+            value,
+            interval: (low, high),
+        }
+    }
+}
+
+/// Fleets of as many homes, drawn from them: how often each comes.
+pub fn fleets(homes: usize) -> impl Iterator<Item = Vec<usize>> {
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    (0..DRAWS).map(move |_| {
+        let mut times = vec![0; homes];
+        for _ in 0..homes {
+            times[random.random_range(0..homes)] += 1;
+        }
+        times
+    })
+}
+
 /// Delay against false alerts, over settings from the most eager to the most patient.
 pub struct Curve {
     /// λ or hours.
@@ -113,15 +155,16 @@ pub struct Curve {
 
 impl Curve {
     /// Over λ.
-    pub fn of_survivals(homes: &[Survivals]) -> Self {
+    pub fn of_foreseen(homes: &[Foreseen]) -> Self {
         let lambdas = (0..LAMBDAS).map(|step| LEAST_LAMBDA * 2.0_f64.powf(step as f64 / 2.0));
-        let tally = |home: &Survivals, lambda: f64| {
+        let tally = |home: &Foreseen, lambda: f64| {
             let mut tally = Tally {
                 months: home.months,
                 ..Tally::default()
             };
-            for (spell, weight, survival) in &home.spells {
-                tally.add(spell, stopping_hours(survival, lambda * weight), home.stands_for);
+            for expected in &home.spells {
+                let hours = stopping_hours(&expected.survival, lambda * expected.weight);
+                tally.add(&expected.spell, hours, home.stands_for);
             }
             tally
         };
@@ -187,30 +230,9 @@ impl Curve {
     pub fn at(&self, budget: f64) -> Option<(Figure, Figure)> {
         let whole = between(&self.points(), budget)?;
         let homes = self.tallies.first().map_or(0, Vec::len);
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut drawn: Vec<(f64, f64)> = Vec::new();
-        for _ in 0..DRAWS {
-            let mut times = vec![0; homes];
-            for _ in 0..homes {
-                times[random.random_range(0..homes)] += 1;
-            }
-            drawn.extend(between(&self.points_of(&|home| times[home]), budget));
-        }
-        let interval = |part: fn(&(f64, f64)) -> f64| {
-            let mut values: Vec<f64> = drawn.iter().map(part).collect();
-            values.sort_by(f64::total_cmp);
-            let at = |share: f64| values.get((share * values.len() as f64) as usize).copied();
-            (at(0.05).unwrap_or(f64::NAN), at(0.95).unwrap_or(f64::NAN))
-        };
-        let delay = Figure {
-            value: whole.0,
-            interval: interval(|drawn| drawn.0),
-        };
-        let setting = Figure {
-            value: whole.1,
-            interval: interval(|drawn| drawn.1),
-        };
-        Some((delay, setting))
+        let drawn = fleets(homes).filter_map(|times| between(&self.points_of(&|home| times[home]), budget));
+        let (delays, settings) = drawn.unzip();
+        Some((Figure::new(whole.0, delays), Figure::new(whole.1, settings)))
     }
 
     /// Absence alerts a home-month at the setting next to a budget.

@@ -49,6 +49,12 @@ impl Spell {
     pub fn teaches(&self) -> bool {
         self.dry < ABSENCE_HOURS
     }
+
+    /// Whether it is a day or longer; `None` where that is not known.
+    pub fn is_absence(&self) -> Option<bool> {
+        let is_absence = self.dry >= ABSENCE_HOURS;
+        (is_absence || self.is_ended).then_some(is_absence)
+    }
 }
 
 impl Lesson {

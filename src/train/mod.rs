@@ -1,9 +1,11 @@
 //! Teaches the table of hazards of the learned rule from history: `tapwatch train`.
 //!
 //! Operation: each home's hours come from the core itself (`lesson`); every dry hour of a spell is a case, "does use return in
-//! it?", with the features that the rule will see (`cases`); trees are grown over them (`boost`), five times without a fifth of the homes
-//! to measure what they are worth on homes they do not know (`curve`), and once with all. `card` says what came of it in words.
+//! it?", and every use is one, "does an absence follow?", with the features that the rule will see (`cases`); trees are grown over them
+//! (`boost`), five times without a fifth of the homes to measure what they are worth on homes they do not know (`curve`, `apart`), and once
+//! with all. `card` says what came of it in words.
 
+pub mod apart;
 pub mod boost;
 pub mod card;
 mod cases;
@@ -15,12 +17,13 @@ mod tests;
 
 use std::convert::Infallible;
 
+use self::apart::Apart;
 use self::boost::{Cases, Growth, boost};
 use self::cases::{Binning, cases_of};
-use self::curve::{Curve, Survivals, judged_spells};
+use self::curve::{Curve, Foreseen, judged_spells};
 use self::lesson::Lesson;
 use crate::backtest::parallel::in_parallel;
-use crate::detect::inactivity::hazard::model::{About, Model};
+use crate::detect::inactivity::hazard::model::{About, Absences, Model};
 
 /// Parts that homes are shared out to; each is left out once.
 pub const FOLDS: usize = 5;
@@ -35,6 +38,8 @@ pub struct Taught {
     pub in_sample: Curve,
     /// What fixed rules of so many hours do on the same spells.
     pub constant: Curve,
+    /// How well absences are told apart in homes that did not teach.
+    pub apart: Apart,
     /// The first UTC hour of a home, and the hour after the last.
     pub hours: std::ops::Range<u32>,
 }
@@ -75,39 +80,47 @@ pub fn teach(
             .iter()
             .enumerate()
             .filter(|(home, _)| home % FOLDS != fold as usize || fold as usize == FOLDS);
-        let together = Cases::together(teachers.clone().map(|(_, cases)| cases));
-        let (base, trees) = boost(&together, &growth);
+        let [returns, uses] = [0, 1].map(|kind| Cases::together(teachers.clone().map(|(_, cases)| &cases[kind])));
+        let of_absences = Growth {
+            threads: growth.threads,
+            ..Growth::OF_ABSENCES
+        };
+        let (rows, absence) = (returns.happened.len() as u64, boost(&uses, &of_absences));
+        let returns = boost(&returns, &growth);
         progress();
         let about = About {
             provenance: provenance.to_owned(),
             licence: licence.to_owned(),
             homes: teachers.count() as u32,
-            rows: together.happened.len() as u64,
+            rows,
             curve: Vec::new(),
+            absences: Absences::default(),
         };
         Ok::<_, Infallible>(Model {
             about,
-            base,
             borders: binning.borders.clone(),
-            trees,
+            returns,
+            absence,
         })
     });
     drop(cases);
     let judged = judged_spells(lessons);
-    let Ok(survivals) = in_parallel(threads, lessons.len() as u32, |home| {
+    let Ok(foreseen) = in_parallel(threads, lessons.len() as u32, |home| {
         let home = home as usize;
         let [stranger, teacher] = [home % FOLDS, FOLDS].map(|model| &models[model]);
-        Ok::<_, Infallible>(Survivals::of(&lessons[home], &judged[home], [stranger, teacher]))
+        Ok::<_, Infallible>(Foreseen::of(&lessons[home], &judged[home], [stranger, teacher]))
     });
-    let (strangers, teachers): (Vec<_>, Vec<_>) = survivals
+    let (strangers, teachers): (Vec<_>, Vec<_>) = foreseen
         .into_iter()
         .map(|[stranger, teacher]| (stranger, teacher))
         .unzip();
-    let curve = Curve::of_survivals(&strangers);
-    let in_sample = Curve::of_survivals(&teachers);
+    let curve = Curve::of_foreseen(&strangers);
+    let in_sample = Curve::of_foreseen(&teachers);
+    let apart = Apart::of_foreseen(&strangers);
     let constant = Curve::of_constants(lessons, &judged);
     let mut model = models[FOLDS].clone();
     model.about.curve = curve.points();
+    model.about.absences = apart.absences();
     let first = lessons.iter().map(|lesson| lesson.first).min().unwrap_or(0);
     let last = lessons
         .iter()
@@ -119,6 +132,7 @@ pub fn teach(
         curve,
         in_sample,
         constant,
+        apart,
         hours: first..last,
     })
 }

@@ -8,7 +8,7 @@ use super::boost::{Cases, Growth, boost};
 use super::lesson::{Lesson, Spell};
 use super::*;
 use crate::detect::inactivity::hazard::features::COUNT;
-use crate::detect::inactivity::hazard::model::{UNIT, logistic};
+use crate::detect::inactivity::hazard::model::{Forest, UNIT, logistic};
 use jiff::tz::TimeZone;
 
 fn growth(trees: usize, leaves: usize) -> Growth {
@@ -74,7 +74,7 @@ proptest! {
     fn the_first_split_is_the_best_there_is(count in 20..120_usize, values in 2..8_u8, seed in any::<u64>()) {
         let cases = drawn(count, 5, values, seed);
         let growth = growth(1, 2);
-        let (base, trees) = boost(&cases, &growth);
+        let Forest { base, trees } = boost(&cases, &growth);
         let (gain, splits) = best_by_trying_all(&cases, base, &growth);
         match trees.first() {
             Some(tree) => {
@@ -109,7 +109,7 @@ proptest! {
 }
 
 /// Mean log-loss.
-fn loss(cases: &Cases, (base, trees): &(i32, Vec<crate::detect::inactivity::hazard::model::Tree>)) -> f64 {
+fn loss(cases: &Cases, Forest { base, trees }: &Forest) -> f64 {
     let of_row = |(row, happened): (&[u8; COUNT], &bool)| {
         let sum: i32 = trees.iter().map(|tree| i32::from(tree.leaves[tree.leaf(row)])).sum();
         let chance = logistic((base + sum) as f32 / UNIT);
@@ -185,6 +185,13 @@ fn habits_that_are_taught_find_an_emergency_sooner() {
         taught.model,
         "the same, whatever the number of threads"
     );
+    // They are away every three weeks.
+    let apart = taught.apart.at(0.05);
+    assert!(
+        apart.value > 0.2 && apart.interval.0 <= apart.value && apart.value <= apart.interval.1,
+        "{apart:?}"
+    );
+    assert_eq!(taught.model.about.absences, taught.apart.absences());
     let card = card::card(&taught);
     for words in [
         "people who do not exist",

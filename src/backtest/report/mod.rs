@@ -197,6 +197,14 @@ fn key_figures(score: &Score) -> Vec<(&'static str, String, String)> {
         figure(score.first.absence_per_home_month),
         "a home-month".to_owned(),
     ));
+    let away = &score.first.likely_away;
+    if away.absence_alerts.value > Some(0.0) {
+        figures.push((
+            "Of these say that people may be away",
+            percent(away.absence_alerts),
+            format!("and {} of the emergencies found", percent(away.emergencies)),
+        ));
+    }
     if score.leaks > 0 {
         figures.push((
             "Leaks found",

@@ -138,6 +138,15 @@ pub(super) fn tell(
             figure(score.first.arrival_delay_at_best.mean_hours)
         );
     }
+    let away = &score.first.likely_away;
+    if away.absence_alerts.value > Some(0.0) {
+        say!(
+            "  that people may be away say {} of absence alerts, {} of detections of emergencies, {} of false alerts",
+            figure(away.absence_alerts),
+            figure(away.emergencies),
+            figure(away.false_alerts)
+        );
+    }
     if score.stages.len() > 1 || !summary.answers.are_none() {
         say!("  stages of inactivity");
         stages(score)?;

@@ -21,8 +21,6 @@ pub struct Comparable {
     pub known_days: f64,
     /// Dry spells shorter than a day, begun at any hour.
     pub all: u32,
-    /// Dry spells of a day or more, whether their end was seen or not.
-    pub day_long: u32,
 }
 
 /// Counts the spells to compare with one that began in UTC hour `start` and has lasted `hours`.
@@ -38,7 +36,6 @@ pub fn comparable(routine: &Routine, start: u32, hours: u32, zone: &TimeZone) ->
         if spell.start == start {
             continue;
         }
-        answer.day_long += u32::from(spell.hours as usize >= ABSENCE_HOURS);
         let is_whole = spell.end == SpellEnd::Use && (spell.hours as usize) < ABSENCE_HOURS;
         if !is_whole {
             continue;

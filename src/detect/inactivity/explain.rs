@@ -9,7 +9,7 @@ use super::excused::{begun_by, excused_by};
 use super::hazard::past::Past;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
-use super::{HomeView, InactivityState, first_dry_hour, is_few, is_known};
+use super::{HomeView, InactivityState, chance_of_harm, first_dry_hour, is_few, is_known};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::home::Counts;
@@ -27,9 +27,9 @@ pub(super) fn explain(
     let dry_since = home.dry_since().filter(|_| is_asked);
     if let Some(since) = dry_since.filter(|_| is_known(settings, home)) {
         let hours = home.usage.frontier().since(since) / HOUR;
-        let own = comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
-        let chance = settings.harm.chance(&own, hours);
-        chance.add_to(&settings.harm, &mut words.evidence);
+        if let Some(chance) = chance_of_harm(settings, home, since, hours) {
+            chance.add_to(&settings.harm, &mut words);
+        }
     }
     words
 }
@@ -101,7 +101,8 @@ fn said(
         let place = settings
             .learned()
             .position(|(of, _)| settings.rules[of].name == rule.name);
-        let threshold_hours = place.and_then(|place| state.threshold_hours.get(place)).copied();
+        let tenths = place.and_then(|place| state.threshold_tenths.get(place));
+        let threshold_hours = tenths.map(|tenths| f64::from(*tenths) / 10.0);
         add_rule(rule, threshold_hours, home, &mut evidence, &mut text);
         if let Some((place, _)) = place.and_then(|place| settings.learned().nth(place)) {
             evidence.insert("lambda_hours".into(), json!(settings.lambda(place)));
@@ -256,7 +257,7 @@ fn next_band(state: &InactivityState, home: &HomeView<'_>, alert: &OpenAlert<'_>
 /// What the rule asks for.
 fn add_rule(
     rule: &Rule,
-    threshold_hours: Option<u8>,
+    threshold_hours: Option<f64>,
     home: &HomeView<'_>,
     evidence: &mut Map<String, Value>,
     text: &mut BothLanguages,

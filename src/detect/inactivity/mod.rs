@@ -41,6 +41,9 @@ use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding,
 /// The detector of inactivity.
 pub struct Inactivity;
 
+/// The unit in which thresholds are kept, in seconds: a byte holds a day and half an hour of them.
+const TENTH: u32 = HOUR / 10;
+
 /// Which rules are met, and the deadline of the spell that goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InactivityState {
@@ -48,8 +51,8 @@ pub struct InactivityState {
     met: u16,
     /// Bit i: rule i would be met if this home had been learnt.
     shadow: u16,
-    /// Thresholds of the learned rules, in their order, for the spell at hand, in hours.
-    threshold_hours: [u8; MAX_LEARNED],
+    /// Thresholds of the learned rules, in their order, for the spell at hand, in tenths of an hour.
+    threshold_tenths: [u8; MAX_LEARNED],
     /// The start of the spell it was computed for.
     threshold_for: EventTime,
     /// When the dry time of the first rule met began.
@@ -71,6 +74,12 @@ impl InactivityState {
 
     fn is_met(&self, index: usize) -> bool {
         self.met & (1 << index) != 0
+    }
+
+    /// The threshold of the learned rule at `index` that was worked out last, in dry seconds.
+    fn threshold(&self, settings: &InactivitySettings, index: usize) -> Option<u32> {
+        let place = settings.learned().position(|(of, _)| of == index)?;
+        Some(u32::from(*self.threshold_tenths.get(place)?) * TENTH)
     }
 }
 
@@ -178,14 +187,31 @@ fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: 
     if !settings.harm.enabled || said == Severity::Critical || !is_due || !is_known(settings, home) {
         return;
     }
-    let own = comparable::comparable(home.usage.routine(), since.hour(), hours, home.time_zone);
-    let severity = settings.harm.severity(&settings.harm.chance(&own, hours));
+    let Some(chance) = chance_of_harm(settings, home, since, hours) else {
+        return;
+    };
+    let severity = settings.harm.severity(&chance);
     if severity > said {
         state.harm = Some(severity);
         if !is_new {
             state.detected_at = since.plus(hours * HOUR).clamp(interval.start, interval.end);
         }
     }
+}
+
+/// The chance that an emergency is behind the spell begun at `since`, which has lasted `hours`.
+fn chance_of_harm(
+    settings: &InactivitySettings,
+    home: &HomeView<'_>,
+    since: EventTime,
+    hours: u32,
+) -> Option<harm::Chance> {
+    let routine = home.usage.routine();
+    let own = comparable::comparable(routine, since.hour(), hours, home.time_zone);
+    let absence = settings
+        .hazard
+        .absence(routine, first_dry_hour(since), home.time_zone)?;
+    Some(settings.harm.chance(&own, absence, hours))
 }
 
 /// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed
@@ -201,7 +227,6 @@ fn learned_seconds(
     index: usize,
 ) -> Option<u32> {
     let first_dry_hour = first_dry_hour(since);
-    let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
     if home.usage.frontier() < EventTime::from_hour(first_dry_hour).plus(hazard::FIRST_HOURS as u32 * HOUR) {
         return None;
     }
@@ -216,13 +241,14 @@ fn learned_seconds(
             hours
         };
         let hours = gap::thresholds(home.usage.routine(), first_dry_hour, of);
-        for (place, hours) in state.threshold_hours.iter_mut().zip(hours) {
-            *place = hours.min(255) as u8;
+        let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
+        for (place, hours) in state.threshold_tenths.iter_mut().zip(hours) {
+            let seconds = hours as u32 * HOUR + known_earlier;
+            *place = u8::try_from((seconds + TENTH / 2) / TENTH).unwrap_or(u8::MAX);
         }
         state.threshold_for = since;
     }
-    let place = settings.learned().position(|(of, _)| of == index)?;
-    Some(u32::from(*state.threshold_hours.get(place)?) * HOUR + known_earlier)
+    state.threshold(settings, index)
 }
 
 /// The first UTC hour that is wholly dry in a spell begun at `since`.

@@ -1,8 +1,8 @@
 //! What is left of a spell when something from beside the readings has shortened it.
 
-use super::settings::{Condition, InactivitySettings, Rule};
+use super::settings::{Condition, InactivitySettings};
 use super::{HomeView, InactivityState, dry_since, seconds_of};
-use crate::model::{EventTime, HOUR};
+use crate::model::EventTime;
 
 /// A spell and the rules that it meets.
 pub(super) struct MetSpell {
@@ -34,7 +34,11 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
     {
         // What the rule counts as use may have come since.
         let since = dry_since(rule, home).filter(|since| *since == excused);
-        let needed = needed(settings, state, home, rule);
+        let needed = match rule.when {
+            // Kept until the next reading works out that of the shorter spell.
+            Condition::Learned(_) => state.threshold(settings, index),
+            _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
+        };
         let met_at = since.zip(needed).map(|(since, needed)| since.plus(needed));
         if let Some(met_at) = met_at.filter(|met_at| *met_at <= home.usage.frontier()) {
             spell.met |= 1 << index;
@@ -42,18 +46,4 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
         }
     }
     spell
-}
-
-/// The dry seconds that a rule of hours asks for. A learned one keeps its threshold until the next reading works out that
-/// of the shorter spell.
-fn needed(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>, rule: &Rule) -> Option<u32> {
-    match rule.when {
-        Condition::Learned(_) => {
-            let place = settings
-                .learned()
-                .position(|(of, _)| settings.rules[of].name == rule.name)?;
-            Some(u32::from(*state.threshold_hours.get(place)?) * HOUR)
-        }
-        _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
-    }
 }

@@ -4,6 +4,8 @@
 //! own last weeks (`features`). The threshold is that of optimal stopping, decided at the start of the spell: the T that
 //! minimises `T + λ·a·P(T ≤ dry < 24 h)`, where a is how often this home uses water, 1 for 250 hours a month: an emergency
 //! is as likely in a home that seldom does.
+//! Absences are told apart by a second, smaller forest over what is known at the start of the spell: they follow other uses
+//! than ordinary spells do, and an emergency may follow any.
 //! Units: whole dry hours; probabilities.
 //! Assumptions: habits of the last eight weeks go on; spells of a day or more are absences or worse and do not teach.
 //! Cost: nothing is allocated, and the answer is the same to the bit on every machine (sums of integers, IEEE arithmetic, and an
@@ -23,7 +25,7 @@ use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
 use self::features::{COUNT, Rows, rows};
-use self::model::{Model, ModelError};
+use self::model::{Absences, Model, ModelError};
 pub use self::past::ABSENCE_HOURS;
 use self::past::{PAST_HOURS, Past};
 use crate::home::Routine;
@@ -38,6 +40,19 @@ const LEAST_ACTIVE_HOURS: f64 = 50.0;
 
 /// The probability that a spell lasts at least so many hours, for 0 to 24, if it lasts less than a day.
 pub type Survival = [f64; ABSENCE_HOURS + 1];
+
+/// Whether people went away after a use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Absence {
+    /// How likely it is that an absence of a day or longer follows.
+    pub probability: f64,
+    /// The same of any use, in the homes that taught.
+    pub usual: f64,
+    /// Whether it is as likely as after one use in twenty.
+    pub is_likely: bool,
+    /// Hours with use a month.
+    pub active_hours: f64,
+}
 
 /// A taught table, shared by all programmes that use it.
 #[derive(Clone)]
@@ -70,6 +85,22 @@ impl Hazard {
     /// Whether it is the one that is shipped.
     pub fn is_shipped(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What is to be said of an absence behind a spell that begins with UTC hour `start`; `None` without a table.
+    pub fn absence(&self, routine: &Routine, start: u32, zone: &TimeZone) -> Option<Absence> {
+        let model = self.model()?;
+        let past = Past::of_routine(routine, start);
+        let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
+        rows(&past, start, zone, &mut told);
+        let probability = model.absence(&told);
+        let Absences { usual, likely_from } = model.about.absences;
+        Some(Absence {
+            probability,
+            usual,
+            is_likely: probability >= likely_from,
+            active_hours: active_hours(&past),
+        })
     }
 
     /// How likely a spell that begins with UTC hour `start` is to last; without a table every spell may last a day.
@@ -138,9 +169,14 @@ pub fn survival(hazards: &[f64; ABSENCE_HOURS]) -> Survival {
 
 /// How much λ weighs in this home, by the hours with use in what is known of it.
 pub fn weight(past: &Past) -> f64 {
+    active_hours(past) / USUAL_ACTIVE_HOURS
+}
+
+/// Hours with use a month.
+fn active_hours(past: &Past) -> f64 {
     let (used, known) = past.counts_of_last(PAST_HOURS);
     let active = f64::from(used) / f64::from(known.max(1)) * MONTH_HOURS;
-    active.max(LEAST_ACTIVE_HOURS) / USUAL_ACTIVE_HOURS
+    active.max(LEAST_ACTIVE_HOURS)
 }
 
 /// The T, in whole hours from 2 to 24, that minimises `T + λ·P(T ≤ dry < 24 h)`.

@@ -1,9 +1,11 @@
-//! The taught table: trees over binned features, summed to the log-odds that use returns in an hour.
+//! The taught table: two forests over the same binned features, each summed to log-odds: that use returns in an hour, and that what
+//! follows a use is an absence.
 //!
-//! Method: gradient-boosted trees (Friedman, Annals of Statistics 29, 2001) as a discrete-time hazard (Singer and Willett 1993).
-//! Form: a line of JSON that says what it is, then bytes: for each feature its borders (a count, then f32), then for each tree its
-//! number of leaves, its splits (feature, bin, left, right), and its leaves (i16, in 1/16384 of a unit of log-odds); all
-//! little-endian. Sums are of integers, so the same on every machine.
+//! Method: gradient-boosted trees (Friedman, Annals of Statistics 29, 2001), the first as a discrete-time hazard (Singer and Willett
+//! 1993).
+//! Form: a line of JSON that says what it is, then bytes: for each feature its borders (a count, then f32), then for each forest its
+//! base (i32) and for each tree its number of leaves, its splits (feature, bin, left, right), and its leaves (i16), in 1/16384 of a
+//! unit of log-odds; all little-endian. Sums are of integers, so the same on every machine.
 
 use std::io::{self, Write};
 
@@ -16,7 +18,7 @@ use super::past::ABSENCE_HOURS;
 /// What a file of this form calls itself.
 const FORM: &str = "tapwatch hazard";
 /// The form of the bytes and the meaning of the features.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The most bins of a feature.
 pub const MAX_BINS: usize = 64;
 /// The most leaves of a tree.
@@ -68,6 +70,17 @@ pub struct About {
     pub rows: u64,
     /// False alerts a home-month by λ in hours, measured on homes that did not teach (cross-validated by home), the most first.
     pub curve: Vec<Point>,
+    /// Absences among what follows a use.
+    pub absences: Absences,
+}
+
+/// How absences of a day and longer are known, measured on homes that did not teach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Absences {
+    /// The share of uses that an absence followed.
+    pub usual: f64,
+    /// The probability from which an absence is likely: one use in twenty has it or more, homes weighing the same.
+    pub likely_from: f64,
 }
 
 /// What λ gives.
@@ -86,7 +99,8 @@ struct Header {
     form: String,
     version: u32,
     features: Vec<String>,
-    trees: u32,
+    /// Of the two forests.
+    trees: [u32; 2],
     crc32: u32,
     #[serde(flatten)]
     about: About,
@@ -161,17 +175,80 @@ impl Tree {
     }
 }
 
+/// Trees whose leaves add up to log-odds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forest {
+    /// Log-odds before any tree, in 1/16384.
+    pub base: i32,
+    /// The trees.
+    pub trees: Vec<Tree>,
+}
+
+impl Forest {
+    fn read(count: u32, borders: &[Vec<f32>], rest: &mut Rest<'_>) -> Result<Self, ModelError> {
+        let base = i32::from_le_bytes(rest.four()?);
+        let mut trees = Vec::new();
+        for _ in 0..count {
+            let leaves = usize::from(rest.byte()?);
+            let splits = (1..leaves).map(|_| {
+                let [feature, bin, left, right] = rest.four()?;
+                Ok(Split {
+                    feature,
+                    bin,
+                    left: left.cast_signed(),
+                    right: right.cast_signed(),
+                })
+            });
+            let splits = splits.collect::<Result<_, _>>()?;
+            let leaves = (0..leaves).map(|_| Ok(i16::from_le_bytes([rest.byte()?, rest.byte()?])));
+            let tree = Tree {
+                splits,
+                leaves: leaves.collect::<Result<_, _>>()?,
+            };
+            if tree.leaves.len() > MAX_LEAVES || !tree.is_sound(borders) {
+                return Err(ModelError::Damaged(
+                    "a tree does not lead from its root to each of its leaves",
+                ));
+            }
+            trees.push(tree);
+        }
+        Ok(Self { base, trees })
+    }
+
+    fn write(&self, body: &mut Vec<u8>) {
+        body.extend(self.base.to_le_bytes());
+        for tree in &self.trees {
+            body.push(tree.leaves.len() as u8);
+            let bytes = |split: &Split| [split.feature, split.bin, split.left as u8, split.right as u8];
+            body.extend(tree.splits.iter().flat_map(bytes));
+            body.extend(tree.leaves.iter().flat_map(|leaf| leaf.to_le_bytes()));
+        }
+    }
+
+    /// The probability of what each row tells of.
+    fn probabilities<const N: usize>(&self, rows: &[[u8; COUNT]; N]) -> [f64; N] {
+        let mut sums = [self.base; N];
+        // A tree at a time: it stays near while all rows pass through it.
+        for tree in &self.trees {
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                *sum += i32::from(tree.leaves[tree.leaf(row)]);
+            }
+        }
+        sums.map(|sum| logistic(sum as f32 / UNIT))
+    }
+}
+
 /// A taught table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// What it says of itself.
     pub about: About,
-    /// Log-odds before any tree, in 1/16384.
-    pub base: i32,
     /// Bounds between the bins of each feature, rising.
     pub borders: Vec<Vec<f32>>,
-    /// The trees.
-    pub trees: Vec<Tree>,
+    /// That use returns in an hour.
+    pub returns: Forest,
+    /// That an absence follows a use.
+    pub absence: Forest,
 }
 
 impl Model {
@@ -220,40 +297,17 @@ impl Model {
             }
             borders.push(of_feature);
         }
-        let base = i32::from_le_bytes(rest.four()?);
-        let mut trees = Vec::new();
-        for _ in 0..header.trees {
-            let leaves = usize::from(rest.byte()?);
-            let splits = (1..leaves).map(|_| {
-                let [feature, bin, left, right] = rest.four()?;
-                Ok(Split {
-                    feature,
-                    bin,
-                    left: left.cast_signed(),
-                    right: right.cast_signed(),
-                })
-            });
-            let splits = splits.collect::<Result<_, _>>()?;
-            let leaves = (0..leaves).map(|_| Ok(i16::from_le_bytes([rest.byte()?, rest.byte()?])));
-            let tree = Tree {
-                splits,
-                leaves: leaves.collect::<Result<_, _>>()?,
-            };
-            if tree.leaves.len() > MAX_LEAVES || !tree.is_sound(&borders) {
-                return Err(ModelError::Damaged(
-                    "a tree does not lead from its root to each of its leaves",
-                ));
-            }
-            trees.push(tree);
-        }
+        let [returns, absence] = header.trees;
+        let returns = Forest::read(returns, &borders, &mut rest)?;
+        let absence = Forest::read(absence, &borders, &mut rest)?;
         if !rest.0.is_empty() {
             return Err(ModelError::Damaged("it goes on after its last tree"));
         }
         Ok(Self {
             about: header.about,
-            base,
             borders,
-            trees,
+            returns,
+            absence,
         })
     }
 
@@ -267,18 +321,13 @@ impl Model {
             body.push(borders.len() as u8);
             body.extend(borders.iter().flat_map(|border| border.to_le_bytes()));
         }
-        body.extend(self.base.to_le_bytes());
-        for tree in &self.trees {
-            body.push(tree.leaves.len() as u8);
-            let bytes = |split: &Split| [split.feature, split.bin, split.left as u8, split.right as u8];
-            body.extend(tree.splits.iter().flat_map(bytes));
-            body.extend(tree.leaves.iter().flat_map(|leaf| leaf.to_le_bytes()));
-        }
+        self.returns.write(&mut body);
+        self.absence.write(&mut body);
         let header = Header {
             form: FORM.into(),
             version: VERSION,
             features: NAMES.map(str::to_owned).into(),
-            trees: self.trees.len() as u32,
+            trees: [&self.returns, &self.absence].map(|forest| forest.trees.len() as u32),
             crc32: crc32fast::hash(&body),
             about: self.about.clone(),
         };
@@ -289,15 +338,14 @@ impl Model {
 
     /// The probability that use returns in each hour of a spell, if it has not before.
     pub fn hazards(&self, rows: &Rows) -> [f64; ABSENCE_HOURS] {
-        let bins = rows.each_ref().map(|row| bins(&self.borders, row));
-        let mut sums = [self.base; ABSENCE_HOURS];
-        // A tree at a time: it stays near while all hours pass through it.
-        for tree in &self.trees {
-            for (sum, row) in sums.iter_mut().zip(&bins) {
-                *sum += i32::from(tree.leaves[tree.leaf(row)]);
-            }
-        }
-        sums.map(|sum| logistic(sum as f32 / UNIT))
+        self.returns
+            .probabilities(&rows.each_ref().map(|row| bins(&self.borders, row)))
+    }
+
+    /// The probability that the use before a spell was the last one before an absence.
+    pub fn absence(&self, rows: &Rows) -> f64 {
+        let [probability] = self.absence.probabilities(&[bins(&self.borders, &rows[0])]);
+        probability
     }
 }
 

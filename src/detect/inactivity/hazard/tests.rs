@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::features::NAMES;
-use super::model::{About, Split, Tree};
+use super::model::{About, Absences, Forest, Split, Tree};
 use super::*;
 use crate::home::Routine;
 use crate::model::EventTime;
@@ -127,6 +127,14 @@ fn small(leaves: [i16; 5], feature: u8) -> Model {
         left,
         right,
     };
+    let one = Tree {
+        splits: vec![split(!0, !1)],
+        leaves: leaves[..2].to_vec(),
+    };
+    let two = Tree {
+        splits: vec![split(!0, 1), split(!1, !2)],
+        leaves: leaves[2..].to_vec(),
+    };
     Model {
         about: About {
             provenance: "nobody".into(),
@@ -134,21 +142,22 @@ fn small(leaves: [i16; 5], feature: u8) -> Model {
             homes: 3,
             rows: 7,
             curve: vec![],
+            absences: Absences {
+                usual: 0.002,
+                likely_from: 0.01,
+            },
         },
-        base: -9,
         borders: (0..COUNT)
             .map(|feature| vec![feature as f32, feature as f32 + 0.5])
             .collect(),
-        trees: vec![
-            Tree {
-                splits: vec![split(!0, !1)],
-                leaves: leaves[..2].to_vec(),
-            },
-            Tree {
-                splits: vec![split(!0, 1), split(!1, !2)],
-                leaves: leaves[2..].to_vec(),
-            },
-        ],
+        returns: Forest {
+            base: -9,
+            trees: vec![one.clone(), two],
+        },
+        absence: Forest {
+            base: 5,
+            trees: vec![one],
+        },
     }
 }
 
@@ -171,7 +180,7 @@ fn a_table_of_another_kind_is_refused_by_name() {
     };
     let mut said = [
         changed("tapwatch hazard", "weather"),
-        changed("\"version\":1", "\"version\":2"),
+        changed("\"version\":2", "\"version\":1"),
         changed("own_hazard\"", "own_temper\""),
         changed(",\"clock_longest\"", ""),
         Model::read(b"PK").expect_err("no table").to_string(),
@@ -182,7 +191,7 @@ fn a_table_of_another_kind_is_refused_by_name() {
     said.iter_mut().for_each(|line| line.push('\n'));
     expect_test::expect![[r#"
         no table of hazards: it calls itself "weather"
-        a table of hazards of version 2; this tapwatch reads version 1: teach it again with `tapwatch train`
+        a table of hazards of version 1; this tapwatch reads version 2: teach it again with `tapwatch train`
         feature 39 of the table is "own_temper", of this tapwatch "own_hazard": teach it again with `tapwatch train`
         feature 50 of the table is "", of this tapwatch "clock_longest": teach it again with `tapwatch train`
         no table of hazards: it has no first line
@@ -196,11 +205,8 @@ fn trees_that_lead_nowhere_are_refused() {
     let mut damaged = 0;
     for (left, right) in [(0, !1), (2, !1), (!0, !0), (!0, !5), (1, 1)] {
         let mut model = small([1, 2, 3, 4, 5], 7);
-        model.trees[1].splits[0] = Split {
-            left,
-            right,
-            ..model.trees[1].splits[0]
-        };
+        let split = &mut model.returns.trees[1].splits[0];
+        *split = Split { left, right, ..*split };
         let found = Model::read(&written(&model));
         damaged += usize::from(matches!(found, Err(ModelError::Damaged(_))));
     }
@@ -216,8 +222,10 @@ proptest! {
         let mut row = [0.0; COUNT];
         row[usize::from(feature)] = f32::from(feature) + 0.25;
         let hazards = model.hazards(&[row; ABSENCE_HOURS]);
-        let sum = model.base + i32::from(leaves[1]) + i32::from(leaves[4]);
+        let sum = model.returns.base + i32::from(leaves[1]) + i32::from(leaves[4]);
         prop_assert_eq!(hazards[5], model::logistic(sum as f32 / model::UNIT));
+        let sum = model.absence.base + i32::from(leaves[1]);
+        prop_assert_eq!(model.absence(&[row; ABSENCE_HOURS]), model::logistic(sum as f32 / model::UNIT));
     }
 
     #[test]
