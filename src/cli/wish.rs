@@ -135,7 +135,7 @@ mod tests {
             .iter()
             .find(|point| point.lambda.round() == 400.0)
             .expect("a point");
-        let budget = point.false_per_home_month + 0.18;
+        let budget = point.false_at_most + 0.18;
         assert_eq!(lambdas(None, Wish::Budget(budget)), Ok([100.0, 200.0, 400.0]));
         assert_eq!(
             lambdas(None, Wish::Budget(0.1)),

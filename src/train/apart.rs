@@ -7,7 +7,7 @@ use super::curve::{Figure, Foreseen, fleets};
 use crate::detect::inactivity::hazard::model::Absences;
 
 /// Of so many emergencies one is held to be a likely absence.
-const ONE_IN: f64 = 20.0;
+const ONE_IN: f64 = 50.0;
 
 /// A use, and whether an absence followed.
 struct Use {

@@ -201,7 +201,15 @@ impl Curve {
 
     /// What each setting gives, the most false alerts first.
     pub fn points(&self) -> Vec<Point> {
-        self.points_of(&|_| 1)
+        let mut points = self.points_of(&|_| 1);
+        let homes = self.tallies.first().map_or(0, Vec::len);
+        let drawn: Vec<_> = fleets(homes).map(|times| self.points_of(&|home| times[home])).collect();
+        for (place, point) in points.iter_mut().enumerate() {
+            let mut rates: Vec<f64> = drawn.iter().map(|points| points[place].false_per_home_month).collect();
+            rates.sort_by(f64::total_cmp);
+            point.false_at_most = rates.get(rates.len() * 4 / 5).copied().unwrap_or(f64::INFINITY);
+        }
+        points
     }
 
     /// The same with every home as often as `times` says.
@@ -217,9 +225,11 @@ impl Curve {
                     delay += times * tally.delays.0 / tally.delays.1;
                 }
             }
+            let rate = if months > 0.0 { false_alerts / months } else { 0.0 };
             Point {
                 lambda: *setting,
-                false_per_home_month: if months > 0.0 { false_alerts / months } else { 0.0 },
+                false_per_home_month: rate,
+                false_at_most: rate,
                 delay_hours: if homes > 0.0 { delay / homes } else { 0.0 },
             }
         };
@@ -228,7 +238,7 @@ impl Curve {
 
     /// Delay and λ at a budget of false alerts a home-month; `None` where no setting comes to it.
     pub fn at(&self, budget: f64) -> Option<(Figure, Figure)> {
-        let whole = between(&self.points(), budget)?;
+        let whole = between(&self.points_of(&|_| 1), budget)?;
         let homes = self.tallies.first().map_or(0, Vec::len);
         let drawn = fleets(homes).filter_map(|times| between(&self.points_of(&|home| times[home]), budget));
         let (delays, settings) = drawn.unzip();
@@ -238,7 +248,7 @@ impl Curve {
     /// Absence alerts a home-month at the setting next to a budget.
     pub fn absences_at(&self, budget: f64) -> Option<f64> {
         let place = self
-            .points()
+            .points_of(&|_| 1)
             .iter()
             .position(|point| point.false_per_home_month < budget)?;
         let tallies = self.tallies.get(place)?;

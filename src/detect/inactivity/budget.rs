@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hazard::Hazard;
+use super::hazard::model::Point;
 use super::settings::{Condition, InactivitySettings, Rule};
 use crate::detect::Mistake;
 use crate::model::Stage;
@@ -69,17 +70,16 @@ impl Budgets {
     }
 }
 
-/// The λ at which about `budget` false alerts a home-month are to be expected by the curve of the table: between measured points
-/// on a line of logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
+/// The λ that keeps within `budget` false alerts a home-month, by the curve of the table.
 pub fn lambda_for(hazard: &Hazard, budget: f64) -> Option<f64> {
-    let curve: Vec<(f64, f64)> = hazard
-        .model()?
-        .about
-        .curve
-        .iter()
-        .map(|point| (point.false_per_home_month, point.lambda))
-        .filter(|(rate, _)| *rate > 0.0)
-        .collect();
+    lambda_of(&hazard.model()?.about.curve, budget)
+}
+
+/// The λ with which four of five fleets such as those that were measured keep within `budget` false alerts a home-month: between
+/// measured points on a line of logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
+pub fn lambda_of(curve: &[Point], budget: f64) -> Option<f64> {
+    let points = curve.iter().map(|point| (point.false_at_most, point.lambda));
+    let curve: Vec<(f64, f64)> = points.filter(|(rate, _)| *rate > 0.0).collect();
     if !(budget > 0.0 && budget.is_finite()) || curve.len() < 2 {
         return None;
     }

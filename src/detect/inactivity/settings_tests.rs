@@ -96,8 +96,8 @@ fn a_budget_sets_lambda() {
     let hazard = Hazard::default();
     let lambda_for = |budget| lambda_for(&hazard, budget);
     let curve = &hazard.model().expect("the shipped table").about.curve;
-    for point in curve.iter().filter(|point| point.false_per_home_month > 0.0) {
-        let found = lambda_for(point.false_per_home_month).expect("a budget");
+    for point in curve.iter().filter(|point| point.false_at_most > 0.0) {
+        let found = lambda_for(point.false_at_most).expect("a budget");
         assert!((found / point.lambda - 1.0).abs() < 1e-6, "{point:?} gave {found}");
     }
     let found: Vec<f64> = [100.0, 9.7, 2.5, 1.0, 0.5, 0.25, 0.01]
@@ -158,11 +158,11 @@ fn a_rule_is_not_said_twice_for_one_stage() {
     .assert_eq(&mistakes(vec![no_use(Visit, 9.0), again, learned(Ask, None), more]));
 }
 
-/// False alerts a home-month that the table's curve has at λ.
+/// False alerts a home-month that the table's curve promises at λ.
 fn measured(settings: &InactivitySettings, lambda: f64) -> f64 {
     let curve = &settings.hazard.model().expect("the shipped table").about.curve;
     let point = curve.iter().find(|point| (point.lambda / lambda - 1.0).abs() < 1e-9);
-    point.expect("a point").false_per_home_month
+    point.expect("a point").false_at_most
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub struct Absence {
     pub probability: f64,
     /// The same of any use, in the homes that taught.
     pub usual: f64,
-    /// Whether it is as likely as after one use in twenty.
+    /// Whether it is as likely as after one use in fifty.
     pub is_likely: bool,
     /// Hours with use a month.
     pub active_hours: f64,

@@ -79,7 +79,7 @@ pub struct About {
 pub struct Absences {
     /// The share of uses that an absence followed.
     pub usual: f64,
-    /// The probability from which an absence is likely: one use in twenty has it or more, homes weighing the same.
+    /// The probability from which an absence is likely: one use in fifty has it or more, homes weighing the same.
     pub likely_from: f64,
 }
 
@@ -90,6 +90,8 @@ pub struct Point {
     pub lambda: f64,
     /// False alerts a home-month.
     pub false_per_home_month: f64,
+    /// No more than so many in four of five fleets drawn from the homes.
+    pub false_at_most: f64,
     /// Mean delay in hours, homes weighing the same.
     pub delay_hours: f64,
 }
