@@ -1,141 +1,148 @@
-//! Alerts that a gap has caused, counted. The figures of `docs/detectors.md`.
+//! Alerts of inactivity that gaps or the manner of delivery have caused, counted by the definitions of the judge
+//! (`backtest::judge`). The figures of `docs/detectors.md`.
 //!
-//! `cargo bench --bench gaps -- READINGS.csv.gz TIME_ZONE [SEEDS]`: readings as they are, and the same with days lost as in
-//! Tokyo's trial, late, twice, shuffled and in batches, each for SEEDS seeds (3). An inactivity alert is caused by a gap if
-//! it is raised without one measured reading in its dry spell, or, where readings were lost, in a spell touched by the
-//! loss in which the same engine says nothing when given all readings. Where readings are late and none was lost, every alert
-//! is counted that the same engine does not raise in that spell when given them in order.
+//! `cargo bench --bench gaps -- READINGS.csv.gz TIME_ZONE [SEEDS] [WAYS]`: readings with days lost as in Tokyo's trial, late,
+//! twice, shuffled, in batches and several of these together, each for SEEDS seeds (3); WAYS, such as `gaps+late`, for one of
+//! them. Each delivery is compared with all readings as they were measured (what did the loss cause?), and with the same
+//! readings as they were measured (what did the manner of delivery cause?). Of the latter each alert is looked at again: an
+//! alert is *early* if the readings that had come when it was decided, in order, say it too.
 
 // It reads a file.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tapwatch::backtest::{Backtest, Outcome};
-use tapwatch::history::{History, Row, SortSpace, arrival};
-use tapwatch::model::{AlertKind, AlertState, EventTime, Measure};
+use tapwatch::backtest::judge::{Answers, JudgedAlert, cases, delivery_caused, gap_caused};
+use tapwatch::backtest::{Backtest, Timelines};
+use tapwatch::history::{History, SortSpace, arrival};
+use tapwatch::model::{AlertKind, AlertState};
 use tapwatch::partition::Rules;
 use tapwatch::simulate::Injection;
 
-/// Of each home: where readings begin and end, and whether water flowed.
-type Water = BTreeMap<Arc<str>, Vec<(EventTime, EventTime, bool)>>;
+const WAYS: [&str; 10] = [
+    "gaps",
+    "gaps+gaps+gaps",
+    "late",
+    "duplicates",
+    "shuffled",
+    "uploads:6",
+    "uploads:24",
+    "uploads:24+late+duplicates",
+    "gaps+uploads:24",
+    "gaps+gaps+late+duplicates",
+];
+
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
         .collect();
-    let [file, zone, seeds @ ..] = &arguments[..] else {
+    let [file, zone, rest @ ..] = &arguments[..] else {
         println!("gaps: needs a file of readings and a time zone, and measures nothing without");
         return;
     };
-    let seeds: u64 = seeds
+    let seeds: u64 = rest
         .first()
         .map_or(3, |seeds| seeds.parse().expect("a number of seeds"));
+    let ways: Vec<&str> = rest.get(1).map_or(WAYS.to_vec(), |ways| vec![ways]);
     let mut history = History::read(&[Path::new(file).to_path_buf()]).expect("readings");
     history.sort_by_arrival();
     let rules = Arc::new(Rules {
         time_zone: TimeZone::get(zone).expect("a time zone"),
         ..Rules::default()
     });
-    let all = water(&history);
-    let complete = raised(&run(&history, &rules));
-    println!("all readings, in order: {} inactivity alerts raised", complete.len());
-    for ways in [
-        &["gaps"][..],
-        &["gaps", "uploads:24"],
-        &["gaps", "late", "duplicates"],
-        &["late"],
-        &["duplicates"],
-        &["shuffled"],
-        &["uploads:6"],
-        &["uploads:24"],
-        &["uploads:24", "late", "duplicates"],
-    ] {
-        let (mut alerts, mut without, mut caused, mut lost) = (0, 0, 0, 0);
+    let complete = Run::new(&history, &rules);
+    println!("all readings, in order: {} inactivity alerts raised", complete.raised());
+    println!(
+        "| Delivery | readings lost | alerts raised | without a reading | caused by the loss | by the manner of delivery | of these early |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for way in ways {
+        let mut sums = [0; 6];
         for seed in 1..=seeds {
             let mut delivered = history.clone();
             let injection = Injection {
                 seed,
                 scenarios: Vec::new(),
                 every: 1,
-                deliveries: ways.iter().map(|way| way.parse().expect("a way of delivery")).collect(),
+                deliveries: way
+                    .split('+')
+                    .map(|way| way.parse().expect("a way of delivery"))
+                    .collect(),
             };
             injection.apply(&mut delivered, &[], &[]).expect("no incidents");
             delivered.rows.sort_by_key(arrival);
-            let (known, outcome) = (water(&delivered), run(&delivered, &rules));
-            let raised = raised(&outcome);
-            alerts += raised.len();
-            for (home, since, at) in &raised {
-                let spell = spell(&all[home], *at);
-                let seen = |water: &Water| {
-                    let rows = water.get(home).map_or(&[][..], Vec::as_slice);
-                    rows.iter()
-                        .filter(|(start, end, _)| spell.0.min(*since) <= *start && *end <= *at)
-                        .count()
-                };
-                without += usize::from(seen(&known) == 0);
-                // Without a loss it is readings that were not there yet.
-                let is_touched = !ways.contains(&"gaps") || seen(&known) < seen(&all);
-                let is_said = complete
-                    .iter()
-                    .any(|(of, _, said)| of == home && spell.0 < *said && *said <= spell.1);
-                caused += usize::from(is_touched && !is_said);
-            }
-            lost += usize::from(ways.contains(&"gaps"))
-                * (history.rows.len() - delivered.rows.len().min(history.rows.len()));
+            let ordered = in_order(&delivered);
+            let run = Run::new(&delivered, &rules);
+            let same = Run::new(&ordered, &rules);
+            let by_delivery = delivery_caused(&run.timelines, &run.alerts, &same.alerts);
+            let early = by_delivery.iter().filter(|alert| is_early(alert, &delivered, &rules));
+            let found = [
+                history.rows.len() - ordered.rows.len(),
+                run.raised(),
+                run.without_readings(),
+                gap_caused(&run.timelines, &run.alerts, &complete.timelines, &complete.alerts, &[]),
+                by_delivery.len(),
+                early.count(),
+            ];
+            sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
         }
-        println!(
-            "{}: {lost} readings lost, {alerts} inactivity alerts raised, {without} without a reading, {caused} caused by a gap or by what had not come yet",
-            ways.join(" + ")
-        );
+        println!("| {way} | {} |", sums.map(|sum| sum.to_string()).join(" | "));
     }
 }
 
-fn run(history: &History, rules: &Arc<Rules>) -> Outcome {
-    let space = SortSpace {
-        memory_bytes: 1 << 30,
-        folder: std::env::temp_dir(),
-    };
-    let backtest = Backtest::of_history(history, Vec::new(), 4, rules, "/gaps", &space).expect("room");
-    backtest.run(&[Arc::clone(rules)], |_| {}).expect("room").remove(0)
+/// What the rules say to readings.
+struct Run {
+    alerts: Vec<JudgedAlert>,
+    timelines: Timelines,
 }
 
-fn raised(outcome: &Outcome) -> Vec<(Arc<str>, EventTime, EventTime)> {
-    let alerts = outcome.alerts.iter().map(|event| &event.data);
-    let raised = alerts.filter(|alert| alert.kind == AlertKind::Inactivity && alert.state == AlertState::Raised);
-    raised
-        .map(|alert| (alert.household_id.as_str().into(), alert.since, alert.detected_at))
-        .collect()
-}
-
-fn water(history: &History) -> Water {
-    let mut water = Water::new();
-    let mut registers = BTreeMap::new();
-    let mut rows: Vec<&Row> = history.rows.iter().collect();
-    rows.sort_by_key(|row| (row.start, row.meter));
-    for row in rows {
-        let flowed = match row.measure {
-            Some(Measure::Volume(litres)) => litres > 0.0,
-            Some(Measure::Register(index)) => registers.insert(row.meter, index).is_some_and(|before| index > before),
-            None => continue,
+impl Run {
+    fn new(history: &History, rules: &Arc<Rules>) -> Self {
+        let space = SortSpace {
+            memory_bytes: 1 << 30,
+            folder: std::env::temp_dir(),
         };
-        let home = Arc::clone(&history.name(row).household);
-        water.entry(home).or_default().push((row.start, row.end(), flowed));
+        let backtest = Backtest::of_history(history, Vec::new(), 4, rules, "/gaps", &space).expect("room");
+        let outcome = backtest.run(&[Arc::clone(rules)], |_| {}).expect("room").remove(0);
+        Self {
+            alerts: outcome.judged(),
+            timelines: backtest.timelines(&[]).expect("room"),
+        }
     }
-    water.values_mut().for_each(|rows| rows.dedup());
-    water
+
+    fn raised(&self) -> usize {
+        self.alerts.iter().filter(|alert| is_raised(alert)).count()
+    }
+
+    fn without_readings(&self) -> usize {
+        let homes = cases(&self.timelines, &[], &self.alerts, Answers::default());
+        homes.iter().map(|home| home.alerts_without_readings).sum()
+    }
 }
 
-/// From the end of the use before a moment to the start of the use after it.
-fn spell(rows: &[(EventTime, EventTime, bool)], at: EventTime) -> (EventTime, EventTime) {
-    let uses = || rows.iter().filter(|(_, _, flowed)| *flowed);
-    let before = uses().rfind(|(_, end, _)| *end <= at).map(|(_, end, _)| *end);
-    let after = uses().find(|(_, end, _)| *end > at).map(|(start, _, _)| *start);
-    (
-        before.or(rows.first().map(|first| first.0)).unwrap_or(at),
-        after.unwrap_or(EventTime::MAX).max(at),
-    )
+fn is_raised(alert: &JudgedAlert) -> bool {
+    alert.kind == AlertKind::Inactivity && alert.state == AlertState::Raised
+}
+
+/// Each reading once, as soon as it is measured.
+fn in_order(delivered: &History) -> History {
+    let mut ordered = delivered.clone();
+    let mut seen = BTreeSet::new();
+    ordered.rows.retain(|row| seen.insert((row.meter, row.start)));
+    ordered.rows.iter_mut().for_each(|row| row.received_at = None);
+    ordered.rows.sort_by_key(arrival);
+    ordered
+}
+
+/// Whether the readings that had come when an alert was decided say it too, in order.
+fn is_early(alert: &JudgedAlert, delivered: &History, rules: &Arc<Rules>) -> bool {
+    let mut known = delivered.clone();
+    let is_known = |row: &_| delivered.name(row).household == alert.household && arrival(row) <= alert.decided_at;
+    known.rows.retain(is_known);
+    let mut alerts = Run::new(&in_order(&known), rules).alerts.into_iter();
+    alerts.any(|other| is_raised(&other) && other.alert_id == alert.alert_id && other.detected_at == alert.detected_at)
 }

@@ -120,17 +120,26 @@ pub fn gap_caused(
     let in_home = |(name, home): (&&str, &Home)| {
         let whole = whole.get(name).unwrap_or(&nothing);
         let (lossy, full) = (home.timeline(), whole.timeline());
-        let is_caused = |alert: &&JudgedAlert| {
+        let is_touched = |alert: &&JudgedAlert| {
             let at = alert.detected_at;
-            let Some(spell) = lossy.spell(at) else { return false };
-            let is_touched = lossy.measured(spell.start, at) < full.measured(spell.start, at);
-            let end = spell.end.unwrap_or(EventTime::MAX);
-            let is_said = |alert: &JudgedAlert| spell.start < alert.detected_at && alert.detected_at <= end;
-            is_touched && !whole.raised(AlertKind::Inactivity).any(is_said)
+            let spell = lossy.spell(at);
+            spell.is_some_and(|spell| lossy.measured(spell.start, at) < full.measured(spell.start, at))
         };
-        home.raised(AlertKind::Inactivity).filter(is_caused).count()
+        home.unsaid(whole).filter(is_touched).count()
     };
     of_each_home(timelines, truth, alerts).iter().map(in_home).sum()
+}
+
+/// Alerts of inactivity in a spell in which the same rules say nothing (`in_order`) when the same readings come as they are
+/// measured: only the manner of their delivery can have caused them.
+pub fn delivery_caused(timelines: &Timelines, alerts: &[JudgedAlert], in_order: &[JudgedAlert]) -> Vec<JudgedAlert> {
+    let ordered = of_each_home(timelines, &[], in_order);
+    let homes = of_each_home(timelines, &[], alerts);
+    let in_home = |(name, home): (&&str, &Home)| {
+        let unsaid: Option<Vec<_>> = ordered.get(name).map(|ordered| home.unsaid(ordered).cloned().collect());
+        unsaid.unwrap_or_default()
+    };
+    homes.iter().flat_map(in_home).collect()
 }
 
 fn of_each_home<'a>(
@@ -171,6 +180,22 @@ impl Home<'_> {
     fn raised(&self, kind: AlertKind) -> impl Iterator<Item = &JudgedAlert> {
         let is_it = move |alert: &&JudgedAlert| alert.kind == kind && alert.state == AlertState::Raised;
         self.alerts.iter().copied().filter(is_it)
+    }
+
+    /// Alerts of inactivity raised in a spell in which the same home with other readings, or in another order, has none; while
+    /// people used water, at a moment at which it has none.
+    fn unsaid(&self, other: &Self) -> impl Iterator<Item = &JudgedAlert> {
+        let said: Vec<EventTime> = other
+            .raised(AlertKind::Inactivity)
+            .map(|alert| alert.detected_at)
+            .collect();
+        self.raised(AlertKind::Inactivity).filter(move |alert| {
+            let Some(spell) = self.timeline().spell(alert.detected_at) else {
+                return !said.contains(&alert.detected_at);
+            };
+            let end = spell.end.unwrap_or(EventTime::MAX);
+            !said.iter().any(|said| spell.start < *said && *said <= end)
+        })
     }
 
     /// The record by which each alert of inactivity came to `stage`; with none, by which it was raised.

@@ -551,6 +551,17 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
 }
 
 #[test]
+fn the_manner_of_delivery_causes_what_the_same_readings_in_order_do_not_say() {
+    let mut history = History::default();
+    home(&mut history, "h", |_, at| Some(ordinary(at)));
+    let timelines = Timelines::of_history(&history, &[]);
+    let caused = |at, in_order: &[JudgedAlert]| delivery_caused(&timelines, &[raised(at)], in_order).len();
+    assert_eq!(caused(hour(50, 3), &[]), 1);
+    assert_eq!(caused(hour(50, 3), &[raised(hour(50, 5))]), 0, "in the same spell");
+    assert_eq!(caused(hour(50, 3), &[raised(hour(51, 3))]), 1, "in another");
+}
+
+#[test]
 fn incidents_before_and_after_the_readings_are_not_judged() {
     let mut history = History::default();
     home(&mut history, "h", |_, at| Some(ordinary(at)));

@@ -212,13 +212,13 @@ impl Routine {
         let place = |hour: u32| (hour + hours - end) as usize;
         let mut know = |from: u32, to: u32, is_known: bool| {
             let (from, to) = (from.max(first), to.min(end));
-            for bit in if from < to { place(from)..place(to) } else { 0..0 } {
-                let mask = 1 << (bit % 32);
-                known[bit / 32] = if is_known {
-                    known[bit / 32] | mask
-                } else {
-                    known[bit / 32] & !mask
-                };
+            let mut bit = if from < to { place(from)..place(to) } else { 0..0 };
+            while !bit.is_empty() {
+                let within = bit.start % 32..(bit.start % 32 + bit.len()).min(32);
+                let mask = u32::MAX >> (32 - within.len()) << within.start;
+                let word = &mut known[bit.start / 32];
+                *word = if is_known { *word | mask } else { *word & !mask };
+                bit.start += within.len();
             }
         };
         know(self.first_hour(), self.next, true);

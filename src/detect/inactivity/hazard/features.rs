@@ -72,14 +72,14 @@ pub const NAMES: [&str; COUNT] = [
 ];
 /// How many features there are.
 pub const COUNT: usize = 51;
-/// Features of the spell; those of its hours follow.
-const OF_SPELL: usize = 27;
+/// Features of the spell, the same in all its hours; those of its hours follow.
+pub(super) const OF_SPELL: usize = 27;
 
 /// The features of every hour of a spell.
 pub type Rows = [[f32; COUNT]; ABSENCE_HOURS];
 
-/// Classes of past days, by how many days ago: the last 7, the last 28, all, and those of the same weekday.
-const CLASSES: [fn(usize) -> bool; 4] = [|day| day <= 7, |day| day <= 28, |_| true, |day| day.is_multiple_of(7)];
+/// Parts of the past days, by how many days ago; together all days.
+const PARTS: [fn(usize) -> bool; 3] = [|day| day <= 7, |day| day > 7 && day <= 28, |day| day > 28];
 
 /// Local hours about a spell.
 struct Clock<'a> {
@@ -207,6 +207,16 @@ impl Days {
         }
     }
 
+    /// These days and those.
+    fn with(mut self, other: &Self) -> Self {
+        let add = |to: &mut [f32], more: &[f32]| to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+        add(&mut self.used, &other.used);
+        add(&mut self.known, &other.known);
+        add(&mut self.dry, &other.dry);
+        add(&mut self.told, &other.told);
+        self
+    }
+
     fn share(&self, hour: usize) -> f32 {
         share(self.used[hour], self.known[hour])
     }
@@ -278,7 +288,8 @@ struct AtThisHour {
 
 impl AtThisHour {
     fn of(past: &Past, places: &[i32; DAYS], elapsed: usize, local: i32) -> Self {
-        let is_weekend = |day: i32| weekday(local - 24 * day) >= 5;
+        let today = weekday(local);
+        let is_weekend = |day: i32| (today - day).rem_euclid(7) >= 5;
         let mut found = Self::default();
         for (day, place) in (1..).zip(places) {
             let Some((dry, used)) = past.dry_then_used(place + elapsed as i32) else {
@@ -308,7 +319,7 @@ pub fn rows(past: &Past, start: u32, zone: &TimeZone, rows: &mut Rows) {
     let hour = local.rem_euclid(24);
     let mut places = [0; DAYS];
     let (mut own, mut own_lately) = (Own::default(), Own::default());
-    let mut classes = [Days::NONE; CLASSES.len()];
+    let (mut parts, mut same_weekday) = ([Days::NONE; PARTS.len()], Days::NONE);
     for (day, place) in (1..).zip(&mut places) {
         *place = clock.place(24 * day as i32);
         let hours = past.from(*place - BEFORE as i32);
@@ -323,13 +334,17 @@ pub fn rows(past: &Past, start: u32, zone: &TimeZone, rows: &mut Rows) {
                 own_lately.add(dry, seen, *weight);
             }
         }
-        for (class, holds) in classes.iter_mut().zip(CLASSES) {
-            if holds(day) {
-                class.add(hours.after(BEFORE));
-            }
+        let of_day = hours.after(BEFORE);
+        if let Some((part, _)) = parts.iter_mut().zip(PARTS).find(|(_, holds)| holds(day)) {
+            part.add(of_day);
+        }
+        if day.is_multiple_of(7) {
+            same_weekday.add(of_day);
         }
     }
-    let [days_7, days_28, days_all, same_weekday] = &classes;
+    let [days_7, until_28, older] = &parts;
+    let days_28 = days_7.with(until_28);
+    let days_all = days_28.with(older);
     let since_dawn = (hour - DAWN).rem_euclid(24);
     let waking = Waking::of(past, &clock, since_dawn);
     let survival = own.survival();

@@ -11,6 +11,7 @@
 //! Cost: nothing is allocated, and the answer is the same to the bit on every machine (sums of integers, IEEE arithmetic, and an
 //! exponential that is not the machine's).
 
+mod descent;
 pub mod features;
 pub mod model;
 pub mod past;
@@ -24,6 +25,7 @@ use std::sync::{Arc, LazyLock};
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
+use self::descent::Descent;
 use self::features::{COUNT, Rows, rows};
 use self::model::{Absences, Model, ModelError};
 pub use self::past::ABSENCE_HOURS;
@@ -56,10 +58,23 @@ pub struct Absence {
 
 /// A taught table, shared by all programmes that use it.
 #[derive(Clone)]
-pub struct Hazard(Option<Arc<Model>>);
+pub struct Hazard(Option<Arc<Table>>);
 
-static SHIPPED: LazyLock<Option<Arc<Model>>> =
-    LazyLock::new(|| Model::read(include_bytes!("shipped.hazard")).ok().map(Arc::new));
+/// A table as it is kept, and its trees as they are asked.
+struct Table {
+    model: Model,
+    descent: Descent,
+}
+
+impl Table {
+    fn read(bytes: &[u8]) -> Result<Arc<Self>, ModelError> {
+        let model = Model::read(bytes)?;
+        let descent = Descent::new(&model.borders, &model.returns);
+        Ok(Arc::new(Self { model, descent }))
+    }
+}
+
+static SHIPPED: LazyLock<Option<Arc<Table>>> = LazyLock::new(|| Table::read(include_bytes!("shipped.hazard")).ok());
 
 impl Default for Hazard {
     /// The table that is shipped.
@@ -74,12 +89,12 @@ impl Hazard {
     /// # Errors
     /// As [`Model::read`].
     pub fn read(bytes: &[u8]) -> Result<Self, ModelError> {
-        Model::read(bytes).map(|model| Self(Some(Arc::new(model))))
+        Table::read(bytes).map(|table| Self(Some(table)))
     }
 
     /// The table; `None` only if the file in the source tree is damaged, which a test forbids.
     pub fn model(&self) -> Option<&Model> {
-        self.0.as_deref()
+        self.0.as_ref().map(|table| &table.model)
     }
 
     /// Whether it is the one that is shipped.
@@ -105,12 +120,12 @@ impl Hazard {
 
     /// How likely a spell that begins with UTC hour `start` is to last; without a table every spell may last a day.
     pub fn survival(&self, past: &Past, start: u32, zone: &TimeZone) -> Survival {
-        let Some(model) = self.model() else {
+        let Some(table) = &self.0 else {
             return [1.0; ABSENCE_HOURS + 1];
         };
         let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
         rows(past, start, zone, &mut told);
-        survival(&model.hazards(&told))
+        survival(&table.descent.hazards(&told))
     }
 
     /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ.
@@ -131,7 +146,7 @@ impl Hazard {
 impl PartialEq for Hazard {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.model == other.model,
             (None, None) => true,
             _ => false,
         }

@@ -40,10 +40,14 @@ pub struct Past {
 }
 
 impl Past {
-    /// The hours before UTC hour `start`.
+    /// The hours before UTC hour `start`, with which a spell begins: where the hour before it is not known, it was used, or the
+    /// spell would have begun earlier.
     pub fn of_routine(routine: &Routine, start: u32) -> Self {
         let mut bits = Bits::UNKNOWN;
         routine.copy_before(start, &mut bits.used[..WORDS], &mut bits.known[..WORDS]);
+        let last = !bits.known[WORDS - 1] & 1 << 31;
+        bits.known[WORDS - 1] |= last;
+        bits.used[WORDS - 1] |= last;
         Self::of_bits(bits)
     }
 
@@ -87,11 +91,9 @@ impl Past {
         let mut hour = 0;
         while hour < PAST_HOURS {
             let start = hour;
-            while hour < PAST_HOURS && self.at(hour) == Some(false) {
-                hour += 1;
-            }
+            hour += self.dry_from(hour);
             match hour - start {
-                0 => hour += 1,
+                0 => hour += self.run_from(hour, |hours| !hours.dry()),
                 dry @ ABSENCE_HOURS.. => {
                     for absent in start..hour {
                         self.known[absent / 32] &= !(1 << (absent % 32));
@@ -104,6 +106,23 @@ impl Past {
         }
         let used = (0..PAST_HOURS).rev().take_while(|hour| self.at(*hour) == Some(true));
         self.use_run = used.take(48).count() as f32;
+    }
+
+    /// Known dry hours from `hour` on, one after the other.
+    fn dry_from(&self, hour: usize) -> usize {
+        let mut dry = 0;
+        loop {
+            let run = self.run_from(hour + dry, Hours::dry);
+            dry += run;
+            if run < 64 {
+                return dry;
+            }
+        }
+    }
+
+    /// How many hours from `hour` on have their bit set in `of`, at most 64.
+    fn run_from(&self, hour: usize, of: impl Fn(Hours) -> u64) -> usize {
+        of(self.from(hour as i32)).trailing_ones() as usize
     }
 
     fn add_spell(&mut self, dry: usize, hours_ago: usize) {
@@ -123,13 +142,18 @@ impl Past {
 
     fn read_dry_hours(&mut self) {
         let mut dry = UNKNOWN;
-        for hour in 0..PAST_HOURS {
-            self.dry_before[hour] = dry;
-            dry = match self.at(hour) {
-                Some(true) => 0,
-                Some(false) if dry != UNKNOWN => dry + 1,
-                _ => UNKNOWN,
-            };
+        let words = self.used.iter().zip(&self.known);
+        for (before, (used, known)) in self.dry_before.as_chunks_mut::<32>().0.iter_mut().zip(words) {
+            for (hour, before) in before.iter_mut().enumerate() {
+                *before = dry;
+                // Spells end long before a byte does, so what is unknown stays so.
+                let longer = if known >> hour & 1 == 1 {
+                    dry.saturating_add(1)
+                } else {
+                    UNKNOWN
+                };
+                dry = if used & known & 1 << hour != 0 { 0 } else { longer };
+            }
         }
     }
 
@@ -208,6 +232,11 @@ impl Hours {
             used: self.used & mask,
             known: self.known & mask,
         }
+    }
+
+    /// Bits of hours known to be dry.
+    fn dry(self) -> u64 {
+        self.known & !self.used
     }
 
     /// Dry hours at the beginning, and known hours at the beginning.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::features::NAMES;
-use super::model::{About, Absences, Forest, Split, Tree};
+use super::features::{NAMES, OF_SPELL};
+use super::model::{About, Absences, Forest, MAX_BINS, Split, Tree};
 use super::*;
 use crate::home::Routine;
 use crate::model::EventTime;
@@ -229,6 +229,29 @@ proptest! {
     }
 
     #[test]
+    fn all_hours_together_come_to_the_leaves_of_each(
+        of_spell in prop::collection::vec((0..MAX_BINS, any::<bool>()), OF_SPELL),
+        of_hours in prop::collection::vec((0..MAX_BINS, any::<bool>()), ABSENCE_HOURS * (COUNT - OF_SPELL)),
+    ) {
+        let hazard = Hazard::default();
+        let model = hazard.model().expect("the shipped table");
+        // On a border, or a little above it, or above them all.
+        let value = |feature: usize, (place, is_above): (usize, bool)| {
+            let border = model.borders[feature].get(place).copied().unwrap_or(1e9);
+            if is_above { border + 1e-3 } else { border }
+        };
+        let row = |of_hour: &[(usize, bool)]| -> [f32; COUNT] {
+            std::array::from_fn(|feature| match feature.checked_sub(OF_SPELL) {
+                None => value(feature, of_spell[feature]),
+                Some(place) => value(feature, of_hour[place]),
+            })
+        };
+        let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
+        told.iter_mut().zip(of_hours.chunks(COUNT - OF_SPELL)).for_each(|(told, of_hour)| *told = row(of_hour));
+        prop_assert_eq!(Descent::new(&model.borders, &model.returns).hazards(&told), model.hazards(&told));
+    }
+
+    #[test]
     fn whatever_bytes_come_nothing_breaks(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), to in any::<u8>()) {
         let _ = Model::read(&bytes);
         let mut own = written(&small([1, 2, 3, 4, 5], 7));
@@ -248,8 +271,10 @@ proptest! {
             routine.push(hour, *used);
         }
         let start = routine.next_hour() - before.min(hours.len() as u32 - 1);
-        let known = (0..PAST_HOURS as u32).map(|hour| routine.used(start - PAST_HOURS as u32 + hour));
-        prop_assert_eq!(Past::of_routine(&routine, start), Past::of_hours(known));
+        let mut known: Vec<_> = (start - PAST_HOURS as u32..start).map(|hour| routine.used(hour)).collect();
+        // The spell begins where this ends.
+        known.last_mut().expect("hours").get_or_insert(true);
+        prop_assert_eq!(Past::of_routine(&routine, start), Past::of_hours(known.into_iter()));
     }
 
     #[test]
