@@ -30,6 +30,8 @@ install_what_is_missing() {
     have mvn || missing+=(maven)
     have flock || missing+=(util-linux)
     have promtool || missing+=(prometheus)
+    # The shell has a kill of its own; the tests call the program.
+    type -P kill >/dev/null || missing+=(procps)
 
     if [ ${#missing[@]} -eq 0 ]; then
         echo "nothing is missing"

@@ -21,13 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::cases::{AlertCase, EmergencyCase, HomeCases, LeakCase, Reached, Turn};
 pub use super::resample::Figure;
 pub use super::score::{Delay, InactivityScore, Score, score};
 use super::timeline::{Stretch, Timeline, Timelines, WATER};
 use crate::history::Incident;
-use crate::model::{AlertKind, AlertState, DAY, EventTime, HOUR, MONTH_HOURS, Stage};
+use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, HOUR, MONTH_HOURS, Stage};
 
 /// Days of a home that are not judged.
 pub(super) const WARM_UP: u32 = 30 * DAY;
@@ -53,6 +54,27 @@ pub struct JudgedAlert {
     pub detected_at: EventTime,
     /// The stream's time at which it could be known.
     pub decided_at: EventTime,
+}
+
+impl From<&Alert> for JudgedAlert {
+    fn from(alert: &Alert) -> Self {
+        Self {
+            household: alert.household_id.as_str().into(),
+            kind: alert.kind,
+            state: alert.state,
+            stage: alert.stage,
+            alert_id: alert.alert_id.as_str().into(),
+            is_likely_away: alert.evidence.get("likely_away") == Some(&Value::Bool(true)),
+            detected_at: alert.detected_at,
+            decided_at: alert.decided_at,
+        }
+    }
+}
+
+impl From<Alert> for JudgedAlert {
+    fn from(alert: Alert) -> Self {
+        Self::from(&alert)
+    }
 }
 
 /// Shares of false alerts that are assumed to be answered, from 0 to 1.

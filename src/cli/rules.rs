@@ -52,17 +52,29 @@ pub fn rules(args: &RulesArgs, validated: &Validated) -> anyhow::Result<()> {
                 sets.push((name, programme));
             }
         }
+        with_table(&mut sets, validated);
         if sets.is_empty() {
             bail!("{}: no programme, such as [programmes.night]", path.display());
         }
         return tell(&format!("Programmes of {}", path.display()), &sets, &[], args.json);
     }
     sets.extend(validated.settings.programmes.clone());
+    with_table(&mut sets, validated);
     let mut presets = Vec::new();
     for preset in PRESETS {
         presets.push((preset.name.to_owned(), Settings::of_preset(preset)?));
     }
     tell("Programmes in force", &sets, &presets, args.json)
+}
+
+/// Gives programmes the table of hazards that the settings name.
+fn with_table(sets: &mut [(String, ProgrammeSettings)], validated: &Validated) {
+    let Some(first) = validated.rules.programmes.first() else {
+        return;
+    };
+    for (_, programme) in sets {
+        programme.detectors.inactivity.hazard = first.detectors.inactivity.hazard.clone();
+    }
 }
 
 /// What the state topic says of a home, beside the rules of its programme.

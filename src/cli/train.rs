@@ -59,6 +59,22 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
             args.out.display()
         );
     }
+    for written in [args.out.clone(), args.out.with_extension("md")] {
+        let is_it = |read: &&PathBuf| match (read.canonicalize(), written.canonicalize()) {
+            (Ok(read), Ok(written)) => read == written,
+            _ => false,
+        };
+        if let Some(read) = args.readings.iter().chain(&args.homes).find(is_it) {
+            bail!(
+                "--out {}: would overwrite {}, which is read",
+                args.out.display(),
+                read.display()
+            );
+        }
+    }
+    // Before the work, so that it is not done for nothing.
+    let folder = space.folder.clone();
+    std::fs::read_dir(&folder).with_context(|| format!("--out {}: {}", args.out.display(), folder.display()))?;
     let files = args.readings.iter();
     let bytes = files.filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).sum();
     let reading = bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");

@@ -80,10 +80,17 @@ pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) ->
         let lambda = match wish {
             Wish::Lambda(lambda) => lambda,
             Wish::Budget(budget) => inactivity.lambda_within(stage, budget).with_context(|| {
-                let (name, rate) = inactivity
-                    .fixed_rate(stage)
-                    .map_or(("", 0.0), |(rule, rate)| (&*rule.name, rate));
-                format!("{named}: {name} alone is measured at {rate:.2} false alerts a home-month")
+                match inactivity.fixed_rate(stage).filter(|(_, rate)| *rate >= budget) {
+                    Some((rule, rate)) => {
+                        format!(
+                            "{named}: {} alone is measured at {rate:.2} false alerts a home-month",
+                            rule.name
+                        )
+                    }
+                    None => {
+                        format!("{named}: the table of hazards was measured on too little to set lambda by a budget")
+                    }
+                }
             })?,
         };
         for (place, own) in &learned {

@@ -49,11 +49,16 @@ impl Floor {
         (step != UNSEEN).then(|| f32::from(step) / STEPS_PER_LITRE)
     }
 
-    /// Learns from a measured volume how finely the meter counts.
-    pub(super) fn observe(&mut self, litres: f32) {
-        let steps = (litres * STEPS_PER_LITRE).round();
-        if steps >= 1.0 && steps < f32::from(self.steps[0]) {
-            self.steps[0] = steps as u16;
+    /// Learns from a volume measured in so many seconds how finely the meter counts. While a leak flows, what an hour has more than
+    /// its floor tells as well: the floor is an hour's volume too. A leak from the first reading on would else be the step itself.
+    pub(super) fn observe(&mut self, litres: f32, seconds: u32) {
+        let is_of_hour = seconds == HOUR && self.litres_per_hour > 0.0;
+        let above = is_of_hour.then_some(litres - self.litres_per_hour);
+        for litres in [Some(litres), above].into_iter().flatten() {
+            let steps = (litres * STEPS_PER_LITRE).round();
+            if steps >= 1.0 && steps < f32::from(self.steps[0]) {
+                self.steps[0] = steps as u16;
+            }
         }
     }
 

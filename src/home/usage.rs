@@ -264,7 +264,7 @@ impl Usage {
             lateness,
             event,
             |interval, least| {
-                self.floor.observe(least);
+                self.floor.observe(least, interval.seconds());
                 let interval = self.take(&interval, &ahead);
                 emit(self, &interval);
             },

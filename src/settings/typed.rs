@@ -222,7 +222,9 @@ impl Settings {
             if name.trim().is_empty() {
                 problem(format!("programmes.{name}"), "a programme needs a name".into());
             }
-            for mistake in programme.detectors.mistakes() {
+            let mut detectors = programme.detectors.clone();
+            detectors.inactivity.hazard = hazard.clone();
+            for mistake in detectors.mistakes() {
                 problem(format!("programmes.{name}.{}", mistake.key), mistake.message);
             }
             for (key, message) in programme.policy.mistakes() {

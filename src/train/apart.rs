@@ -58,9 +58,11 @@ impl Apart {
     pub fn absences(&self) -> Absences {
         let all_homes = vec![1; self.homes];
         let (likely_from, _) = self.told(&all_homes, 1.0 / ONE_IN);
+        let usual = self.count() as f64 / self.uses.len().max(1) as f64;
         Absences {
-            usual: self.count() as f64 / self.uses.len().max(1) as f64,
-            likely_from,
+            usual,
+            // Where few absences have taught, what is rare need not be likely.
+            likely_from: likely_from.max(2.0 * usual).min(1.0),
         }
     }
 

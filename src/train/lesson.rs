@@ -165,7 +165,7 @@ impl Lesson {
     }
 }
 
-/// The lessons of all homes that are lived in, in the order in which they appear; some homes at a time.
+/// The lessons of all homes that are lived in, in the order of their names, whatever that of the readings; some homes at a time.
 ///
 /// # Errors
 /// [`HistoryError::Io`] where readings are on disk and cannot be read.
@@ -185,5 +185,7 @@ pub fn lessons(
         progress();
         lesson
     })?;
-    Ok(all.into_iter().filter(Lesson::teaches).collect())
+    let mut teaching: Vec<Lesson> = all.into_iter().filter(Lesson::teaches).collect();
+    teaching.sort_by(|a, b| a.household.cmp(&b.household));
+    Ok(teaching)
 }

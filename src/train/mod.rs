@@ -24,6 +24,7 @@ use self::curve::{Curve, Foreseen, judged_spells};
 use self::lesson::Lesson;
 use crate::backtest::parallel::in_parallel;
 use crate::detect::inactivity::hazard::model::{About, Absences, Model};
+use crate::detect::inactivity::lambda_of;
 
 /// Parts that homes are shared out to; each is left out once.
 pub const FOLDS: usize = 5;
@@ -46,27 +47,35 @@ pub struct Taught {
 
 /// What may be too little to learn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{homes} homes are lived in and known for two weeks or more; at least {FOLDS} are needed, and hundreds are better"
-)]
-pub struct TooFewHomes {
-    /// How many there are.
-    pub homes: usize,
+pub enum TooLittle {
+    /// There are fewer homes than folds.
+    #[error(
+        "{homes} homes are lived in and known for two weeks or more; at least {FOLDS} are needed, and hundreds are better"
+    )]
+    Homes {
+        /// How many there are.
+        homes: usize,
+    },
+    /// Nobody could say what the table is worth.
+    #[error(
+        "what the table is worth cannot be measured: it takes homes with readings of well over 30 days, and dry spells in them that ended by themselves"
+    )]
+    Spells,
 }
 
 /// Teaches a table. `progress` hears of tables grown, [`FOLDS`] and one.
 ///
 /// # Errors
-/// [`TooFewHomes`] where there are fewer homes than folds.
+/// [`TooLittle`] where there are fewer homes than folds, or too little to measure what the table is worth.
 pub fn teach(
     lessons: &[Lesson],
     (provenance, licence): (&str, &str),
     growth: Growth,
     threads: usize,
     progress: impl Fn() + Sync,
-) -> Result<Taught, TooFewHomes> {
+) -> Result<Taught, TooLittle> {
     if lessons.len() < FOLDS {
-        return Err(TooFewHomes { homes: lessons.len() });
+        return Err(TooLittle::Homes { homes: lessons.len() });
     }
     let binning = Binning::of(lessons);
     let cases = cases_of(lessons, &binning, threads);
@@ -120,6 +129,9 @@ pub fn teach(
     let constant = Curve::of_constants(lessons, &judged);
     let mut model = models[FOLDS].clone();
     model.about.curve = curve.points();
+    if lambda_of(&model.about.curve, 1.0).is_none() {
+        return Err(TooLittle::Spells);
+    }
     model.about.absences = apart.absences();
     let first = lessons.iter().map(|lesson| lesson.first).min().unwrap_or(0);
     let last = lessons

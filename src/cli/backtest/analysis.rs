@@ -170,8 +170,7 @@ impl Course<'_> {
             |bytes| bar.inc(bytes),
         )?;
         bar.finish_and_clear();
-        let outcomes = whole.run(&[Arc::clone(rules)], |_| {})?;
-        let of_complete: Vec<_> = outcomes.iter().flat_map(Outcome::judged).collect();
+        let of_complete = whole.judged(&[Arc::clone(rules)], |_| {})?.concat();
         let timelines = whole.timelines(self.truth)?;
         Ok(gap_caused(
             self.timelines,
@@ -192,7 +191,7 @@ fn around(lambda: f64, points: u32) -> Vec<f64> {
     lambdas
 }
 
-/// Runs the rules at each λ and judges them home by home. No more outcomes are in memory than there are processors.
+/// Runs the rules at each λ and judges them home by home. No more are in memory than there are processors.
 pub(in crate::cli) fn sweep(
     backtest: &Backtest,
     timelines: &Timelines,
@@ -211,9 +210,9 @@ pub(in crate::cli) fn sweep(
                 wished.context("no programme has a learned rule")
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let outcomes = backtest.run(&sets, |done| bar.inc(done))?;
-        for (lambda, outcome) in part.iter().zip(outcomes) {
-            runs.push((*lambda, cases(timelines, truth, &outcome.judged(), Answers::default())));
+        let judged = backtest.judged(&sets, |done| bar.inc(done))?;
+        for (lambda, alerts) in part.iter().zip(judged) {
+            runs.push((*lambda, cases(timelines, truth, &alerts, Answers::default())));
         }
     }
     Ok(runs)
@@ -241,9 +240,9 @@ fn others(course: &Course<'_>, rules: &Arc<Rules>, bar: &ProgressBar) -> anyhow:
     let mut points = Vec::new();
     for part in sets.chunks(all_processors()) {
         let rules: Vec<_> = part.iter().map(|set| Arc::clone(&set.rules)).collect();
-        let outcomes = course.backtest.run(&rules, |done| bar.inc(done))?;
-        for (set, outcome) in part.iter().zip(outcomes) {
-            let homes = cases(course.timelines, course.truth, &outcome.judged(), Answers::default());
+        let judged = course.backtest.judged(&rules, |done| bar.inc(done))?;
+        for (set, alerts) in part.iter().zip(judged) {
+            let homes = cases(course.timelines, course.truth, &alerts, Answers::default());
             points.push(OfRules::new(&set.name, &score(&homes, Answers::default(), 1)));
         }
     }
@@ -273,9 +272,8 @@ fn learning(course: &Course<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Vec<OfAge>
         let (partitions, source) = (course.partitions, course.source);
         let anew = Backtest::of_history(&history, homes, partitions, &set.rules, source, course.space)?;
         drop(history);
-        let outcomes = anew.run(&[Arc::clone(&set.rules)], |_| {})?;
+        let judged = anew.judged(&[Arc::clone(&set.rules)], |_| {})?.concat();
         let timelines = anew.timelines(&truth)?;
-        let judged = outcomes.iter().flat_map(Outcome::judged).collect::<Vec<_>>();
         ages.push(of_age(place, &windows, &timelines, &truth, &judged));
         bar.inc(1);
     }

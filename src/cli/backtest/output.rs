@@ -17,6 +17,10 @@ pub(in crate::cli) fn write_file(
 ) -> anyhow::Result<()> {
     let unfinished = path.with_extension("unfinished");
     let attempt = || -> anyhow::Result<()> {
+        // A device would be replaced by a file.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            anyhow::bail!("it is there, and is no ordinary file");
+        }
         let mut file = BufWriter::new(File::create(&unfinished)?);
         fill(&mut file)?;
         file.into_inner()?.sync_all()?;

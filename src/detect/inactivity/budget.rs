@@ -78,8 +78,14 @@ pub fn lambda_for(hazard: &Hazard, budget: f64) -> Option<f64> {
 /// The λ with which four of five fleets such as those that were measured keep within `budget` false alerts a home-month: between
 /// measured points on a line of logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
 pub fn lambda_of(curve: &[Point], budget: f64) -> Option<f64> {
-    let points = curve.iter().map(|point| (point.false_at_most, point.lambda));
-    let curve: Vec<(f64, f64)> = points.filter(|(rate, _)| *rate > 0.0).collect();
+    let mut falling: Vec<(f64, f64)> = Vec::new();
+    for point in curve.iter().filter(|point| point.false_at_most > 0.0) {
+        // Where the rate stays the same more patience buys nothing that was measured.
+        if falling.last().is_none_or(|(rate, _)| point.false_at_most < *rate) {
+            falling.push((point.false_at_most, point.lambda));
+        }
+    }
+    let curve = falling;
     if !(budget > 0.0 && budget.is_finite()) || curve.len() < 2 {
         return None;
     }
@@ -176,6 +182,10 @@ impl InactivitySettings {
                     &key,
                     format!("{name} states its lambda, which this would set"),
                 ));
+            }
+            if lambda_for(&self.hazard, budget).is_none() {
+                let message = "the table of hazards was measured on too little to set lambda by a budget; teach it with more homes and months";
+                mistakes.push(Mistake::new(&key, message));
             }
             if let Some((rule, rate)) = self.fixed_rate(stage).filter(|(_, rate)| *rate >= budget) {
                 let message = format!(

@@ -6,6 +6,7 @@ use statrs::distribution::{Beta, ContinuousCDF};
 use super::bands::day_start;
 use super::comparable::comparable;
 use super::excused::{begun_by, excused_by};
+use super::hazard::ABSENCE_HOURS;
 use super::hazard::past::Past;
 use super::own_spells::not_outlasted_by;
 use super::settings::{Condition, InactivitySettings, Rule};
@@ -316,9 +317,17 @@ fn add_expectation(
     let left = survival.get(hours as usize).copied().unwrap_or(0.0);
     let ended = ((1.0 - left) * 1_000.0).round() / 10.0;
     evidence.insert("expected_ended_percent".into(), json!(ended));
-    text.en +=
-        &format!(" When it began, use was expected again by now in {ended} of 100 such spells shorter than a day.");
-    text.zh += &format!("起始时模型预计，不足一天的同类时段中{ended}%此刻已恢复用水。");
+    if hours as usize >= ABSENCE_HOURS {
+        // Of spells shorter than a day all have ended, by definition.
+        return;
+    }
+    let [en, zh] = if ended < 100.0 {
+        [format!("{ended}"), format!("{ended}%")]
+    } else {
+        ["more than 99.9".into(), "99.9%以上".into()]
+    };
+    text.en += &format!(" When it began, use was expected again by now in {en} of 100 such spells shorter than a day.");
+    text.zh += &format!("起始时模型预计，不足一天的同类时段中{zh}此刻已恢复用水。");
 }
 
 /// This home's own spells, so that a person can check the judgement.

@@ -208,9 +208,14 @@ fn chance_of_harm(
 ) -> Option<harm::Chance> {
     let routine = home.usage.routine();
     let own = comparable::comparable(routine, since.hour(), hours, home.time_zone);
+    // Of the last use that is known, though a gap may hide another: what came after a gap, or a sign of life, followed no use.
+    let last_use = home.usage.last_use(Counts::AboveLeak);
+    let is_of_use = last_use.is_some_and(|last| home.excused_until() <= last);
+    let of_use = last_use.unwrap_or(since);
     let absence = settings
         .hazard
-        .absence(routine, first_dry_hour(since), home.time_zone)?;
+        .absence(routine, first_dry_hour(of_use), home.time_zone)?;
+    let absence = if is_of_use { absence } else { absence.usual() };
     Some(settings.harm.chance(&own, absence, hours))
 }
 

@@ -106,6 +106,18 @@ fn a_budget_sets_lambda() {
         .collect();
     assert!(found.len() == 7 && found.is_sorted(), "{found:?}");
     assert_eq!([0.0, -1.0, f64::NAN, f64::INFINITY].map(lambda_for), [None; 4]);
+    // Where the rate stays the same, the end of a curve does not make eager.
+    let mut flat = curve.clone();
+    let last = flat[flat.len() - 1].false_at_most;
+    flat.iter_mut()
+        .rev()
+        .take(5)
+        .for_each(|point| point.false_at_most = last);
+    let found: Vec<f64> = [1.0, last, last / 2.0]
+        .into_iter()
+        .filter_map(|budget| lambda_of(&flat, budget))
+        .collect();
+    assert!(found.len() == 3 && found.is_sorted() && found[0] > 100.0, "{found:?}");
 }
 
 #[test]

@@ -552,6 +552,54 @@ fn severity_rises_with_the_chance_of_harm_and_never_falls_while_it_lasts() {
     .assert_eq(&story(0.07));
 }
 
+/// What is said of an absence is said of the last use that is known: the hour after a gap followed none.
+#[test]
+fn a_gap_does_not_make_people_go_away() {
+    let absence = |lost: bool, heard: bool| {
+        let mut home = Watched::new(no_use(10.0), "UTC", "2024-03-04T00:00:00Z");
+        for _ in 0..21 {
+            home.hours(day(&[7, 8, 12, 18, 19, 22]));
+        }
+        home.hours([0.0; 6]);
+        if lost {
+            home.lose(1);
+        } else {
+            home.hours([0.0]);
+        }
+        home.hours([0.0; 12]);
+        if heard {
+            let at = home.next.minus(11 * HOUR);
+            home.circumstances.sign = Some(Sign {
+                kind: SignKind::Door,
+                at,
+                until: at,
+            });
+        }
+        let view = home.view(home.next);
+        let settings = &home.settings.inactivity;
+        let since = view.dry_since().expect("it is dry");
+        let chance = chance_of_harm(settings, &view, since, 11).expect("a table");
+        let mut words = Explanation {
+            reason: "",
+            evidence: serde_json::Map::new(),
+            text: crate::model::BothLanguages {
+                en: String::new(),
+                zh: String::new(),
+            },
+        };
+        chance.add_to(&settings.harm, &mut words);
+        ["absence_expected_percent", "absence_usual_percent", "likely_away"].map(|name| words.evidence[name].clone())
+    };
+    let whole = absence(false, false);
+    assert_eq!(absence(true, false), whole, "the last use is the same");
+    let [expected, usual, is_likely] = absence(false, true);
+    assert_eq!(
+        (expected, is_likely),
+        (usual, false.into()),
+        "somebody was heard of since"
+    );
+}
+
 /// A spell behind a gap may have begun anywhere in it, or before it: it is waited for the latest of all thresholds.
 #[test]
 fn behind_a_gap_it_is_waited_as_long_as_for_any_start() {

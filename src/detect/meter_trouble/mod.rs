@@ -26,7 +26,7 @@ use serde_json::{Map, json};
 use self::trouble::Noted;
 use super::words::local_time;
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::{Flow, Interval, MeterEvent};
+use crate::home::{Counts, Flow, Interval, MeterEvent};
 use crate::model::{
     AlertKind, AlertState, BothLanguages, Circumstances, DAY, EventTime, Explanation, Finding, HOUR, Severity,
 };
@@ -102,7 +102,9 @@ impl MeterTroubleState {
 /// Since when the home is dry for longer than people stay without water. Another sign of life is no excuse.
 fn stuck_since(settings: &MeterTroubleSettings, home: &HomeView<'_>) -> Option<EventTime> {
     let is_long = |since| home.usage.frontier().since(since) >= settings.stuck_days * DAY;
-    if settings.stuck_days == 0 || !home.usage.dry_since().is_some_and(is_long) {
+    // A leak is no use, but it moves the register.
+    let is_still = |counts| home.usage.dry_since_by(counts).is_some_and(is_long);
+    if settings.stuck_days == 0 || !is_still(Counts::AboveLeak) || !is_still(Counts::AllWater) {
         return None;
     }
     let circumstances = Circumstances {

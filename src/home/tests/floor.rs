@@ -132,6 +132,25 @@ fn a_leak_of_weeks_is_no_coarse_meter() {
 }
 
 #[test]
+fn a_leak_from_the_first_reading_on_is_no_step_of_the_meter() {
+    let mut home = Home::default();
+    let used = |hour: u32| match hour % 24 {
+        7 => 8.0,
+        12 => 1.0,
+        16 => 3.0,
+        _ => 0.0,
+    };
+    home.hours(0, (0..24 * 10).map(|hour| 10.0 + used(hour)));
+    assert_eq!(home.usage().floor().resolution(), Some(1.0));
+    home.hours(24 * 10, [10.0, 10.0, 13.0, 10.0]);
+    assert_eq!(
+        home.usage().last_sign(),
+        Some(at(24 * 10 + 3)),
+        "three litres above it are a use"
+    );
+}
+
+#[test]
 fn a_home_without_use_for_weeks_keeps_its_meters_step() {
     let mut home = Home::default();
     home.hours(0, [0.0, 0.5, 2.0]);

@@ -56,6 +56,18 @@ pub struct Absence {
     pub active_hours: f64,
 }
 
+impl Absence {
+    /// As after any use: where it is not known what the spell followed, or somebody was heard of since.
+    #[must_use]
+    pub fn usual(self) -> Self {
+        Self {
+            probability: self.usual,
+            is_likely: false,
+            ..self
+        }
+    }
+}
+
 /// A taught table, shared by all programmes that use it.
 #[derive(Clone)]
 pub struct Hazard(Option<Arc<Table>>);

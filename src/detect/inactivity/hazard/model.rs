@@ -23,6 +23,10 @@ const VERSION: u32 = 2;
 pub const MAX_BINS: usize = 64;
 /// The most leaves of a tree.
 pub const MAX_LEAVES: usize = 64;
+/// The most trees of a forest; so many leaves and a base add up within 32 bits.
+pub const MAX_TREES: u32 = 2_000;
+/// The farthest that a base is from even odds, in 1/16384: one in 10^27.
+const MOST_LOG_ODDS: u32 = 1 << 20;
 /// Parts of a unit of log-odds.
 pub const UNIT: f32 = 16_384.0;
 
@@ -108,6 +112,33 @@ struct Header {
     about: About,
 }
 
+/// Of the first line with `crc32` 0 in the place of `said`, and of the bytes.
+fn checksum(line: &[u8], said: u32, body: &[u8]) -> u32 {
+    let line = String::from_utf8_lossy(line).replacen(&format!("\"crc32\":{said}"), "\"crc32\":0", 1);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(line.as_bytes());
+    hasher.update(body);
+    hasher.finalize()
+}
+
+impl About {
+    /// Whether its figures can be: λ rises, rates do not, probabilities are some.
+    fn is_sound(&self) -> bool {
+        let is_rate = |rate: f64| rate.is_finite() && rate >= 0.0;
+        let is_point = |point: &Point| {
+            point.lambda.is_finite()
+                && point.lambda > 0.0
+                && is_rate(point.false_per_home_month)
+                && is_rate(point.false_at_most)
+        };
+        let falls = |pair: &[Point]| pair[0].lambda < pair[1].lambda && pair[0].false_at_most >= pair[1].false_at_most;
+        let Absences { usual, likely_from } = self.absences;
+        self.curve.iter().all(is_point)
+            && self.curve.windows(2).all(falls)
+            && [usual, likely_from].iter().all(|share| (0.0..=1.0).contains(share))
+    }
+}
+
 /// What can be read before a version is known to be right.
 #[derive(Deserialize)]
 struct Opening {
@@ -189,6 +220,9 @@ pub struct Forest {
 impl Forest {
     fn read(count: u32, borders: &[Vec<f32>], rest: &mut Rest<'_>) -> Result<Self, ModelError> {
         let base = i32::from_le_bytes(rest.four()?);
+        if base.unsigned_abs() > MOST_LOG_ODDS || count > MAX_TREES {
+            return Err(ModelError::Damaged("its sums do not fit"));
+        }
         let mut trees = Vec::new();
         for _ in 0..count {
             let leaves = usize::from(rest.byte()?);
@@ -285,8 +319,11 @@ impl Model {
             }
         }
         let body = &body[1..];
-        if crc32fast::hash(body) != header.crc32 {
+        if checksum(line, header.crc32, body) != header.crc32 {
             return Err(ModelError::Damaged("its checksum is another"));
+        }
+        if !header.about.is_sound() {
+            return Err(ModelError::Damaged("what it says of its worth cannot be"));
         }
         let mut rest = Rest(body);
         let mut borders = Vec::with_capacity(COUNT);
@@ -325,14 +362,15 @@ impl Model {
         }
         self.returns.write(&mut body);
         self.absence.write(&mut body);
-        let header = Header {
+        let mut header = Header {
             form: FORM.into(),
             version: VERSION,
             features: NAMES.map(str::to_owned).into(),
             trees: [&self.returns, &self.absence].map(|forest| forest.trees.len() as u32),
-            crc32: crc32fast::hash(&body),
+            crc32: 0,
             about: self.about.clone(),
         };
+        header.crc32 = checksum(&serde_json::to_vec(&header)?, 0, &body);
         serde_json::to_writer(&mut *to, &header)?;
         to.write_all(b"\n")?;
         to.write_all(&body)

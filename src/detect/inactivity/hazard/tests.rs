@@ -183,6 +183,7 @@ fn a_table_of_another_kind_is_refused_by_name() {
         changed("\"version\":2", "\"version\":1"),
         changed("own_hazard\"", "own_temper\""),
         changed(",\"clock_longest\"", ""),
+        changed("\"likely_from\":0.01", "\"likely_from\":0.91"),
         Model::read(b"PK").expect_err("no table").to_string(),
         Model::read(&bytes[..bytes.len() - 1])
             .expect_err("too short")
@@ -194,6 +195,7 @@ fn a_table_of_another_kind_is_refused_by_name() {
         a table of hazards of version 1; this tapwatch reads version 2: teach it again with `tapwatch train`
         feature 39 of the table is "own_temper", of this tapwatch "own_hazard": teach it again with `tapwatch train`
         feature 50 of the table is "", of this tapwatch "clock_longest": teach it again with `tapwatch train`
+        the table is damaged: its checksum is another
         no table of hazards: it has no first line
         the table is damaged: its checksum is another
     "#]]
