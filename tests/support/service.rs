@@ -398,8 +398,16 @@ impl Deployment {
         let (topic, consumer) = (self.topic("readings"), self.consumer());
         let committed = self.committed().into_iter().map(|(offset, _)| offset);
         let ends = (0..PARTITIONS as i32).map(|partition| {
-            let watermarks = consumer.fetch_watermarks(&topic, partition, HANGS);
-            watermarks.expect("the broker answers").1
+            let mut end = 0;
+            // A partition that was made just now may still be without a leader.
+            wait_until("the broker answers", || {
+                let watermarks = consumer.fetch_watermarks(&topic, partition, HANGS);
+                watermarks.is_ok_and(|(_, found)| {
+                    end = found;
+                    true
+                })
+            });
+            end
         });
         (committed.sum(), ends.sum())
     }
