@@ -416,7 +416,8 @@ impl Deployment {
     pub fn wait_until_done(&self, readings: usize) {
         let readings = i64::try_from(readings).expect("a number of readings");
         let mut progress = (0, 0);
-        let deadline = Instant::now() + HANGS;
+        // A transaction that a broker took with it is waited for until it times out, which takes a minute.
+        let deadline = Instant::now() + 3 * HANGS;
         // A producer whose broker is killed may send again what was already there.
         while progress.0 != progress.1 || progress.1 < readings {
             assert!(
