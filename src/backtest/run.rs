@@ -23,7 +23,7 @@ use crate::partition::{Counts, Effects, Partition, Rules};
 const BATCH: usize = 4_096;
 
 /// What a backtest gives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The records of the alerts topic, by the time at which they were decided.
     pub alerts: Vec<CloudEvent>,
@@ -435,14 +435,7 @@ impl<A: From<Alert>> Lane<A> {
 impl Outcome {
     /// Puts together what all partitions have said, in the order of their numbers.
     fn of(lanes: Vec<Said<Alert>>, source: &str, spool: &Spool) -> io::Result<Self> {
-        let mut outcome = Self {
-            alerts: Vec::new(),
-            area_alerts: Vec::new(),
-            dead_letters: DeadLetters::default(),
-            bad_homes: Vec::new(),
-            counts: Counts::default(),
-            homes: 0,
-        };
+        let mut outcome = Self::default();
         for said in lanes {
             let alerts = said.alerts.into_iter();
             outcome
