@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tapwatch::engine::CommitMetadata;
-use tapwatch::history::{History, MeterName, Row, write_homes};
+use tapwatch::history::{History, MeterName, People, Row, write_homes};
 use tapwatch::model::{EventTime, HOUR, HomeRecord, InputTopic, Measure, Quality};
 
 use support::broker::Broker;
@@ -118,7 +118,7 @@ fn instances_that_share_a_zone_find_its_outage_together_and_say_it_once() {
         })
         .collect();
     let (homes_file, part) = (folder.path().join("homes.csv"), folder.path().join("part.csv"));
-    write_homes(&homes_file, &homes).expect("the folder takes files");
+    write_homes(&homes_file, &homes, &People::default()).expect("the folder takes files");
     let (homes_file, part_file) = (homes_file.to_string_lossy(), part.to_string_lossy());
     let expected = expected(folder.path(), &homes_file);
     let states: Vec<_> = expected.iter().map(|(_, data)| data["state"].as_str()).collect();

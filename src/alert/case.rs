@@ -294,18 +294,21 @@ impl Care<'_> {
     fn change(&self, case: &Case, finding: &Finding) -> Option<Transition> {
         let is_graver = finding.severity > case.severity;
         let has_moved = finding.since != case.since;
+        let is_anew = finding.anew_at > Some(case.detected_at);
         let is_expired = case.is_acknowledged() && case.next_at > EventTime::ZERO && case.next_at <= self.now;
         // Whoever has taken it on is not troubled with more of the same.
         let is_held = case.is_acknowledged() && !is_expired;
         let stage = self.due_stage(case, finding).filter(|_| !is_held || is_graver);
-        if !is_graver && !has_moved && !is_expired && stage.is_none() {
+        if !is_graver && !has_moved && !is_expired && stage.is_none() && (!is_anew || is_held) {
             return None;
         }
         let is_same_rule = finding.rule == case.rule && !has_moved;
         let mut new = Case {
             since: finding.since,
             // That more rules were met since says nothing new of this one.
-            detected_at: if is_same_rule {
+            detected_at: if let Some(anew_at) = finding.anew_at.filter(|_| is_anew) {
+                anew_at
+            } else if is_same_rule {
                 case.detected_at
             } else {
                 finding.detected_at

@@ -16,6 +16,7 @@ fn finding(since: u32, severity: Severity) -> Finding {
         severity,
         rule: "rule".into(),
         stages: None,
+        anew_at: None,
     }
 }
 
@@ -74,6 +75,24 @@ fn an_episode_is_raised_updated_and_resolved_once() {
         states(&mut case, Some(&finding(400, Severity::High))),
         [(AlertState::Updated, 2)]
     );
+}
+
+#[test]
+fn what_is_met_anew_is_said_once_and_not_to_whoever_has_taken_it_on() {
+    let mut case = None;
+    let met = finding(100, Severity::High);
+    let again = |at_second| Finding {
+        anew_at: Some(at(at_second)),
+        ..met.clone()
+    };
+    assert_eq!(states(&mut case, Some(&met)), [(AlertState::Raised, 1)]);
+    assert_eq!(states(&mut case, Some(&again(500))), [(AlertState::Updated, 2)]);
+    assert_eq!(case.as_ref().expect("a case").detected_at, at(500));
+    assert_eq!(states(&mut case, Some(&again(500))), []);
+    let policy = PolicySettings::default();
+    let taken_on = care(&policy, 600).respond(case.as_ref().expect("a case"), Response::Acknowledged);
+    case = Some(taken_on.expect("it is open").case);
+    assert_eq!(states(&mut case, Some(&again(900))), []);
 }
 
 fn staged(stages: &[Stage]) -> Finding {
@@ -486,6 +505,7 @@ proptest! {
                 Step::Finding(found, late) => {
                     life.holds = found.map(|(since, severity, stage)| Finding {
                         stages: Some(Stages::until(Stage::ALL[stage as usize], Stage::ALL)),
+                        anew_at: None,
                         ..finding(since * 100, [Severity::Low, Severity::High, Severity::Critical][severity as usize])
                     });
                     let occasion = if late { Occasion::LateReading } else { Occasion::Reading };

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
-use crate::history::{History, read_homes, read_truth, write_homes, write_truth};
+use crate::history::{History, read_homes, read_people, read_truth, write_homes, write_truth};
 use crate::model::{DAY, HomeRecord};
 use crate::simulate::{Delivery, Injection, Scenario};
 
@@ -45,6 +45,7 @@ pub struct InjectArgs {
 pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
     let mut history = History::read(&args.readings)?;
     let mut homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let people = args.homes.as_deref().map(read_people).transpose()?.unwrap_or_default();
     let mut truth = args.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
     for home in &homes {
         if let Some(zone) = &home.time_zone {
@@ -85,7 +86,7 @@ pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
             homes[place].absence = Some(*absence);
         }
     }
-    write_homes(&args.out.join("homes.csv"), &homes)?;
+    write_homes(&args.out.join("homes.csv"), &homes, &people)?;
     let what = if counts.is_empty() {
         "no incidents".into()
     } else {

@@ -44,6 +44,9 @@ static LAYOUT: Layout = Layout {
     needed: &[&["household_id"]],
 };
 
+/// What is known of the people in each home: columns of [`read_people`] with what they say, by home.
+pub type People = BTreeMap<String, Vec<(String, String)>>;
+
 /// Reads a file of homes; an empty field is an absent one.
 pub fn read_homes(path: &Path) -> Result<Vec<HomeRecord>, HistoryError> {
     collect(Table::open(path, &LAYOUT)?)
@@ -51,7 +54,7 @@ pub fn read_homes(path: &Path) -> Result<Vec<HomeRecord>, HistoryError> {
 
 /// What a file of homes says of the people in each: the columns `household_size`, `age_band` and `dwelling`, by home, each with its
 /// name. They are free text.
-pub fn read_people(path: &Path) -> Result<BTreeMap<String, Vec<(String, String)>>, HistoryError> {
+pub fn read_people(path: &Path) -> Result<People, HistoryError> {
     let mut table = Table::open(path, &LAYOUT)?;
     let mut people = BTreeMap::new();
     while table.next_row()? {
@@ -108,17 +111,22 @@ fn home(table: &Table) -> Result<HomeRecord, HistoryError> {
     })
 }
 
-/// Writes a file of homes; gzip where its name ends in `.gz`.
-pub fn write_homes(path: &Path, homes: &[HomeRecord]) -> Result<(), HistoryError> {
+/// Writes a file of homes, with what is known of their people; gzip where its name ends in `.gz`.
+pub fn write_homes(path: &Path, homes: &[HomeRecord], people: &People) -> Result<(), HistoryError> {
     fn text(field: Option<impl ToString>) -> String {
         field.map(|field| field.to_string()).unwrap_or_default()
     }
-    let mut table = TableWriter::create(path, &LAYOUT.columns[..PEOPLE.start])?;
+    let mut table = TableWriter::create(path, LAYOUT.columns)?;
     for home in homes {
         let kind = home.kind.and_then(|kind| serde_json::to_value(kind).ok());
         let kind = kind.as_ref().and_then(serde_json::Value::as_str);
         let (consent, absence) = (home.consent.as_ref(), home.absence);
-        table.row([
+        let said = people.get(&home.household_id);
+        let of_people = LAYOUT.columns[PEOPLE].iter().map(|name| {
+            let found = said.into_iter().flatten().find(|(column, _)| column == name);
+            text(found.map(|(_, said)| said))
+        });
+        let of_home = [
             home.household_id.clone(),
             text(home.time_zone.as_ref()),
             text(home.zone.as_ref()),
@@ -131,7 +139,8 @@ pub fn write_homes(path: &Path, homes: &[HomeRecord]) -> Result<(), HistoryError
             text(absence.map(|absence| absence.from)),
             text(absence.and_then(|absence: Absence| -> Option<EventTime> { absence.to })),
             text(home.q3_m3h),
-        ])?;
+        ];
+        table.row(of_home.into_iter().chain(of_people))?;
     }
     table.finish()
 }

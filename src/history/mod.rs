@@ -23,7 +23,7 @@ mod writer;
 
 pub use beside::{BesideRecord, read_responses, read_signs};
 pub use error::{HistoryError, Place};
-pub use homes::{embedded_homes, read_homes, read_people, write_homes};
+pub use homes::{People, embedded_homes, read_homes, read_people, write_homes};
 pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
 pub use sorted::SortedReadings;
 pub use sorter::SortSpace;

@@ -229,8 +229,12 @@ fn homes_and_truth_are_read_back_as_written() {
         ..HomeRecord::default()
     };
     let homes = vec![home("a", Some("block, 7")), home("b", None)];
-    write_homes(&file("homes.csv"), &homes).unwrap();
+    let said = [("household_size", "1"), ("dwelling", "a flat, third floor")];
+    let of_a = said.map(|(column, said)| (column.to_owned(), said.to_owned())).to_vec();
+    let people = People::from([("a".to_owned(), of_a), ("b".to_owned(), Vec::new())]);
+    write_homes(&file("homes.csv"), &homes, &people).unwrap();
     assert_eq!(read_homes(&file("homes.csv")).unwrap(), homes);
+    assert_eq!(read_people(&file("homes.csv")).unwrap(), people);
 
     let incident = |id: &str, start| Incident {
         household: Arc::from(id),

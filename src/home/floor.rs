@@ -72,6 +72,11 @@ impl Floor {
         litres > leak + self.resolution().unwrap_or(1.0).min(10.0).max(VARIATION * leak) + 1e-4
     }
 
+    /// Whether `litres` in `seconds` are more than the leak at its least: a use, or no more than the leak's own step.
+    pub(super) fn is_above(&self, litres: f32, seconds: u32) -> bool {
+        litres > self.litres_per_hour * seconds as f32 / HOUR as f32 + 1e-4
+    }
+
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
     /// the floor rose.
     pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {

@@ -76,6 +76,8 @@ pub struct Usage {
     last_sign: EventTime,
     /// The end of the last flow of any kind, a leak's and an appliance's too.
     last_flow: EventTime,
+    /// The end of the last flow above the leak floor that is too little for a sign of life.
+    last_doubt: EventTime,
     /// Litres placed in the hour in progress.
     open_litres: f32,
     /// Seconds of the hour in progress that are measured.
@@ -101,6 +103,11 @@ impl Usage {
             Counts::AboveLeak => self.last_sign(),
             Counts::AllWater => (self.last_flow > EventTime::ZERO).then_some(self.last_flow),
         }
+    }
+
+    /// The end of the last flow above the leak floor that may have been a use, or the leak's own step; `None` before the first.
+    pub fn last_doubt(&self) -> Option<EventTime> {
+        (self.last_doubt > EventTime::ZERO).then_some(self.last_doubt)
     }
 
     /// The start of the dry spell that goes on at the frontier, as far back as it is measured; `None` when there is use.
@@ -311,6 +318,8 @@ impl Usage {
                 // The floor may have risen with the hour that this completed.
                 if used && self.floor.is_use(litres, interval.seconds()) {
                     self.last_sign = interval.end;
+                } else if interval.is_placeable() && self.floor.is_above(litres, interval.seconds()) {
+                    self.last_doubt = interval.end;
                 }
                 return *interval;
             }

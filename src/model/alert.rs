@@ -203,6 +203,8 @@ pub struct Finding {
     pub rule: Arc<str>,
     /// What is due of it; none where its kind has no stages.
     pub stages: Option<Stages>,
+    /// When the rule was met again, after something that may have ended what is reported and may not; none if it was not.
+    pub anew_at: Option<EventTime>,
 }
 
 /// Who will be told next.

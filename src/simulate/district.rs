@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::home::{Home, Today};
 use crate::history::{History, HistoryError, Incident, MeterName, ReadingsWriter, Row, arrival};
-use crate::history::{write_homes, write_truth};
+use crate::history::{People, write_homes, write_truth};
 use crate::model::{Consent, DAY, EventTime, HomeRecord};
 
 /// No incident happens before this many days: a detector must have something to learn from.
@@ -90,7 +90,7 @@ impl District {
 
     /// Writes `readings.csv.gz`, `homes.csv` and `truth.csv` into a folder that exists, holding one day at a time.
     pub fn write(&self, folder: &Path) -> Result<(), HistoryError> {
-        write_homes(&folder.join("homes.csv"), &self.home_records())?;
+        write_homes(&folder.join("homes.csv"), &self.home_records(), &People::default())?;
         let mut readings = ReadingsWriter::create(&folder.join("readings.csv.gz"))?;
         let mut simulation = self.simulate();
         for day in 0..=self.days {

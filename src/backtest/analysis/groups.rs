@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::backtest::cases::{HomeCases, LeakCase};
 use crate::backtest::resample::{Figure, Fleets};
+use crate::history::People;
 use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, HOUR};
 
 /// Groups beyond the largest of a kind are told together.
@@ -62,7 +63,7 @@ pub struct OfKind {
 }
 
 /// Delay and false alerts by kind of home. `kinds` says of a home in which respects it is of which group.
-pub fn by_kind(homes: &[HomeCases], kinds: &BTreeMap<String, Vec<(String, String)>>) -> Vec<OfKind> {
+pub fn by_kind(homes: &[HomeCases], kinds: &People) -> Vec<OfKind> {
     let mut respects = BTreeMap::<&str, BTreeMap<&str, Vec<&HomeCases>>>::new();
     for home in homes {
         for (respect, group) in kinds.get(&*home.household).into_iter().flatten() {

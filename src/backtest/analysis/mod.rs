@@ -20,7 +20,7 @@ use super::cases::HomeCases;
 use super::judge::Score;
 use super::resample::Figure;
 use super::timeline::{Stretch, Timelines};
-use crate::history::Incident;
+use crate::history::{Incident, People};
 use crate::model::HomeRecord;
 
 /// Homes that the bounds are computed for, at most.
@@ -126,7 +126,7 @@ pub struct Fleet<'a> {
     /// Their records.
     pub records: &'a [HomeRecord],
     /// What the file of homes says of people, by home: respect and group.
-    pub people: &'a BTreeMap<String, Vec<(String, String)>>,
+    pub people: &'a People,
     /// What happened.
     pub truth: &'a [Incident],
     /// The time zones that records name.
@@ -188,7 +188,7 @@ impl Fleet<'_> {
     }
 
     /// In which respects each home is of which group: what its record says, and thirds by what its readings tell.
-    fn kinds(&self) -> BTreeMap<String, Vec<(String, String)>> {
+    fn kinds(&self) -> People {
         let mut kinds = self.people.clone();
         let mut add = |home: &str, respect: &str, group: String| {
             kinds

@@ -20,7 +20,7 @@ use crate::backtest::cases::HomeCases;
 use crate::backtest::judge::{Answers, cases, gap_caused, score};
 use crate::backtest::{Backtest, Outcome, RuleSetSummary, Timelines, all_processors};
 use crate::cli::wish::{Wish, lambda_of, with_wish};
-use crate::history::{HistoryError, Incident, SortSpace};
+use crate::history::{HistoryError, Incident, People, SortSpace};
 use crate::model::{AlertState, Stage};
 use crate::partition::Rules;
 use crate::presets::PRESETS;
@@ -52,7 +52,7 @@ pub(super) struct Course<'a> {
     pub backtest: &'a Backtest,
     pub timelines: &'a Timelines,
     pub truth: &'a [Incident],
-    pub people: &'a BTreeMap<String, Vec<(String, String)>>,
+    pub people: &'a People,
     /// The sets that were run: that of the settings first.
     pub sets: &'a [RuleSet],
     pub compared: &'a BTreeMap<String, RuleSetSummary>,

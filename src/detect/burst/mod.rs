@@ -216,6 +216,7 @@ impl Detector for Burst {
             severity: rule.severity,
             rule: rule.name.clone(),
             stages: None,
+            anew_at: None,
         })
     }
 

@@ -111,6 +111,7 @@ impl DriftState {
             severity: Severity::Low,
             rule: Arc::from(measure.name),
             stages: None,
+            anew_at: None,
         })
     }
 }

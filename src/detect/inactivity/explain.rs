@@ -112,6 +112,7 @@ fn said(
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     add_leak(counts, home, &mut evidence, &mut text);
+    add_doubt(counts, home, alert, &mut evidence, &mut text);
     let reason = match record {
         AlertState::Raised => "no_sign_of_life",
         _ => "still_no_sign_of_life",
@@ -137,6 +138,23 @@ fn add_leak(counts: Counts, home: &HomeView<'_>, evidence: &mut Map<String, Valu
         evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
         text.en += &format!(" A leak of about {} L/h runs; it is not counted as use.", figure(floor));
         text.zh += &format!("存在约{}升/小时的漏水，不计为用水。", figure(floor));
+    }
+}
+
+/// Names a flow within the spell that may have been a use.
+fn add_doubt(
+    counts: Counts,
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    let doubt = home.usage.last_doubt().filter(|doubt| *doubt > alert.since);
+    if let Some(doubt) = doubt.filter(|_| counts == Counts::AboveLeak) {
+        evidence.insert("perhaps_used_until".into(), json!(doubt));
+        let until = local_time(doubt, home.usage.frontier(), home.time_zone);
+        text.en += &format!(" By {until} a little more than the leak had flowed, perhaps a use; nothing since.");
+        text.zh += &format!("截至{until}流量略多于漏水，或为用水，此后再无。");
     }
 }
 

@@ -11,6 +11,8 @@
 mod bands;
 mod budget;
 mod comparable;
+#[cfg(test)]
+mod doubt_tests;
 mod excused;
 mod explain;
 mod gap;
@@ -59,6 +61,8 @@ pub struct InactivityState {
     since: EventTime,
     /// When the latest of the met rules was met, or the chance of harm came to the severity below.
     detected_at: EventTime,
+    /// When a rule was met again by the time since a flow that may have been a use; zero if it was not.
+    anew_at: EventTime,
     /// Severity by the chance of harm, where that is graver than what the rules say; it stays while a rule is met.
     harm: Option<Severity>,
 }
@@ -67,6 +71,7 @@ impl InactivityState {
     fn meet(&mut self, index: usize, since: EventTime, detected_at: EventTime) {
         if self.met == 0 {
             self.since = since;
+            self.anew_at = EventTime::ZERO;
         }
         self.detected_at = detected_at;
         self.met |= 1 << index;
@@ -123,6 +128,7 @@ impl Detector for Inactivity {
             severity: state.harm.map_or(rule.severity, |harm| harm.max(rule.severity)),
             rule: rule.name.clone(),
             stages: Some(stages),
+            anew_at: (state.anew_at > EventTime::ZERO).then_some(state.anew_at),
         })
     }
 
@@ -144,7 +150,11 @@ impl Detector for Inactivity {
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
     for (index, rule) in settings.rules.iter().enumerate() {
-        let Some(since) = dry_since(rule, home).filter(|_| !state.is_met(index)) else {
+        let Some(since) = dry_since(rule, home) else { continue };
+        let is_met = state.is_met(index);
+        // A rule that is met waits anew from a flow that may have been a use, so that what it may have ended is said again.
+        let doubt = doubt(rule, state, home).map(|doubt| doubt.max(since));
+        let Some(since) = (if is_met { doubt } else { Some(since) }) else {
             continue;
         };
         let dry = home.usage.frontier().since(since);
@@ -159,6 +169,10 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         let Some(needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
         };
+        if is_met {
+            state.anew_at = since.plus(needed).clamp(interval.start, interval.end);
+            continue;
+        }
         if is_superseded(settings, rule, home) {
             continue;
         }
@@ -170,6 +184,13 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         let met_at = since.plus(needed).clamp(interval.start, interval.end);
         state.meet(index, since, met_at);
     }
+}
+
+/// The end of a flow that may have been a use, or a leak's own step, after `rule` was met and was said for the last time.
+fn doubt(rule: &Rule, state: &InactivityState, home: &HomeView<'_>) -> Option<EventTime> {
+    let said_at = state.detected_at.max(state.anew_at);
+    let doubt = home.usage.last_doubt().filter(|doubt| *doubt > said_at);
+    doubt.filter(|_| rule.counts == Counts::AboveLeak)
 }
 
 /// Raises severity by the chance of harm, looked at when another hour of the spell has passed.

@@ -90,6 +90,7 @@ impl Detector for Leak {
             severity,
             rule: rule.name.clone(),
             stages: None,
+            anew_at: None,
         })
     }
 

@@ -175,8 +175,10 @@ impl Detector for MeterTrouble {
             severity: trouble.severity(),
             rule: Arc::from(trouble.rule()),
             stages: None,
+            anew_at: None,
         });
         let stuck = stuck_since(settings, home).map(|since| Finding {
+            anew_at: None,
             since,
             detected_at: since.plus(settings.stuck_days * DAY),
             severity: if was_there(home, since) {

@@ -84,6 +84,7 @@ impl Detector for NoReturn {
             severity: Severity::Medium,
             rule: Arc::from("no-return"),
             stages: Some(Stage::Contact.into()),
+            anew_at: None,
         })
     }
 

@@ -250,6 +250,7 @@ impl Detector for ProlongedDraw {
             severity: rule.severity,
             rule: rule.name.clone(),
             stages: Some(stages),
+            anew_at: None,
         })
     }
 

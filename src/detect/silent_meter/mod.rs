@@ -83,6 +83,7 @@ impl Detector for SilentMeter {
             severity: Severity::Medium,
             rule: Arc::from("silent-meter"),
             stages: None,
+            anew_at: None,
         })
     }
 

@@ -96,6 +96,7 @@ impl Detector for UseWhileAway {
             severity: Severity::Medium,
             rule: Arc::from("use-while-away"),
             stages: None,
+            anew_at: None,
         })
     }
 

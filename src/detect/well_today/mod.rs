@@ -109,6 +109,7 @@ impl Detector for WellToday {
             severity: Severity::Low,
             rule: Arc::clone(&RULE),
             stages: None,
+            anew_at: None,
         })
     }
 
