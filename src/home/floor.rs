@@ -67,14 +67,19 @@ impl Floor {
         if self.litres_per_hour <= 0.0 {
             return litres > 0.0;
         }
-        let leak = self.litres_per_hour * seconds as f32 / HOUR as f32;
+        let leak = self.leak_in(seconds);
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
         litres > leak + self.resolution().unwrap_or(1.0).min(10.0).max(VARIATION * leak) + 1e-4
     }
 
     /// Whether `litres` in `seconds` are more than the leak at its least: a use, or no more than the leak's own step.
     pub(super) fn is_above(&self, litres: f32, seconds: u32) -> bool {
-        litres > self.litres_per_hour * seconds as f32 / HOUR as f32 + 1e-4
+        litres > self.leak_in(seconds) + 1e-4
+    }
+
+    /// Litres of the leak in so many seconds.
+    fn leak_in(&self, seconds: u32) -> f32 {
+        self.litres_per_hour * seconds as f32 / HOUR as f32
     }
 
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether

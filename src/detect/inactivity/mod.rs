@@ -150,13 +150,13 @@ impl Detector for Inactivity {
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
     for (index, rule) in settings.rules.iter().enumerate() {
-        let Some(since) = dry_since(rule, home) else { continue };
         let is_met = state.is_met(index);
-        // A rule that is met waits anew from a flow that may have been a use, so that what it may have ended is said again.
-        let doubt = doubt(rule, state, home).map(|doubt| doubt.max(since));
-        let Some(since) = (if is_met { doubt } else { Some(since) }) else {
-            continue;
-        };
+        let mut since = dry_since(rule, home);
+        if is_met {
+            // It waits anew from a flow that may have been a use, so that what it may have ended is said again.
+            since = since.and_then(|since| doubt(rule, state, home).map(|doubt| doubt.max(since)));
+        }
+        let Some(since) = since else { continue };
         let dry = home.usage.frontier().since(since);
         let needed = match rule.when {
             Condition::Learned(_) => learned_seconds(settings, state, home, (since, interval.seconds()), index),

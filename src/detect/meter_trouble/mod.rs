@@ -178,7 +178,6 @@ impl Detector for MeterTrouble {
             anew_at: None,
         });
         let stuck = stuck_since(settings, home).map(|since| Finding {
-            anew_at: None,
             since,
             detected_at: since.plus(settings.stuck_days * DAY),
             severity: if was_there(home, since) {
@@ -188,6 +187,7 @@ impl Detector for MeterTrouble {
             },
             rule: Arc::from(STUCK),
             stages: None,
+            anew_at: None,
         });
         // One alert: the worst gives its name, and it began with the first.
         match (shown, stuck) {
