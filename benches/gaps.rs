@@ -5,7 +5,8 @@
 //! twice, shuffled, in batches and several of these together, each for SEEDS seeds (3); WAYS, such as `gaps+late`, for one of
 //! them. Each delivery is compared with all readings as they were measured (what did the loss cause?), and with the same
 //! readings as they were measured (what did the manner of delivery cause?). Of the latter each alert is looked at again: an
-//! alert is *early* if the readings that had come when it was decided, in order, say it too.
+//! alert is *early* if the readings that had come when it was decided, in order, say it too. What was caused is listed on the
+//! standard error.
 
 // It reads a file.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -79,12 +80,17 @@ fn main() {
             let run = Run::new(&delivered, &rules);
             let same = Run::new(&ordered, &rules);
             let by_delivery = delivery_caused(&run.timelines, &run.alerts, &same.alerts);
+            let by_loss = gap_caused(&run.timelines, &run.alerts, &complete.timelines, &complete.alerts, &[]);
+            for alert in by_loss.iter().chain(&by_delivery) {
+                let (home, at) = (&alert.household, alert.detected_at);
+                eprintln!("caused by {way}, seed {seed}: {home} at {at}");
+            }
             let early = by_delivery.iter().filter(|alert| is_early(alert, &delivered, &rules));
             let found = [
                 history.rows.len() - ordered.rows.len(),
                 run.raised(),
                 run.without_readings(),
-                gap_caused(&run.timelines, &run.alerts, &complete.timelines, &complete.alerts, &[]),
+                by_loss.len(),
                 by_delivery.len(),
                 early.count(),
             ];

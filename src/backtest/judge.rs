@@ -8,7 +8,7 @@
 //! | absence alert | inactivity raised in a spell of 24 h or more measured dry |
 //! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
 //! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
-//! | gap-caused | inactivity raised in a spell without a measured reading; or in one touched by lost readings, in which the same rules say nothing when given all of them |
+//! | gap-caused | inactivity raised in a spell without a measured reading; or in one touched by lost readings, of which the same rules say nothing (none raised in that spell, none open then) when given all of them |
 //! | flap | a second `raised` in one dry spell |
 //! | back-dated | a `raised` of inactivity, a leak or a burst with `decided_at` before `detected_at`, or, in a home whose readings are never late, more than one interval after it |
 //! | stage reached | the first record of an inactivity alert that asks for the stage, or for a later one; delay and false alerts of a stage are those of all alerts with that record in the place of `raised` |
@@ -136,7 +136,7 @@ pub fn gap_caused(
     complete: &Timelines,
     of_complete: &[JudgedAlert],
     truth: &[Incident],
-) -> usize {
+) -> Vec<JudgedAlert> {
     let whole = of_each_home(complete, truth, of_complete);
     let nothing = Home::default();
     let in_home = |(name, home): (&&str, &Home)| {
@@ -147,9 +147,12 @@ pub fn gap_caused(
             let spell = lossy.spell(at);
             spell.is_some_and(|spell| lossy.measured(spell.start, at) < full.measured(spell.start, at))
         };
-        home.unsaid(whole).filter(is_touched).count()
+        home.unsaid(whole).filter(is_touched).cloned().collect::<Vec<_>>()
     };
-    of_each_home(timelines, truth, alerts).iter().map(in_home).sum()
+    of_each_home(timelines, truth, alerts)
+        .iter()
+        .flat_map(in_home)
+        .collect()
 }
 
 /// Alerts of inactivity in a spell in which the same rules say nothing (`in_order`) when the same readings come as they are
@@ -204,20 +207,36 @@ impl Home<'_> {
         self.alerts.iter().copied().filter(is_it)
     }
 
-    /// Alerts of inactivity raised in a spell in which the same home with other readings, or in another order, has none; while
-    /// people used water, at a moment at which it has none.
+    /// Alerts of inactivity of which the same home says nothing with other readings, or in another order: none is open at that
+    /// moment, and none is raised in that spell.
     fn unsaid(&self, other: &Self) -> impl Iterator<Item = &JudgedAlert> {
-        let said: Vec<EventTime> = other
-            .raised(AlertKind::Inactivity)
-            .map(|alert| alert.detected_at)
-            .collect();
+        let open = other.open_inactivity();
         self.raised(AlertKind::Inactivity).filter(move |alert| {
-            let Some(spell) = self.timeline().spell(alert.detected_at) else {
-                return !said.contains(&alert.detected_at);
+            let at = alert.detected_at;
+            let spell = self.timeline().spell(at);
+            let is_in_spell = |raised: EventTime| {
+                spell
+                    .as_ref()
+                    .is_some_and(|spell| spell.start < raised && raised <= spell.end.unwrap_or(EventTime::MAX))
             };
-            let end = spell.end.unwrap_or(EventTime::MAX);
-            !said.iter().any(|said| spell.start < *said && *said <= end)
+            !open
+                .values()
+                .any(|(raised, resolved)| is_in_spell(*raised) || *raised <= at && at < *resolved)
         })
+    }
+
+    /// From when to when each alert of inactivity is open.
+    fn open_inactivity(&self) -> BTreeMap<&str, (EventTime, EventTime)> {
+        let mut open = BTreeMap::new();
+        for alert in self.alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity) {
+            let (_, end) = open
+                .entry(&*alert.alert_id)
+                .or_insert((alert.detected_at, EventTime::MAX));
+            if alert.state == AlertState::Resolved {
+                *end = alert.decided_at;
+            }
+        }
+        open
     }
 
     /// The record by which each alert of inactivity came to `stage`; with none, by which it was raised.

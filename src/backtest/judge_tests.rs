@@ -537,7 +537,7 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
     home(&mut lossy, "h", |day, at| (!is_lost(day, at)).then(|| ordinary(at)));
     home(&mut complete, "h", |_, at| Some(ordinary(at)));
     let [lossy, complete] = [lossy, complete].map(|history| Timelines::of_history(&history, &[]));
-    let caused = |at, of_complete: &[JudgedAlert]| gap_caused(&lossy, &[raised(at)], &complete, of_complete, &[]);
+    let caused = |at, of_complete: &[JudgedAlert]| gap_caused(&lossy, &[raised(at)], &complete, of_complete, &[]).len();
     // From 7 to 18 o'clock nothing is seen, because noon was lost.
     assert_eq!(caused(hour(50, 17), &[]), 1);
     assert_eq!(caused(hour(50, 9), &[]), 0, "before the loss");
@@ -547,7 +547,18 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
         0,
         "said with all readings too"
     );
-    assert_eq!(caused(hour(50, 17), &[raised(hour(49, 11))]), 1);
+    let resolved = |at| JudgedAlert {
+        state: AlertState::Resolved,
+        decided_at: at,
+        ..raised(hour(49, 11))
+    };
+    let before = |until| [raised(hour(49, 11)), resolved(until)];
+    assert_eq!(
+        caused(hour(50, 17), &before(hour(50, 8))),
+        1,
+        "another, which had ended"
+    );
+    assert_eq!(caused(hour(50, 17), &before(hour(50, 18))), 0, "one that was open");
 }
 
 #[test]

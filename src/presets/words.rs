@@ -177,7 +177,7 @@ fn leaks(when: &leak::Condition) -> String {
 
 /// What a learned rule waits for.
 fn shadow(programme: &ProgrammeSettings, rule: &Rule) -> Option<String> {
-    let hours = rule.learn_hours.unwrap_or(programme.detectors.inactivity.learn_hours);
+    let hours = programme.detectors.inactivity.learn_hours(rule);
     rule.is_learned().then(|| {
         format!("{hours} hours of known use of the home, in its last 60 days; until then the rule says nothing of it")
     })

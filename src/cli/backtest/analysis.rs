@@ -172,13 +172,7 @@ impl Course<'_> {
         bar.finish_and_clear();
         let of_complete = whole.judged(&[Arc::clone(rules)], |_| {})?.concat();
         let timelines = whole.timelines(self.truth)?;
-        Ok(gap_caused(
-            self.timelines,
-            &outcome.judged(),
-            &timelines,
-            &of_complete,
-            self.truth,
-        ))
+        Ok(gap_caused(self.timelines, &outcome.judged(), &timelines, &of_complete, self.truth).len())
     }
 }
 

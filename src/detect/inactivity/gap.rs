@@ -3,7 +3,8 @@
 //! Where the hour before a spell is not known, the last use was somewhere in the gap, or before it. A spell that began
 //! earlier may be one that this home often lets last for longer: waiting as if it had begun at the end of the gap would
 //! report what complete readings do not. So it is waited until the threshold of every start that is possible has passed, each
-//! as if the hour before it had been used: where one hour is lost, nothing is said before it would be with all readings.
+//! as if the hour before it had been used. And where hours shortly before a use are not known, the threshold is the longest with
+//! them used, dry and unknown (`Past::possible`). Where one hour is lost, nothing is said before it would be with all readings.
 
 use crate::home::Routine;
 
@@ -66,10 +67,7 @@ mod tests {
 
     fn waited_until(routine: &Routine, start: u32) -> u32 {
         let (hazard, zone) = (Hazard::default(), TimeZone::UTC);
-        let of = |start| {
-            let mut hours = hazard.thresholds(routine, start, &zone, [400.0].into_iter());
-            [hours.next().expect("one for each")]
-        };
+        let of = |start| hazard.thresholds(routine, start, &zone, [400.0]);
         start + thresholds(routine, start, of)[0] as u32
     }
 
@@ -82,6 +80,7 @@ mod tests {
             dry in 0usize..8,
             dry_since in 2usize..8,
             is_used in any::<bool>(),
+            hours_ago in 0usize..14,
         ) {
             // Habits, which are kept more or less.
             let used = |(hour, whim): (usize, &u32)| match hour % 24 {
@@ -96,8 +95,11 @@ mod tests {
             hours.extend(vec![Some(false); dry_since]);
             let whole = routine(&hours);
             let last = hours.iter().rposition(|used| *used == Some(true)).expect("a use");
+            // At the beginning of the spell, within the dry hours before it, or among the uses that it follows.
+            let hole = (hole - hours_ago).max(last.saturating_sub(11));
             hours[hole] = None;
-            let until = waited_until(&routine(&hours), FIRST + hole as u32 + 1);
+            let start = hole.max(last) + 1;
+            let until = waited_until(&routine(&hours), FIRST + start as u32);
             prop_assert!(until >= waited_until(&whole, FIRST + last as u32 + 1));
         }
     }

@@ -166,9 +166,15 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
             } => own_seconds(home, dry, percent, at_least_hours),
             _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
         };
-        let Some(needed) = needed.filter(|needed| dry >= *needed) else {
+        let Some(mut needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
         };
+        if rule.until_learned {
+            needed = filling_in(settings, state, home, (since, interval.seconds()), needed);
+            if dry < needed {
+                continue;
+            }
+        }
         if is_met {
             state.anew_at = since.plus(needed).clamp(interval.start, interval.end);
             continue;
@@ -240,6 +246,23 @@ fn chance_of_harm(
     Some(settings.harm.chance(&own, absence, hours))
 }
 
+/// What a rule that holds until learned ones speak, and asks for `needed` seconds, asks for. Where gaps alone have kept the home
+/// from being learnt, it waits for a learned rule too: else their loss would cause what that one does not say.
+fn filling_in(
+    settings: &InactivitySettings,
+    state: &mut InactivityState,
+    home: &HomeView<'_>,
+    spell: (EventTime, u32),
+    needed: u32,
+) -> u32 {
+    let routine = home.usage.routine();
+    let hours = routine.next_hour().saturating_sub(routine.first_hour());
+    let others = settings.rules.iter().enumerate();
+    let learned = others.filter(|(_, other)| other.is_learned() && hours >= settings.learn_hours(other));
+    let waits = learned.filter_map(|(index, _)| learned_seconds(settings, state, home, spell, index));
+    needed.max(waits.min().unwrap_or(0))
+}
+
 /// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed
 /// once a spell, and only for spells that last.
 ///
@@ -257,16 +280,15 @@ fn learned_seconds(
         return None;
     }
     if state.threshold_for != since {
-        let of = |start| {
-            let lambdas = settings.learned().map(|(place, _)| settings.lambda(place));
-            let found = settings
-                .hazard
-                .thresholds(home.usage.routine(), start, home.time_zone, lambdas);
-            let mut hours = [0; MAX_LEARNED];
-            hours.iter_mut().zip(found).for_each(|(hours, found)| *hours = found);
-            hours
-        };
-        let hours = gap::thresholds(home.usage.routine(), first_dry_hour, of);
+        let mut lambdas = [0.0; MAX_LEARNED];
+        let learned = settings.learned().map(|(place, _)| settings.lambda(place));
+        lambdas
+            .iter_mut()
+            .zip(learned)
+            .for_each(|(lambda, of_rule)| *lambda = of_rule);
+        let routine = home.usage.routine();
+        let of = |start| settings.hazard.thresholds(routine, start, home.time_zone, lambdas);
+        let hours = gap::thresholds(routine, first_dry_hour, of);
         let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
         for (place, hours) in state.threshold_tenths.iter_mut().zip(hours) {
             let seconds = hours as u32 * HOUR + known_earlier;
@@ -315,7 +337,7 @@ fn is_known(settings: &InactivitySettings, home: &HomeView<'_>) -> bool {
 
 /// Whether the home is known long enough for `rule`, which learns.
 fn has_learned(settings: &InactivitySettings, rule: &Rule, home: &HomeView<'_>) -> bool {
-    home.usage.routine().known_hours() >= rule.learn_hours.unwrap_or(settings.learn_hours)
+    home.usage.routine().known_hours() >= settings.learn_hours(rule)
 }
 
 /// Whether a rule that fills in for learned ones has one of them to give way to.

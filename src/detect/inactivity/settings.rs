@@ -311,6 +311,11 @@ impl InactivitySettings {
             })
     }
 
+    /// Hours of known use after which `rule`, which learns, speaks.
+    pub fn learn_hours(&self, rule: &Rule) -> u32 {
+        rule.learn_hours.unwrap_or(self.learn_hours)
+    }
+
     /// The stages that the programme has, up to `last`.
     pub fn stages_until(&self, last: Stage) -> Stages {
         Stages::until(last, self.rules.iter().map(|rule| rule.stage))

@@ -140,18 +140,24 @@ impl Hazard {
         survival(&table.descent.hazards(&told))
     }
 
-    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ.
-    pub fn thresholds(
+    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ: the longest by whatever the hours
+    /// before it may have been.
+    pub fn thresholds<const N: usize>(
         &self,
         routine: &Routine,
         start: u32,
         zone: &TimeZone,
-        lambdas: impl Iterator<Item = f64>,
-    ) -> impl Iterator<Item = usize> {
-        let past = Past::of_routine(routine, start);
-        let survival = self.survival(&past, start, zone);
-        let weight = weight(&past);
-        lambdas.map(move |lambda| stopping_hours(&survival, lambda * weight))
+        lambdas: [f64; N],
+    ) -> [usize; N] {
+        let mut longest = [0; N];
+        for past in Past::possible(routine, start) {
+            let survival = self.survival(&past, start, zone);
+            let weight = weight(&past);
+            for (longest, lambda) in longest.iter_mut().zip(lambdas) {
+                *longest = (*longest).max(stopping_hours(&survival, lambda * weight));
+            }
+        }
+        longest
     }
 }
 

@@ -6,6 +6,8 @@ use crate::home::Routine;
 pub const ABSENCE_HOURS: usize = 24;
 /// Words of 32 hours that are looked back on.
 const WORDS: usize = 44;
+/// A hole in so many hours before a spell, at most 32, weighs on what is thought of it; those before matter little one by one.
+const LATELY_HOURS: u32 = 12;
 /// Hours that are looked back on: less than the routine holds, so that they are all there while a spell goes on.
 pub const PAST_HOURS: usize = WORDS * 32;
 /// Lengths of spells that are counted, in hours.
@@ -43,12 +45,17 @@ impl Past {
     /// The hours before UTC hour `start`, with which a spell begins: where the hour before it is not known, it was used, or the
     /// spell would have begun earlier.
     pub fn of_routine(routine: &Routine, start: u32) -> Self {
-        let mut bits = Bits::UNKNOWN;
-        routine.copy_before(start, &mut bits.used[..WORDS], &mut bits.known[..WORDS]);
-        let last = !bits.known[WORDS - 1] & 1 << 31;
-        bits.known[WORDS - 1] |= last;
-        bits.used[WORDS - 1] |= last;
-        Self::of_bits(bits)
+        Self::of_bits(Bits::of_routine(routine, start))
+    }
+
+    /// What the hours before UTC hour `start` may have been: as they are known and, where some of the last [`LATELY_HOURS`] are
+    /// not, with these used, and with these dry.
+    pub fn possible(routine: &Routine, start: u32) -> impl Iterator<Item = Self> {
+        let bits = Bits::of_routine(routine, start);
+        let filled = bits.filled();
+        std::iter::once(bits)
+            .chain(filled.into_iter().flatten())
+            .map(Self::of_bits)
     }
 
     /// From whether each hour was used, the earliest first; `None` where that is not known.
@@ -195,6 +202,7 @@ impl Past {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Bits {
     used: [u32; WORDS + 2],
     known: [u32; WORDS + 2],
@@ -205,6 +213,31 @@ impl Bits {
         used: [0; WORDS + 2],
         known: [0; WORDS + 2],
     };
+
+    fn of_routine(routine: &Routine, start: u32) -> Self {
+        let mut bits = Self::UNKNOWN;
+        routine.copy_before(start, &mut bits.used[..WORDS], &mut bits.known[..WORDS]);
+        let last = !bits.known[WORDS - 1] & 1 << 31;
+        bits.known[WORDS - 1] |= last;
+        bits.used[WORDS - 1] |= last;
+        bits
+    }
+
+    /// The same with what is not known of the last hours used, and dry; `None` where all of them are known.
+    fn filled(self) -> Option<[Self; 2]> {
+        const LAST: usize = WORDS - 1;
+        let unknown = !self.known[LAST] & u32::MAX << (32 - LATELY_HOURS);
+        if unknown == 0 {
+            return None;
+        }
+        let [mut used, mut dry] = [self; 2];
+        for filled in [&mut used, &mut dry] {
+            filled.known[LAST] |= unknown;
+        }
+        used.used[LAST] |= unknown;
+        dry.used[LAST] &= !unknown;
+        Some([used, dry])
+    }
 }
 
 /// Up to 64 hours; used ones are known.
