@@ -1,7 +1,9 @@
 //! Trees laid out so that all hours of a spell go down them together.
 //!
 //! Method: a set of hours is a word with a bit for each. A split divides the set that comes to it by the word of the hours that
-//! are not above its border, so all hours go down a tree together, and no branch waits for a comparison.
+//! are not above its border, so all hours go down a tree together, and no branch waits for a comparison. Splits to which no
+//! hour comes are not looked at: in a spell that is most of them. Several trees are gone down at a time, so that the processor need not
+//! wait for one split before it looks at the next.
 
 use super::features::{COUNT, OF_SPELL, Rows};
 use super::model::{Forest, MAX_BINS, MAX_LEAVES, Split, Tree, UNIT, logistic};
@@ -20,26 +22,52 @@ const EACH_HOUR: [Hours; ABSENCE_HOURS] = {
 };
 const MOST_BORDERS: usize = COUNT * (MAX_BINS - 1);
 
-/// A split; its children are places among the splits of its tree, and behind them its leaves.
+/// Trees that are gone down together.
+const TREES_AT_ONCE: usize = 16;
+/// Room for all their splits, or leaves, and for one that is not kept.
+const ROOM: usize = TREES_AT_ONCE * MAX_LEAVES;
+/// Of a child of a split: it is a leaf.
+const LEAF: u8 = 0x80;
+const _: () = assert!(2 * MAX_LEAVES <= LEAF as usize);
+
+/// A split; each child is given by how many places further it is, and whether it is a [`LEAF`].
 #[derive(Clone, Copy, Debug)]
 struct Fork {
     /// The border it compares with.
     border: u16,
-    left: u8,
-    right: u8,
+    children: [u8; 2],
 }
 
-/// Trees, one behind the other.
+/// Splits, or leaves, that hours have come to.
+struct Arrived {
+    places: [(u32, Hours); ROOM],
+    count: usize,
+}
+
+impl Arrived {
+    const NONE: Self = Self {
+        places: [(0, 0); ROOM],
+        count: 0,
+    };
+
+    /// Keeps `hours` that come to `place`, if there are any and `is_kept`; without a branch, which could not be foretold.
+    fn note(&mut self, place: u32, hours: Hours, is_kept: bool) {
+        self.places[self.count % ROOM] = (place, hours);
+        self.count += usize::from(is_kept & (hours != 0));
+    }
+}
+
+/// Trees, one behind the other: of each its splits, the root first, and behind them its leaves.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
-    /// Log-odds before any tree, in 1/16384.
+    /// Log-odds before any tree with a split, in 1/16384.
     base: i32,
-    /// The splits of all trees.
+    /// The places of the roots.
+    roots: Vec<u32>,
+    /// The splits by their places.
     forks: Vec<Fork>,
-    /// The leaves of all trees, in 1/16384.
+    /// The leaves by their places, in 1/16384.
     leaves: Vec<i16>,
-    /// How many splits each tree has; it has one leaf more.
-    splits: Vec<u8>,
     /// The borders that splits compare with, feature by feature, rising.
     borders: Vec<f32>,
     /// How many of them each feature has.
@@ -57,24 +85,43 @@ impl Descent {
         for (feature, _) in &used {
             of_feature[usize::from(*feature)] += 1;
         }
-        let forks = |tree: &Tree| {
-            let leaf = tree.splits.len() as u8;
-            let child = move |to: i8| u8::try_from(to).unwrap_or_else(|_| leaf + !to as u8);
-            let fork = |split: &Split| Fork {
-                border: used.partition_point(|other| *other < (split.feature, split.bin)) as u16,
-                left: child(split.left),
-                right: child(split.right),
-            };
-            tree.splits.iter().map(fork).collect::<Vec<_>>()
-        };
         let value = |(feature, bin): &(u8, u8)| borders[usize::from(*feature)][usize::from(*bin)];
-        Self {
+        let mut descent = Self {
             base: forest.base,
-            forks: forest.trees.iter().flat_map(forks).collect(),
-            leaves: forest.trees.iter().flat_map(|tree| &tree.leaves).copied().collect(),
-            splits: forest.trees.iter().map(|tree| tree.splits.len() as u8).collect(),
+            roots: Vec::new(),
+            forks: Vec::new(),
+            leaves: Vec::new(),
             borders: used.iter().map(value).collect(),
             of_feature,
+        };
+        let border = |split: &Split| used.partition_point(|other| *other < (split.feature, split.bin)) as u16;
+        forest.trees.iter().for_each(|tree| descent.plant(tree, border));
+        descent
+    }
+
+    fn plant(&mut self, tree: &Tree, border: impl Fn(&Split) -> u16) {
+        if let ([], [leaf]) = (&tree.splits[..], &tree.leaves[..]) {
+            self.base += i32::from(*leaf);
+            return;
+        }
+        self.roots.push(self.forks.len() as u32);
+        for (place, split) in tree.splits.iter().enumerate() {
+            let child = |to: i8| match usize::try_from(to) {
+                Ok(to) => (to - place) as u8,
+                Err(_) => (tree.splits.len() + !to as usize - place) as u8 | LEAF,
+            };
+            self.forks.push(Fork {
+                border: border(split),
+                children: [child(split.left), child(split.right)],
+            });
+            self.leaves.push(0);
+        }
+        for leaf in &tree.leaves {
+            self.forks.push(Fork {
+                border: 0,
+                children: [0; 2],
+            });
+            self.leaves.push(*leaf);
         }
     }
 
@@ -85,29 +132,28 @@ impl Descent {
         let mut not_above = [0; MOST_BORDERS];
         self.compare(rows, &mut not_above);
         let mut sums = [self.base; ABSENCE_HOURS];
-        let (mut forks, mut leaves) = (&self.forks[..], &self.leaves[..]);
-        for splits in &self.splits {
-            let splits = usize::from(*splits);
-            let (of_tree, other_forks) = forks.split_at(splits);
-            let (of_leaves, other_leaves) = leaves.split_at(splits + 1);
-            (forks, leaves) = (other_forks, other_leaves);
-            // The hours that come to each split, and behind them those that come to each leaf.
-            let mut hours: [Hours; 2 * MAX_LEAVES] = [0; 2 * MAX_LEAVES];
-            hours[0] = ALL_HOURS;
-            for (place, fork) in of_tree.iter().enumerate() {
-                let left = hours[place] & not_above[usize::from(fork.border)];
-                hours[usize::from(fork.right)] = hours[place] ^ left;
-                hours[usize::from(fork.left)] = left;
+        let (mut splits, mut leaves) = (Arrived::NONE, Arrived::NONE);
+        for roots in self.roots.chunks(TREES_AT_ONCE) {
+            (splits.count, leaves.count) = (0, 0);
+            for root in roots {
+                splits.note(*root, ALL_HOURS, true);
             }
-            let hours = &hours[splits..=2 * splits];
-            let reached = |(leaf, hours): (usize, &Hours)| u64::from(*hours != 0) << leaf;
-            let mut reached = hours.iter().enumerate().map(reached).fold(0, |all, one| all | one);
-            while reached != 0 {
-                let leaf = reached.trailing_zeros() as usize;
-                reached &= reached - 1;
-                let (of_leaf, more) = (hours[leaf], i32::from(of_leaves[leaf]));
+            let mut next = 0;
+            while next < splits.count {
+                let (place, hours) = splits.places[next % ROOM];
+                next += 1;
+                let fork = self.forks[place as usize];
+                let left = hours & not_above[usize::from(fork.border)];
+                for (child, hours) in fork.children.into_iter().zip([left, hours ^ left]) {
+                    let (place, is_leaf) = (place + u32::from(child & !LEAF), child & LEAF != 0);
+                    splits.note(place, hours, !is_leaf);
+                    leaves.note(place, hours, is_leaf);
+                }
+            }
+            for (place, hours) in &leaves.places[..leaves.count] {
+                let more = i32::from(self.leaves[*place as usize]);
                 for (sum, hour) in sums.iter_mut().zip(EACH_HOUR) {
-                    *sum += if of_leaf & hour == 0 { 0 } else { more };
+                    *sum += if hours & hour == 0 { 0 } else { more };
                 }
             }
         }
