@@ -129,7 +129,7 @@ pub(super) fn cases_after(
 }
 
 /// Alerts of inactivity that only lost readings can have caused: in a spell touched by the loss, in which the same rules say
-/// nothing (`of_complete`) when given all readings (`complete`).
+/// nothing (`of_complete`) when given all readings (`complete`) as they are measured: an alert ends there when it is decided.
 pub fn gap_caused(
     timelines: &Timelines,
     alerts: &[JudgedAlert],
@@ -220,23 +220,29 @@ impl Home<'_> {
                     .is_some_and(|spell| spell.start < raised && raised <= spell.end.unwrap_or(EventTime::MAX))
             };
             !open
-                .values()
+                .iter()
                 .any(|(raised, resolved)| is_in_spell(*raised) || *raised <= at && at < *resolved)
         })
     }
 
-    /// From when to when each alert of inactivity is open.
-    fn open_inactivity(&self) -> BTreeMap<&str, (EventTime, EventTime)> {
+    /// From when to when alerts of inactivity are open. One that has ended may be raised again.
+    fn open_inactivity(&self) -> Vec<(EventTime, EventTime)> {
         let mut open = BTreeMap::new();
+        let mut ended = Vec::new();
         for alert in self.alerts.iter().filter(|alert| alert.kind == AlertKind::Inactivity) {
-            let (_, end) = open
-                .entry(&*alert.alert_id)
-                .or_insert((alert.detected_at, EventTime::MAX));
-            if alert.state == AlertState::Resolved {
-                *end = alert.decided_at;
+            match alert.state {
+                AlertState::Raised => {
+                    open.entry(&*alert.alert_id).or_insert(alert.detected_at);
+                }
+                AlertState::Resolved => {
+                    let raised = open.remove(&*alert.alert_id);
+                    ended.extend(raised.map(|raised| (raised, alert.decided_at)));
+                }
+                _ => {}
             }
         }
-        open
+        ended.extend(open.into_values().map(|raised| (raised, EventTime::MAX)));
+        ended
     }
 
     /// The record by which each alert of inactivity came to `stage`; with none, by which it was raised.

@@ -559,6 +559,9 @@ fn a_gap_causes_what_all_readings_would_not_have_said() {
         "another, which had ended"
     );
     assert_eq!(caused(hour(50, 17), &before(hour(50, 18))), 0, "one that was open");
+    let again = [&before(hour(49, 15))[..], &before(hour(50, 18))].concat();
+    assert_eq!(caused(hour(50, 17), &again), 0, "one that was raised again");
+    assert_eq!(caused(hour(50, 17), &again[..2]), 1);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! earlier may be one that this home often lets last for longer: waiting as if it had begun at the end of the gap would
 //! report what complete readings do not. So it is waited until the threshold of every start that is possible has passed, each
 //! as if the hour before it had been used. And where hours shortly before a use are not known, the threshold is the longest with
-//! them used, dry and unknown (`Past::possible`). Where one hour is lost, nothing is said before it would be with all readings.
+//! them used, dry and unknown (`Past::with_holes_filled`). Where one hour is lost, in the
+//! spell or in the twelve before it, nothing is said before it would be with all readings.
 
 use crate::home::Routine;
 

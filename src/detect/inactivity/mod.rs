@@ -166,15 +166,9 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
             } => own_seconds(home, dry, percent, at_least_hours),
             _ => rule.when.allowed_hours(&home.circumstances).map(seconds_of),
         };
-        let Some(mut needed) = needed.filter(|needed| dry >= *needed) else {
+        let Some(needed) = needed.filter(|needed| dry >= *needed) else {
             continue;
         };
-        if rule.until_learned {
-            needed = filling_in(settings, state, home, (since, interval.seconds()), needed);
-            if dry < needed {
-                continue;
-            }
-        }
         if is_met {
             state.anew_at = since.plus(needed).clamp(interval.start, interval.end);
             continue;
@@ -244,23 +238,6 @@ fn chance_of_harm(
         .absence(routine, first_dry_hour(of_use), home.time_zone)?;
     let absence = if is_of_use { absence } else { absence.usual() };
     Some(settings.harm.chance(&own, absence, hours))
-}
-
-/// What a rule that holds until learned ones speak, and asks for `needed` seconds, asks for. Where gaps alone have kept the home
-/// from being learnt, it waits for a learned rule too: else their loss would cause what that one does not say.
-fn filling_in(
-    settings: &InactivitySettings,
-    state: &mut InactivityState,
-    home: &HomeView<'_>,
-    spell: (EventTime, u32),
-    needed: u32,
-) -> u32 {
-    let routine = home.usage.routine();
-    let hours = routine.next_hour().saturating_sub(routine.first_hour());
-    let others = settings.rules.iter().enumerate();
-    let learned = others.filter(|(_, other)| other.is_learned() && hours >= settings.learn_hours(other));
-    let waits = learned.filter_map(|(index, _)| learned_seconds(settings, state, home, spell, index));
-    needed.max(waits.min().unwrap_or(0))
 }
 
 /// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed

@@ -230,32 +230,6 @@ fn a_rule_may_hold_only_until_the_learned_ones_speak() {
 }
 
 #[test]
-fn where_a_gap_keeps_a_home_from_being_learnt_a_rule_that_fills_in_waits_for_the_learned_one() {
-    let mut settings = with_rules(vec![
-        rule("learned", Severity::High, Condition::Learned(Learned::with_lambda(1e6))),
-        Rule {
-            until_learned: true,
-            ..rule("no-use-6h", Severity::High, Condition::NoUse { hours: 6.0 })
-        },
-    ]);
-    settings.inactivity.learn_hours = 48;
-    let raised_with_days_lost = |lost: usize| {
-        let mut home = Watched::new(settings.clone(), SHANGHAI, "2024-03-03T16:00:00Z");
-        home.hours(day(&[0, 4, 8, 12, 23]));
-        home.lose(24 * lost as u32);
-        home.hours(day(&[0, 4, 8, 12, 23]));
-        home.hours(day(&[0, 4, 8, 12, 23]));
-        home.told.lines().filter(|line| line.contains("Raised")).count()
-    };
-    assert_eq!(raised_with_days_lost(0), 2, "one on each of the first two days");
-    assert_eq!(
-        raised_with_days_lost(1),
-        1,
-        "with all readings it would be learnt by then"
-    );
-}
-
-#[test]
 fn the_learned_rule_knows_this_homes_hours() {
     let learned = |lambda| {
         let settings = with_rules(vec![rule(

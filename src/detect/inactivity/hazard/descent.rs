@@ -24,8 +24,9 @@ const MOST_BORDERS: usize = COUNT * (MAX_BINS - 1);
 
 /// Trees that are gone down together.
 const TREES_AT_ONCE: usize = 16;
-/// Room for all their splits, or leaves, and for one that is not kept.
+/// Room for all their splits, or for the leaves that hours come to (one for each hour at most), and for one that is not kept.
 const ROOM: usize = TREES_AT_ONCE * MAX_LEAVES;
+const _: () = assert!(TREES_AT_ONCE * (MAX_LEAVES - 1) < ROOM && TREES_AT_ONCE * ABSENCE_HOURS < ROOM);
 /// Of a child of a split: it is a leaf.
 const LEAF: u8 = 0x80;
 const _: () = assert!(2 * MAX_LEAVES <= LEAF as usize);
@@ -60,7 +61,7 @@ impl Arrived {
 /// Trees, one behind the other: of each its splits, the root first, and behind them its leaves.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
-    /// Log-odds before any tree with a split, in 1/16384.
+    /// Log-odds before any tree, in 1/16384.
     base: i32,
     /// The places of the roots.
     roots: Vec<u32>,
@@ -100,10 +101,6 @@ impl Descent {
     }
 
     fn plant(&mut self, tree: &Tree, border: impl Fn(&Split) -> u16) {
-        if let ([], [leaf]) = (&tree.splits[..], &tree.leaves[..]) {
-            self.base += i32::from(*leaf);
-            return;
-        }
         self.roots.push(self.forks.len() as u32);
         for (place, split) in tree.splits.iter().enumerate() {
             let child = |to: i8| match usize::try_from(to) {

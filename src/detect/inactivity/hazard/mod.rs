@@ -140,8 +140,8 @@ impl Hazard {
         survival(&table.descent.hazards(&told))
     }
 
-    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ: the longest by whatever the hours
-    /// before it may have been.
+    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ: the longest with what
+    /// is not known of the last hours before it unknown, used and dry.
     pub fn thresholds<const N: usize>(
         &self,
         routine: &Routine,
@@ -150,7 +150,7 @@ impl Hazard {
         lambdas: [f64; N],
     ) -> [usize; N] {
         let mut longest = [0; N];
-        for past in Past::possible(routine, start) {
+        for past in Past::with_holes_filled(routine, start) {
             let survival = self.survival(&past, start, zone);
             let weight = weight(&past);
             for (longest, lambda) in longest.iter_mut().zip(lambdas) {

@@ -48,9 +48,9 @@ impl Past {
         Self::of_bits(Bits::of_routine(routine, start))
     }
 
-    /// What the hours before UTC hour `start` may have been: as they are known and, where some of the last twelve are
-    /// not, with these used, and with these dry.
-    pub fn possible(routine: &Routine, start: u32) -> impl Iterator<Item = Self> {
+    /// The hours before UTC hour `start` as they are known and, where some of the last twelve are not, with these used, and with
+    /// these dry.
+    pub fn with_holes_filled(routine: &Routine, start: u32) -> impl Iterator<Item = Self> {
         let bits = Bits::of_routine(routine, start);
         let filled = bits.filled();
         std::iter::once(bits)

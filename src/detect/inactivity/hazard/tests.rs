@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::features::{NAMES, OF_SPELL};
-use super::model::{About, Absences, Forest, MAX_BINS, Split, Tree};
+use super::model::{About, Absences, Forest, MAX_BINS, MAX_LEAVES, Split, Tree};
 use super::*;
 use crate::home::Routine;
 use crate::model::EventTime;
@@ -161,6 +161,37 @@ fn small(leaves: [i16; 5], feature: u8) -> Model {
     }
 }
 
+/// A tree that grows by one split at a time where a strategy says: a leaf, a feature and a bin.
+fn grown(splits: &[(usize, u8, u8)]) -> Tree {
+    let mut tree = Tree {
+        splits: Vec::new(),
+        leaves: Vec::new(),
+    };
+    let mut open = Vec::new();
+    let lead = |tree: &mut Tree, (parent, is_left): (usize, bool), to: i8| {
+        let split = &mut tree.splits[parent];
+        *(if is_left { &mut split.left } else { &mut split.right }) = to;
+    };
+    for (place, (leaf, feature, bin)) in splits.iter().enumerate() {
+        if place > 0 {
+            let from = open.swap_remove(leaf % open.len());
+            lead(&mut tree, from, place as i8);
+        }
+        tree.splits.push(Split {
+            feature: *feature,
+            bin: *bin,
+            left: 0,
+            right: 0,
+        });
+        open.extend([(place, true), (place, false)]);
+    }
+    for (leaf, from) in open.into_iter().enumerate() {
+        lead(&mut tree, from, !(leaf as i8));
+        tree.leaves.push(leaf as i16 * 37 - 500);
+    }
+    tree
+}
+
 fn written(model: &Model) -> Vec<u8> {
     let mut bytes = Vec::new();
     model.write(&mut bytes).expect("memory");
@@ -254,6 +285,26 @@ proptest! {
     }
 
     #[test]
+    fn trees_of_any_shape_are_gone_down_alike(
+        trees in prop::collection::vec(prop::collection::vec((any::<usize>(), 0..COUNT as u8, 0..2u8), 1..MAX_LEAVES), 1..40),
+        above in prop::collection::vec(0u8..3, COUNT * ABSENCE_HOURS),
+    ) {
+        let mut model = small([1, 2, 3, 4, 5], 7);
+        model.returns.trees = trees.iter().map(|splits| grown(splits)).collect();
+        prop_assert_eq!(&Model::read(&written(&model)).expect("sound trees"), &model);
+        let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
+        let of_spell = &above[..OF_SPELL];
+        for (told, above) in told.iter_mut().zip(above.chunks(COUNT)) {
+            for (feature, told) in told.iter_mut().enumerate() {
+                // What is told of the spell is the same in all hours.
+                let above = if feature < OF_SPELL { of_spell[feature] } else { above[feature] };
+                *told = feature as f32 + 0.4 * f32::from(above);
+            }
+        }
+        prop_assert_eq!(Descent::new(&model.borders, &model.returns).hazards(&told), model.hazards(&told));
+    }
+
+    #[test]
     fn whatever_bytes_come_nothing_breaks(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), to in any::<u8>()) {
         let _ = Model::read(&bytes);
         let mut own = written(&small([1, 2, 3, 4, 5], 7));
@@ -277,6 +328,24 @@ proptest! {
         // The spell begins where this ends.
         known.last_mut().expect("hours").get_or_insert(true);
         prop_assert_eq!(Past::of_routine(&routine, start), Past::of_hours(known.into_iter()));
+    }
+
+    #[test]
+    fn a_hole_shortly_before_a_spell_is_filled_both_ways(hole in 1u32..30, used in any::<bool>()) {
+        let first = 400_000;
+        let end = first + PAST_HOURS as u32;
+        let routine = |of_hole: Option<bool>| {
+            let mut routine = Routine::default();
+            let of = |hour| if hour == end - 1 - hole { of_hole } else { Some(hour % 3 == 0 || hour == end - 1) };
+            (first..end).for_each(|hour| routine.push(hour, of(hour)));
+            routine
+        };
+        let of = |routine: &Routine| Past::with_holes_filled(routine, end).collect::<Vec<_>>();
+        let whole = of(&routine(Some(used)));
+        prop_assert_eq!(whole.len(), 1);
+        let holed = of(&routine(None));
+        prop_assert_eq!(holed.len(), if hole < 12 { 3 } else { 1 });
+        prop_assert_eq!(holed.contains(&whole[0]), hole < 12);
     }
 
     #[test]
