@@ -57,6 +57,8 @@ pub struct InactivityState {
     threshold_tenths: [u8; MAX_LEARNED],
     /// The start of the spell it was computed for.
     threshold_for: EventTime,
+    /// They are the least that they can be: what is not known of the hours before may make them longer.
+    threshold_is_least: bool,
     /// When the dry time of the first rule met began.
     since: EventTime,
     /// When the latest of the met rules was met, or the chance of harm came to the severity below.
@@ -79,6 +81,14 @@ impl InactivityState {
 
     fn is_met(&self, index: usize) -> bool {
         self.met & (1 << index) != 0
+    }
+
+    fn keep_thresholds(&mut self, hours: [usize; MAX_LEARNED], interval_seconds: u32) {
+        let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
+        self.threshold_tenths = hours.map(|hours| {
+            let seconds = hours as u32 * HOUR + known_earlier;
+            u8::try_from((seconds + TENTH / 2) / TENTH).unwrap_or(u8::MAX)
+        });
     }
 
     /// The threshold of the learned rule at `index` that was worked out last, in dry seconds.
@@ -240,8 +250,9 @@ fn chance_of_harm(
     Some(settings.harm.chance(&own, absence, hours))
 }
 
-/// The threshold of the learned rule at `index` for the spell begun at `since`. Those of all learned rules are computed
-/// once a spell, and only for spells that last.
+/// The threshold of the learned rule at `index` for the spell begun at `since`; at first the least that it can be. Those of all
+/// learned rules are computed together: by what is known, once a spell has lasted; and with everything that may have been in
+/// the hours that are not known, which takes many times as long, once it has outlasted the first of these.
 ///
 /// The rule learns from hours: a spell begins with the first hour that is wholly dry, and the use before it ended half an hour
 /// earlier, on average. Where readings are finer, it is known when it ended, and the threshold counts from there.
@@ -253,25 +264,21 @@ fn learned_seconds(
     index: usize,
 ) -> Option<u32> {
     let first_dry_hour = first_dry_hour(since);
-    if home.usage.frontier() < EventTime::from_hour(first_dry_hour).plus(hazard::FIRST_HOURS as u32 * HOUR) {
+    let frontier = home.usage.frontier();
+    if frontier < EventTime::from_hour(first_dry_hour).plus(hazard::FIRST_HOURS as u32 * HOUR) {
         return None;
     }
+    let (hazard, routine, zone) = (&settings.hazard, home.usage.routine(), home.time_zone);
     if state.threshold_for != since {
-        let mut lambdas = [0.0; MAX_LEARNED];
-        let learned = settings.learned().map(|(place, _)| settings.lambda(place));
-        lambdas
-            .iter_mut()
-            .zip(learned)
-            .for_each(|(lambda, of_rule)| *lambda = of_rule);
-        let routine = home.usage.routine();
-        let of = |start| settings.hazard.thresholds(routine, start, home.time_zone, lambdas);
-        let hours = gap::thresholds(routine, first_dry_hour, of);
-        let known_earlier = HOUR.saturating_sub(interval_seconds) / 2;
-        for (place, hours) in state.threshold_tenths.iter_mut().zip(hours) {
-            let seconds = hours as u32 * HOUR + known_earlier;
-            *place = u8::try_from((seconds + TENTH / 2) / TENTH).unwrap_or(u8::MAX);
-        }
-        state.threshold_for = since;
+        let least = hazard.least_thresholds(routine, first_dry_hour, zone, settings.lambdas());
+        state.keep_thresholds(least, interval_seconds);
+        (state.threshold_for, state.threshold_is_least) = (since, true);
+    }
+    let least = state.threshold(settings, index)?;
+    if state.threshold_is_least && frontier.since(since) >= least {
+        let of = |start| hazard.thresholds(routine, start, zone, settings.lambdas());
+        state.keep_thresholds(gap::thresholds(routine, first_dry_hour, of), interval_seconds);
+        state.threshold_is_least = false;
     }
     state.threshold(settings, index)
 }

@@ -311,6 +311,16 @@ impl InactivitySettings {
             })
     }
 
+    /// λ of each learned rule, in their order; where there are fewer, that of the first again.
+    pub(super) fn lambdas(&self) -> [f64; MAX_LEARNED] {
+        let mut of_rules = self.learned().map(|(place, _)| self.lambda(place));
+        let first = of_rules.next().unwrap_or_default();
+        std::array::from_fn(|place| match place {
+            0 => first,
+            _ => of_rules.next().unwrap_or(first),
+        })
+    }
+
     /// Hours of known use after which `rule`, which learns, speaks.
     pub fn learn_hours(&self, rule: &Rule) -> u32 {
         rule.learn_hours.unwrap_or(self.learn_hours)

@@ -140,6 +140,18 @@ impl Hazard {
         survival(&table.descent.hazards(&told))
     }
 
+    /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ, by what is known of the hours
+    /// before it: the least that [`Self::thresholds`] can be.
+    pub fn least_thresholds<const N: usize>(
+        &self,
+        routine: &Routine,
+        start: u32,
+        zone: &TimeZone,
+        lambdas: [f64; N],
+    ) -> [usize; N] {
+        self.thresholds_after(&Past::of_routine(routine, start), start, zone, lambdas)
+    }
+
     /// The thresholds for a spell that begins with UTC hour `start`, in hours, one for each λ: the longest with what
     /// is not known of the last hours before it unknown, used and dry.
     pub fn thresholds<const N: usize>(
@@ -149,15 +161,22 @@ impl Hazard {
         zone: &TimeZone,
         lambdas: [f64; N],
     ) -> [usize; N] {
-        let mut longest = [0; N];
-        for past in Past::with_holes_filled(routine, start) {
-            let survival = self.survival(&past, start, zone);
-            let weight = weight(&past);
-            for (longest, lambda) in longest.iter_mut().zip(lambdas) {
-                *longest = (*longest).max(stopping_hours(&survival, lambda * weight));
-            }
-        }
-        longest
+        Past::with_holes_filled(routine, start).fold([0; N], |longest, past| {
+            let hours = self.thresholds_after(&past, start, zone, lambdas);
+            std::array::from_fn(|place| hours[place].max(longest[place]))
+        })
+    }
+
+    fn thresholds_after<const N: usize>(
+        &self,
+        past: &Past,
+        start: u32,
+        zone: &TimeZone,
+        lambdas: [f64; N],
+    ) -> [usize; N] {
+        let survival = self.survival(past, start, zone);
+        let weight = weight(past);
+        lambdas.map(|lambda| stopping_hours(&survival, lambda * weight))
     }
 }
 
