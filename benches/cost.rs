@@ -2,12 +2,14 @@
 //!
 //! `cargo bench --bench cost` for the time of a reading from bytes to effects: nothing on, each detector alone, the defaults,
 //! everything; hourly readings and quarter-hours. The cases take turns, medians are given, and only time on a processor
-//! counts, because machines have good and bad minutes. `cargo bench --bench cost -- memory` for the memory: sixty days of hourly readings of 8,000 homes, as the
-//! partition counts it and as the process grows by it.
+//! counts, because machines have good and bad minutes. `cargo bench --bench cost -- READINGS.csv.gz`: the same for the homes of a file.
+//! `cargo bench --bench cost -- memory` for the memory: sixty days of hourly readings of 8,000 homes, as the partition counts it and as the process
+//! grows by it.
 
 mod support;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -15,6 +17,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tapwatch::detect::DetectorSettings;
+use tapwatch::history::{History, HistoryError};
 use tapwatch::model::{Consent, DAY, EventTime, HOUR, HomeRecord, RawRecord};
 use tapwatch::partition::{ConsentRule, Partition, Rules, Stamp};
 
@@ -94,7 +97,8 @@ fn everything() -> Rules {
     })
 }
 
-fn time() {
+/// Of simulated homes, or of the homes of a file of readings.
+fn time(readings: Option<&Path>) -> Result<(), HistoryError> {
     let default = DetectorSettings::default();
     let mut names = vec!["nothing"];
     let mut cases = vec![rules(bare)];
@@ -107,14 +111,25 @@ fn time() {
     }
     names.extend(["the defaults", "everything"]);
     cases.extend([Rules::default(), everything()]);
-    let hourly = times(&Log::new(300, 20, 3_600), &cases);
-    let quarters = times(&Log::new(75, 20, 900), &cases);
-    println!("| On | hourly, ns a reading | more than nothing | quarter-hours, ns a reading | more than nothing |");
-    println!("|---|---|---|---|---|");
-    for ((name, hourly_ns), quarter_ns) in names.iter().zip(&hourly).zip(&quarters) {
-        let (more, more_quarters) = (hourly_ns - hourly[0], quarter_ns - quarters[0]);
-        println!("| {name} | {hourly_ns:.0} | {more:+.0} | {quarter_ns:.0} | {more_quarters:+.0} |");
+    let logs = match readings {
+        Some(path) => vec![("as they are", Log::of(History::read(&[path.to_owned()])?))],
+        None => vec![
+            ("hourly", Log::new(300, 20, 3_600)),
+            ("quarter-hours", Log::new(75, 20, 900)),
+        ],
+    };
+    let measured: Vec<_> = logs.iter().map(|(_, log)| times(log, &cases)).collect();
+    for (name, _) in &logs {
+        print!("| {name}, ns a reading | more than nothing ");
     }
+    println!("| on |");
+    for (place, name) in names.iter().enumerate() {
+        for times in &measured {
+            print!("| {:.0} | {:+.0} ", times[place], times[place] - times[0]);
+        }
+        println!("| {name} |");
+    }
+    Ok(())
 }
 
 /// Bytes of the process that are in memory.
@@ -208,10 +223,13 @@ fn memory(seconds: u32) {
     );
 }
 
-fn main() {
-    if std::env::args().any(|argument| argument == "memory") {
-        memory(HOUR);
-    } else {
-        time();
+fn main() -> Result<(), HistoryError> {
+    let argument = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    match argument.as_deref() {
+        Some("memory") => {
+            memory(HOUR);
+            Ok(())
+        }
+        readings => time(readings.map(Path::new)),
     }
 }

@@ -6,7 +6,7 @@ use tapwatch::history::{History, arrival};
 use tapwatch::model::RawRecord;
 use tapwatch::simulate::District;
 
-/// Readings of a simulated district as they come from the topic.
+/// Readings as they come from the topic.
 pub struct Log {
     /// The readings.
     pub history: History,
@@ -26,7 +26,11 @@ impl Log {
             time_zone: TimeZone::UTC,
             incidents_per_home_month: 0.2,
         };
-        let (history, _) = district.history();
+        Self::of(district.history().0)
+    }
+
+    /// Readings as they come from the topic.
+    pub fn of(history: History) -> Self {
         let (mut payloads, mut ends) = (Vec::new(), Vec::new());
         for row in &history.rows {
             history.json(row, &mut payloads);

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::backtest::{Input, sweep};
 use super::progress;
-use super::wish::{lambda_of, stage_named};
+use super::wish::{budget, lambda_of, stage_named};
 use crate::backtest::Backtest;
 use crate::backtest::analysis::sweep::Sweep;
 use crate::backtest::analysis::tuned::{FOLDS, Tuned};
@@ -26,7 +26,7 @@ pub struct TuneArgs {
     #[command(flatten)]
     input: Input,
     /// False inactivity alerts accepted a home-month at the stage.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = budget)]
     budget: f64,
     /// The stage whose λ is looked for: ask, contact or visit; the last with a learned rule without it. λ of the others keeps its
     /// proportion to it.
@@ -36,9 +36,6 @@ pub struct TuneArgs {
 
 /// Finds λ, and prints the line for the settings.
 pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
-    if !(args.budget > 0.0 && args.budget.is_finite()) {
-        bail!("--budget {}: give a number above 0", args.budget);
-    }
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let Some(lambda) = lambda_of(&validated.rules, args.stage) else {
         bail!("no programme has a learned rule to tune");

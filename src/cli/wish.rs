@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::detect::inactivity::{Condition, Learned};
+use crate::detect::inactivity::{BUDGETS, Condition, Learned};
 use crate::model::Stage;
 use crate::partition::{Programme, Rules};
 
@@ -37,6 +37,17 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "a share is between 0 and 1".to_owned())
 }
 
+pub(super) fn budget(text: &str) -> Result<f64, String> {
+    let budget = text.parse::<f64>().ok().filter(|budget| BUDGETS.contains(budget));
+    budget.ok_or_else(|| {
+        format!(
+            "false alerts a home-month are from {} to {}",
+            BUDGETS.start(),
+            BUDGETS.end()
+        )
+    })
+}
+
 /// λ of the learned rule of `stage`, or of the last learned one, in the first programme that has one.
 pub(super) fn lambda_of(rules: &Rules, stage: Option<Stage>) -> Option<f64> {
     let of_programme = |programme: &Programme| {
@@ -57,7 +68,6 @@ pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) ->
     let named = wish.to_string();
     match wish {
         Wish::Lambda(lambda) if !(1.0..=1e6).contains(&lambda) => bail!("{named}: give hours from 1 to 1000000"),
-        Wish::Budget(budget) if !(budget > 0.0 && budget.is_finite()) => bail!("{named}: give a number above 0"),
         _ => {}
     }
     let mut rules = Rules::clone(rules);

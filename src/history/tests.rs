@@ -269,6 +269,11 @@ fn homes_and_truth_are_read_back_as_written() {
             .unwrap_err(),
         ", line 2: litres_per_hour is \"-1\": not a flow"
     );
+    let once = "m,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,leak\n";
+    assert_eq!(
+        refused(&format!("meter_id,start,end,kind\n{once}{once}")).unwrap_err(),
+        ", line 3: start is \"2024-01-01T00:00:00Z\": an incident of this home and kind with the same start stands above"
+    );
     assert_eq!(
         refused("start,end,kind\n").unwrap_err(),
         ", line 1: missing columns: household_id or meter_id"

@@ -1,5 +1,6 @@
 //! Files of incidents: what truly happened, to judge alerts by.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,14 +51,21 @@ pub struct Incident {
 pub fn read_truth(path: &Path) -> Result<Vec<Incident>, HistoryError> {
     let mut table = Table::open(path, &LAYOUT)?;
     let mut incidents = Vec::new();
+    let mut known = HashSet::new();
     while table.next_row()? {
-        let household = Arc::from(table.either_id(HOUSEHOLD, METER)?);
+        let household: Arc<str> = Arc::from(table.either_id(HOUSEHOLD, METER)?);
         if table.field(KIND).is_empty() {
             return Err(table.bad(KIND, "it is empty"));
         }
         let (kind, start, end) = (table.field(KIND).to_owned(), table.parse(START)?, table.parse(END)?);
         if end <= start {
             return Err(table.bad(END, "not after the start"));
+        }
+        if !known.insert((Arc::clone(&household), kind.clone(), start)) {
+            return Err(table.bad(
+                START,
+                "an incident of this home and kind with the same start stands above",
+            ));
         }
         let litres_per_hour = table.optional(LITRES_PER_HOUR).map(|_| table.parse(LITRES_PER_HOUR));
         let litres_per_hour: Option<Litres> = litres_per_hour.transpose()?;

@@ -31,6 +31,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod typed;
+#[cfg(test)]
+mod typed_tests;
 
 use std::collections::BTreeMap;
 

@@ -24,7 +24,7 @@ use self::sets::{of_interest, rule_sets};
 pub(super) use self::told::figure;
 use self::told::{compare, not_judged, tell};
 use super::progress;
-use super::wish::{Wish, share, stage_named};
+use super::wish::{Wish, budget, share, stage_named};
 use crate::backtest::judge::Answers;
 use crate::backtest::report::Report;
 use crate::backtest::{Outcome, RuleSetSummary, Summary};
@@ -49,7 +49,7 @@ pub struct BacktestArgs {
     lambda: Option<f64>,
     /// False inactivity alerts accepted a home-month at a stage; sets λ by what was measured on open data, beside the
     /// fixed rules.
-    #[arg(long, value_name = "N", conflicts_with = "lambda")]
+    #[arg(long, value_name = "N", conflicts_with = "lambda", value_parser = budget)]
     budget: Option<f64>,
     /// The stage that --lambda or --budget speaks of: ask, contact or visit; the last with a learned rule without it.
     #[arg(long, value_name = "STAGE", value_parser = stage_named)]

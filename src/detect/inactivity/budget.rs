@@ -5,6 +5,8 @@
 //! Rates are those measured on one set of homes (`docs/adr/0006-first-learned-rule.md`): homes of another kind differ,
 //! and the metrics show how the budget truly stands.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::hazard::Hazard;
@@ -69,6 +71,9 @@ impl Budgets {
         }
     }
 }
+
+/// Budgets that may be stated, in false alerts a home-month.
+pub const BUDGETS: RangeInclusive<f64> = 0.001..=100.0;
 
 /// The λ that keeps within `budget` false alerts a home-month, by the curve of the table.
 pub fn lambda_for(hazard: &Hazard, budget: f64) -> Option<f64> {
@@ -159,7 +164,7 @@ impl InactivitySettings {
                 mistakes.push(Mistake::new(key, message));
                 continue;
             };
-            if !(0.001..=100.0).contains(&budget) {
+            if !BUDGETS.contains(&budget) {
                 let message = format!("{budget} false alerts a home-month are not between 0.001 and 100");
                 mistakes.push(Mistake::new(key, message));
                 continue;

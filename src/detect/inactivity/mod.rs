@@ -27,7 +27,7 @@ mod spell;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{Budget, Budgets, MEASURED_ON, lambda_for, lambda_of};
+pub use budget::{BUDGETS, Budget, Budgets, MEASURED_ON, lambda_for, lambda_of};
 pub use harm::HarmSettings;
 pub use settings::{Condition, InactivitySettings, Learned, MAX_LEARNED, MAX_RULES, Rule};
 
