@@ -9,7 +9,7 @@
 //! | unclear alert | inactivity raised in another spell: cut by a gap or by the end of the readings |
 //! | home-month | 730.5 h of measured readings from the home's 30th day on, outside emergencies |
 //! | gap-caused | inactivity raised in a spell without a measured reading; or in one touched by lost readings, of which the same rules say nothing (none raised in that spell, none open then) when given all of them |
-//! | flap | a second `raised` in one dry spell |
+//! | flap | a second `raised` in one dry spell, if no water that was put in has begun to run between the two |
 //! | back-dated | a `raised` of inactivity, a leak or a burst with `decided_at` before `detected_at`, or, in a home whose readings are never late, more than one interval after it |
 //! | stage reached | the first record of an inactivity alert that asks for the stage, or for a later one; delay and false alerts of a stage are those of all alerts with that record in the place of `raised` |
 //! | answered | with an assumed share of people who answer when an ask is false, and of contacts who clear, a false alert weighs what is expected of it: each stage that it passed before leaves what it did not clear |
@@ -342,7 +342,13 @@ impl Home<'_> {
         let mut spells_told = BTreeSet::new();
         for at in self.raised(AlertKind::Inactivity).map(|alert| alert.detected_at) {
             if let Some(spell) = timeline.spell(at) {
-                cases.flaps += usize::from(!spells_told.insert(spell.start));
+                // The first hour of water that runs by itself cannot be told from a use, and ends an alert.
+                let runs = self
+                    .truth
+                    .iter()
+                    .filter(|incident| WATER.contains(&incident.kind.as_str()));
+                let begun = runs.filter(|run| spell.start < run.start && run.start < at).count();
+                cases.flaps += usize::from(!spells_told.insert((spell.start, begun)));
                 cases.alerts_without_readings += usize::from(timeline.measured(spell.start, at) == 0);
             }
         }
@@ -468,8 +474,15 @@ fn hours_between(start: EventTime, end: EventTime) -> f64 {
 }
 
 fn judged_seconds(timeline: &Timeline, from: EventTime, emergencies: &[&Incident]) -> f64 {
-    let within = |emergency: &&Incident| timeline.measured(emergency.start.max(from), emergency.end.max(from));
-    let in_emergencies: u32 = emergencies.iter().map(within).sum();
+    let mut counted = from;
+    let within = |emergency: &Incident| {
+        let seconds = timeline.measured(emergency.start.max(counted), emergency.end.max(counted));
+        counted = counted.max(emergency.end);
+        seconds
+    };
+    let mut in_order = emergencies.to_vec();
+    in_order.sort_by_key(|emergency| emergency.start);
+    let in_emergencies: u32 = in_order.into_iter().map(within).sum();
     f64::from(timeline.measured(from, EventTime::MAX).saturating_sub(in_emergencies))
 }
 

@@ -207,6 +207,41 @@ fn two_alerts_in_two_spells_are_no_flap() {
         judged(litres, &[], &[raised(hour(45, 4)), raised(hour(45, 5))]).flaps,
         1
     );
+    // A leak whose first hour looked like a use.
+    let leak = [incident("leak", hour(45, 4), 1)];
+    assert_eq!(
+        judged(litres, &leak, &[raised(hour(45, 4)), raised(hour(45, 5))]).flaps,
+        0
+    );
+}
+
+#[test]
+fn only_what_is_accepted_and_what_came_first_is_judged() {
+    let mut history = History::default();
+    home(&mut history, "h", |day, at| {
+        Some(if (45..47).contains(&day) { 0.0 } else { ordinary(at) })
+    });
+    let alerts = [raised(hour(45, 20))];
+    let sound = judge(&history, &[], &alerts, Answers::default(), 1);
+    let mut absurd = history.rows[45 * 24];
+    (absurd.start, absurd.seconds) = (absurd.start.plus(60), u32::MAX);
+    // Copies that came later say that there was water.
+    let copies: Vec<Row> = history.rows[46 * 24..46 * 24 + 4]
+        .iter()
+        .map(|row| Row {
+            measure: Some(Measure::Volume(9.0)),
+            received_at: Some(row.end().plus(10 * HOUR)),
+            ..*row
+        })
+        .collect();
+    history.rows.push(absurd);
+    history.rows.extend(copies);
+    let judged = judge(&history, &[], &alerts, Answers::default(), 1);
+    assert_eq!(sound.first.absence_alerts, 1);
+    assert_eq!(
+        (judged.home_months, judged.first.absence_alerts),
+        (sound.home_months, 1)
+    );
 }
 
 #[test]
@@ -218,6 +253,15 @@ fn home_months_are_delivered_hours_outside_emergencies() {
         59 * 24
     );
     let truth = [incident("emergency", hour(40, 13), 72)];
+    let twice = [
+        incident("emergency", hour(40, 13), 72),
+        incident("emergency", hour(41, 13), 72),
+    ];
+    assert_eq!(
+        months(judged(|_, at| Some(ordinary(at)), &twice, &[])),
+        56 * 24,
+        "what two have in common counts once"
+    );
     let score = judged(with_emergency, &truth, &[raised(hour(50, 4))]);
     assert_eq!(score.first.false_per_home_month.value, Some(1.0 / score.home_months));
     assert_eq!(months(score), 57 * 24);

@@ -16,6 +16,7 @@ use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::history::{BesideRecord, History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
+use crate::ingest::IngestSettings;
 use crate::model::{Alert, EventTime, HomeRecord, RawRecord, partition_of};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
@@ -51,6 +52,8 @@ pub struct Backtest {
     course: Course,
     /// What CloudEvents name as their source.
     source: String,
+    /// Which readings are heeded.
+    ingest: IngestSettings,
     threads: usize,
 }
 
@@ -101,7 +104,7 @@ impl Backtest {
     ) -> Result<Self, HistoryError> {
         let course = Course::new(partitions, &homes, rules);
         let readings = SortedReadings::read(files, space, |household| course.lane(household), progress)?;
-        Ok(Self::new(readings, homes, course, source))
+        Ok(Self::new(readings, homes, course, rules, source))
     }
 
     /// From readings that are in memory.
@@ -118,16 +121,17 @@ impl Backtest {
     ) -> Result<Self, HistoryError> {
         let course = Course::new(partitions, &homes, rules);
         let readings = SortedReadings::of_history(history, space, |household| course.lane(household))?;
-        Ok(Self::new(readings, homes, course, source))
+        Ok(Self::new(readings, homes, course, rules, source))
     }
 
-    fn new(readings: SortedReadings, homes: Vec<HomeRecord>, course: Course, source: &str) -> Self {
+    fn new(readings: SortedReadings, homes: Vec<HomeRecord>, course: Course, rules: &Rules, source: &str) -> Self {
         Self {
             readings,
             homes,
             beside: Vec::new(),
             course,
             source: source.to_owned(),
+            ingest: rules.ingest.clone(),
             threads: all_processors(),
         }
     }
@@ -162,7 +166,7 @@ impl Backtest {
     /// # Errors
     /// [`HistoryError::Io`] where readings are on disk and cannot be read.
     pub fn timelines(&self, truth: &[Incident]) -> Result<Timelines, HistoryError> {
-        Timelines::new(&self.readings, truth, self.threads)
+        Timelines::new(&self.readings, truth, &self.ingest, self.threads)
     }
 
     /// Runs the readings under each set of rules; `progress` hears of readings done, once for each set.
@@ -204,6 +208,7 @@ impl Backtest {
         spool: &Arc<Spool>,
         progress: impl Fn(u64) + Sync,
     ) -> Result<Vec<Vec<Said<A>>>, HistoryError> {
+        let sets: Vec<_> = sets.iter().map(without_visit_lists).collect();
         let (count, lanes) = (sets.len() as u32, self.course.lanes());
         // Sets take turns at a lane, so that its readings are read while they are near.
         let said = in_parallel(self.threads, count * lanes, |job| {
@@ -269,6 +274,15 @@ impl Backtest {
         progress(done);
         Ok(town.lanes.into_iter().map(|lane| lane.said).collect())
     }
+}
+
+/// Nobody is sent out over history, and the lists of many homes of every day are many.
+fn without_visit_lists(rules: &Arc<Rules>) -> Arc<Rules> {
+    let mut rules = Rules::clone(rules);
+    for programme in &mut rules.programmes {
+        programme.policy.visit_list.enabled = false;
+    }
+    Arc::new(rules)
 }
 
 /// What a partition has said.

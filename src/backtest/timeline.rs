@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::parallel::in_parallel;
-use crate::history::{HistoryError, Incident, Row, SortedReadings};
-use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality};
+use crate::history::{HistoryError, Incident, Row, SortedReadings, arrival};
+use crate::ingest::{IngestSettings, decode};
+use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality, RawRecord};
 
 /// Above the least volume of a leak, so much is still taken for the leak: the meter shows a steady flow in steps.
 const LEAK_ALLOWANCE: Litres = 1.0;
@@ -49,11 +50,17 @@ const HOMES_AT_ONCE: u32 = 64;
 pub struct Timelines(BTreeMap<Arc<str>, Timeline>);
 
 impl Timelines {
-    /// From readings, and from what was put into them. One home's readings at a time are in memory, on each of the threads.
+    /// From the readings that `ingest` accepts, and from what was put into them. One home's readings at a time are in memory, on
+    /// each of the threads.
     ///
     /// # Errors
     /// [`HistoryError::Io`] where readings are on disk and cannot be read.
-    pub fn new(readings: &SortedReadings, truth: &[Incident], threads: usize) -> Result<Self, HistoryError> {
+    pub fn new(
+        readings: &SortedReadings,
+        truth: &[Incident],
+        ingest: &IngestSettings,
+        threads: usize,
+    ) -> Result<Self, HistoryError> {
         let mut water = BTreeMap::<&str, Vec<&Incident>>::new();
         for incident in truth.iter().filter(|incident| WATER.contains(&incident.kind.as_str())) {
             water.entry(&incident.household).or_default().push(incident);
@@ -65,8 +72,11 @@ impl Timelines {
             let mut rows = readings.homes_between(from, to, threads)?.peekable();
             let mut timelines = Vec::new();
             let mut of_home: Vec<Row> = Vec::new();
+            let mut json = Vec::new();
             while let Some(row) = rows.next().transpose()? {
-                of_home.push(row);
+                if is_accepted(readings, &row, ingest, &mut json) {
+                    of_home.push(row);
+                }
                 let household = &readings.name(&row).household;
                 let goes_on = match rows.peek() {
                     Some(Ok(next)) => readings.name(next).household == *household,
@@ -92,9 +102,13 @@ impl Timelines {
             memory_bytes: usize::MAX,
             folder: std::path::PathBuf::new(),
         };
+        let any_time = IngestSettings {
+            earliest: EventTime::ZERO,
+            ..IngestSettings::default()
+        };
         let readings = SortedReadings::of_history(history, &space, |_| 0);
         readings
-            .and_then(|readings| Self::new(&readings, truth, 1))
+            .and_then(|readings| Self::new(&readings, truth, &any_time, 1))
             .expect("nothing goes to disk")
     }
 
@@ -282,6 +296,20 @@ impl Timeline {
     }
 }
 
+/// Whether a reading is none of those that become dead letters: the judge knows what the rules are told.
+fn is_accepted(readings: &SortedReadings, row: &Row, ingest: &IngestSettings, json: &mut Vec<u8>) -> bool {
+    json.clear();
+    let name = readings.name(row);
+    name.json(row, json);
+    let record = RawRecord {
+        offset: 0,
+        timestamp: Some(arrival(row)),
+        key: Some(name.household.as_bytes()),
+        value: Some(json),
+    };
+    decode(&record, ingest).is_ok()
+}
+
 /// The readings that came late, those together that follow one another and came together.
 fn late(rows: &[Row]) -> Vec<(Stretch, EventTime)> {
     let came = |row: &&Row| Some((row.end(), row.start, row.received_at?)).filter(|(end, _, came)| came > end);
@@ -301,10 +329,12 @@ fn late(rows: &[Row]) -> Vec<(Stretch, EventTime)> {
     late
 }
 
-/// What was measured, interval by interval; a register tells its use by the step from the reading before.
+/// What was measured, interval by interval, each by the reading of it that came first; a register tells its use by the step
+/// from the reading before.
 pub(super) fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
-    rows.sort_by_key(|row| row.start);
+    rows.sort_by_key(|row| (row.start, row.meter));
+    rows.dedup_by_key(|row| (row.start, row.meter));
     let mut registers = BTreeMap::new();
     let volume = |row: &Row| {
         let litres = match row.measure? {

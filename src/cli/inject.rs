@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
+use super::backtest::refuse_overwriting;
 use crate::history::{History, read_homes, read_people, read_truth, write_homes, write_truth};
 use crate::model::{DAY, HomeRecord};
 use crate::simulate::{Delivery, Injection, Scenario};
@@ -43,6 +44,8 @@ pub struct InjectArgs {
 
 /// Writes readings with incidents, and what happened in them.
 pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
+    let written = ["readings.csv.gz", "truth.csv", "homes.csv"].map(|name| args.out.join(name));
+    refuse_overwriting(written, args.readings.iter().chain(&args.homes).chain(&args.truth))?;
     let mut history = History::read(&args.readings)?;
     let mut homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
     let people = args.homes.as_deref().map(read_people).transpose()?.unwrap_or_default();

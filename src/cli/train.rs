@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
-use super::backtest::write_file;
+use super::backtest::{refuse_overwriting, write_file};
 use super::{bar, progress};
 use crate::backtest::all_processors;
 use crate::history::{SortSpace, SortedReadings, read_homes};
@@ -59,19 +59,8 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
             args.out.display()
         );
     }
-    for written in [args.out.clone(), args.out.with_extension("md")] {
-        let is_it = |read: &&PathBuf| match (read.canonicalize(), written.canonicalize()) {
-            (Ok(read), Ok(written)) => read == written,
-            _ => false,
-        };
-        if let Some(read) = args.readings.iter().chain(&args.homes).find(is_it) {
-            bail!(
-                "--out {}: would overwrite {}, which is read",
-                args.out.display(),
-                read.display()
-            );
-        }
-    }
+    let written = [args.out.clone(), args.out.with_extension("md")];
+    refuse_overwriting(written, args.readings.iter().chain(&args.homes))?;
     // Before the work, so that it is not done for nothing.
     let folder = space.folder.clone();
     std::fs::read_dir(&folder).with_context(|| format!("--out {}: {}", args.out.display(), folder.display()))?;

@@ -129,7 +129,10 @@ fn tell(args: &TuneArgs, backtest: &Backtest, sweep: &Sweep) -> anyhow::Result<(
             months * args.budget
         );
     }
-    say!("# settings: the learned rule of the programme (its other keys as they are)");
+    say!(
+        "# in the learned rule of the programme, its other keys as they are; `rules` that are written take the place of all"
+    );
+    say!("# that were in force (tapwatch config show), so write down those beside it as well:");
     say!(
         "when = {{ learned = {{ lambda = {:.0} }} }}",
         tuned.lambda.value.unwrap_or_default()

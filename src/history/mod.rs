@@ -28,3 +28,4 @@ pub use readings::{History, MeterName, ReadingsWriter, Row, arrival};
 pub use sorted::SortedReadings;
 pub use sorter::SortSpace;
 pub use truth::{Incident, read_truth, write_truth};
+pub use writer::{keep, unfinished};

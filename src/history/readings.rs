@@ -157,7 +157,7 @@ impl History {
 
     /// Puts the rows into the order in which they became known; rows that came together stay in file order.
     pub fn sort_by_arrival(&mut self) {
-        self.rows.sort_by_key(arrival);
+        self.rows.sort_by_key(|row| (arrival(row), row.start));
     }
 
     /// Appends a row as the JSON of the readings topic.

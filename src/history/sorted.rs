@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::readings::{Meters, Reader};
-use super::sorter::{Key, Merge, SortSpace, Sorted, Sorter};
+use super::sorter::{Key, Merge, SortSpace, Sorted, Sorter, first_of};
 use super::{History, HistoryError, MeterName, Row, arrival};
 use crate::model::EventTime;
 
@@ -122,14 +122,14 @@ impl SortedReadings {
 
     /// The readings of a lane in the order of their arrival. So many `readers` go at a time and share the memory.
     pub(crate) fn lane(&self, lane: u32, readers: usize) -> Result<Rows<'_>, HistoryError> {
-        let to = lane.checked_add(1).map(|next| (next, EventTime::ZERO));
-        self.rows(&self.by_lane, (lane, EventTime::ZERO), to, readers)
+        let to = lane.checked_add(1).map(first_of);
+        self.rows(&self.by_lane, first_of(lane), to, readers)
     }
 
     /// The readings of the homes in these places of [`SortedReadings::homes`], home by home, each home's by their start.
     pub(crate) fn homes_between(&self, from: u32, to: u32, readers: usize) -> Result<Rows<'_>, HistoryError> {
-        let to = Some((to, EventTime::ZERO));
-        self.rows(&self.by_home, (from, EventTime::ZERO), to, readers)
+        let to = Some(first_of(to));
+        self.rows(&self.by_home, first_of(from), to, readers)
     }
 
     /// Whether there are readings of a home.
@@ -145,7 +145,8 @@ impl SortedReadings {
         let Some(place) = self.places.get(household).copied() else {
             return Ok(Vec::new());
         };
-        self.rows(&self.by_home, (place, from), Some((place, to)), 1)?.collect()
+        let at = |time| (place, time, time);
+        self.rows(&self.by_home, at(from), Some(at(to)), 1)?.collect()
     }
 
     fn rows<'a>(
@@ -237,7 +238,7 @@ impl<L: Fn(&str) -> u32> Sorting<L> {
         };
         let home_of_meter: Vec<u32> = meters.iter().map(home_of).collect();
         let mut by_home = Sorter::new(self.space.clone(), |row| row.start);
-        for row in by_lane.between((0, EventTime::ZERO), None, 1).map_err(on_disk)? {
+        for row in by_lane.between(first_of(0), None, 1).map_err(on_disk)? {
             by_home.push(row.map_err(on_disk)?, &home_of_meter).map_err(on_disk)?;
         }
         Ok(SortedReadings {

@@ -72,6 +72,33 @@ proptest! {
 }
 
 #[test]
+fn what_is_received_together_is_taken_in_the_order_of_time() {
+    let row = |hour: u32| Row {
+        meter: 0,
+        start: EventTime::from_hour(hour),
+        seconds: 3_600,
+        measure: Some(Measure::Volume(f64::from(hour))),
+        quality: Quality::Measured,
+        received_at: Some(EventTime::from_hour(9)),
+        flags: Flags::NONE,
+    };
+    let name = MeterName {
+        household: "a".into(),
+        meter: "a".into(),
+    };
+    let history = History {
+        meters: vec![name],
+        rows: [3, 1, 2, 0].map(row).into(),
+    };
+    let space = SortSpace {
+        memory_bytes: 1 << 20,
+        folder: PathBuf::new(),
+    };
+    let sorted = SortedReadings::of_history(&history, &space, |_| 0).expect("in memory");
+    assert_eq!(collected(sorted.lane(0, 1)), [0, 1, 2, 3].map(row));
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_named() {
     let space = SortSpace {
         memory_bytes: 0,

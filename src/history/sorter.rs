@@ -28,8 +28,13 @@ const BYTES_WHILE_SORTED: usize = size_of::<Row>() * 3 / 2;
 /// A row in the temporary file.
 const BYTES_ON_DISK: usize = 26;
 
-/// A group of rows and a time: what rows are sorted by.
-pub(super) type Key = (u32, EventTime);
+/// A group of rows, a time and the start of the interval: what rows are sorted by.
+pub(super) type Key = (u32, EventTime, EventTime);
+
+/// Where a group begins.
+pub(super) fn first_of(group: u32) -> Key {
+    (group, EventTime::ZERO, EventTime::ZERO)
+}
 
 /// Takes rows in.
 pub(super) struct Sorter {
@@ -99,7 +104,8 @@ impl Sorter {
 
     fn sort(&mut self, groups: &[u32]) {
         let time = self.time;
-        self.rows.sort_by_key(|row| (groups[row.meter as usize], time(row)));
+        self.rows
+            .sort_by_key(|row| (groups[row.meter as usize], time(row), row.start));
     }
 
     fn write_run(&mut self, groups: &[u32]) -> io::Result<()> {
@@ -139,7 +145,7 @@ enum Place {
 
 impl Sorted {
     fn key(&self, row: &Row) -> Key {
-        (self.groups[row.meter as usize], (self.time)(row))
+        (self.groups[row.meter as usize], (self.time)(row), row.start)
     }
 
     /// Whether rows were written to disk.

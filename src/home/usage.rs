@@ -434,5 +434,10 @@ impl Usage {
                 self.last_sign = EventTime::from_hour(hour);
             }
         }
+        // The leak alone, as far back as litres are kept: it was dry for longer.
+        let first = next.saturating_sub(WINDOW_HOURS);
+        if self.last_sign == EventTime::from_hour(first) {
+            self.last_sign = EventTime::from_hour(first - self.routine.dry_hours_before(first));
+        }
     }
 }

@@ -40,6 +40,11 @@ impl Input {
         self.partitions.unwrap_or_else(of_settings)
     }
 
+    /// All files that are read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.readings.iter().chain(&self.homes).chain(&self.truth)
+    }
+
     /// Where readings are sorted; in `folder` where they do not fit into memory and no other is named.
     pub(in crate::cli) fn space(&self, folder: &Path) -> SortSpace {
         SortSpace {

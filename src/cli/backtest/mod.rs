@@ -18,8 +18,8 @@ use clap::{Args, ValueHint};
 pub(super) use self::analysis::sweep;
 use self::analysis::{AnalysisArgs, Course};
 pub(super) use self::input::Input;
-pub(super) use self::output::write_file;
-use self::output::{remove_stale, write, write_events};
+use self::output::{names_of_files, remove_earlier, write, write_events};
+pub(super) use self::output::{refuse_overwriting, write_file};
 use self::sets::{of_interest, rule_sets};
 pub(super) use self::told::figure;
 use self::told::{compare, not_judged, tell};
@@ -108,6 +108,10 @@ pub fn backtest(
     beside.extend(responses.unwrap_or_default());
     // Before the work, so that a folder that cannot be written is not learnt of at its end.
     std::fs::create_dir_all(&args.out).with_context(|| format!("--out {}: cannot be made", args.out.display()))?;
+    let written = names_of_files(&sets).into_iter().map(|name| args.out.join(name));
+    let beside_files = args.signs.iter().chain(&args.responses).chain(&args.complete);
+    let read: Vec<&PathBuf> = args.input.files().chain(beside_files).collect();
+    refuse_overwriting(written, read)?;
     let space = args.input.space(&args.out);
     let (backtest, truth) = args.input.read(&validated, &space)?;
     let backtest = backtest.with_beside(beside);
@@ -121,6 +125,7 @@ pub fn backtest(
     if outside > 0 {
         say!("  {outside} incidents of the truth lie outside the readings of their homes and are not judged");
     }
+    remove_earlier(&args.out)?;
     let mut compared = BTreeMap::new();
     let mut main: Option<(Outcome, Summary)> = None;
     for (index, (set, outcome)) in sets.iter().zip(outcomes).enumerate() {
@@ -167,8 +172,6 @@ pub fn backtest(
     write_file(&args.out.join("report.html"), |file| {
         Ok(file.write_all(report.html().as_bytes())?)
     })?;
-    let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
-    remove_stale(&args.out, if sets.len() > 1 { &names } else { &[] })?;
     for kind in not_judged(&truth) {
         say!("  truth of kind {kind:?} is not judged; emergency, leak, burst and prolonged_draw are");
     }

@@ -13,7 +13,7 @@ use super::settings::{Condition, InactivitySettings, Rule};
 use super::{HomeView, InactivityState, chance_of_harm, first_dry_hour, is_few, is_known};
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
-use crate::home::Counts;
+use crate::home::{Counts, WINDOW_HOURS};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 pub(super) fn explain(
@@ -112,6 +112,7 @@ fn said(
     }
     add_comparison(home, alert, dry, &mut evidence, &mut text);
     add_leak(counts, home, &mut evidence, &mut text);
+    add_leak_that_ran(counts, home, alert.since, &mut evidence, &mut text);
     add_doubt(counts, home, alert, &mut evidence, &mut text);
     let reason = match record {
         AlertState::Raised => "no_sign_of_life",
@@ -141,6 +142,33 @@ fn add_leak(counts: Counts, home: &HomeView<'_>, evidence: &mut Map<String, Valu
     }
 }
 
+/// Names what flowed within the spell while a leak ran that is over now.
+fn add_leak_that_ran(
+    counts: Counts,
+    home: &HomeView<'_>,
+    since: EventTime,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    let usage = home.usage;
+    if usage.floor().litres_per_hour() > 0.0 || counts != Counts::AboveLeak {
+        return;
+    }
+    let first = since
+        .plus(HOUR - 1)
+        .hour()
+        .max(usage.next_hour().saturating_sub(WINDOW_HOURS));
+    let litres: f32 = (first..usage.next_hour()).filter_map(|hour| usage.litres(hour)).sum();
+    if litres > 0.0 {
+        let hundredths = (f64::from(litres) * 100.0).round();
+        evidence.insert("leak_litres_in_spell".into(), json!(hundredths / 100.0));
+        let litres = figure(litres);
+        text.en +=
+            &format!(" {litres} L flowed in this time as a leak does, without a pause; they are not counted as use.");
+        text.zh += &format!("其间有{litres}升水如漏水般不间断流出，不计为用水。");
+    }
+}
+
 /// Names a flow within the spell that may have been a use.
 fn add_doubt(
     counts: Counts,
@@ -152,6 +180,11 @@ fn add_doubt(
     let doubt = home.usage.last_doubt().filter(|doubt| *doubt > alert.since);
     if let Some(doubt) = doubt.filter(|_| counts == Counts::AboveLeak) {
         evidence.insert("perhaps_used_until".into(), json!(doubt));
+        if doubt >= home.usage.frontier() {
+            text.en += " In the latest reading a little more than the leak has flowed, perhaps a use.";
+            text.zh += "最近一次读数流量略多于漏水，或为用水。";
+            return;
+        }
         let until = local_time(doubt, home.usage.frontier(), home.time_zone);
         text.en += &format!(" By {until} a little more than the leak had flowed, perhaps a use; nothing since.");
         text.zh += &format!("截至{until}流量略多于漏水，或为用水，此后再无。");
@@ -370,20 +403,20 @@ fn add_comparison(
                 json!((least * 1_000.0).round() / 10.0),
             );
         }
-        let share = figure(share as f32);
-        text.en += &format!(
-            " At this hour {share} % of this home's dry spells have ended ({} of {}).",
-            own.ended, own.spells
-        );
-        text.zh += &format!(
-            "此时段该户{share}%的无用水时段此刻已结束（{}次中的{}次）。",
-            own.spells, own.ended
-        );
         let usual = alert.since.plus(own.median_hours * HOUR);
         evidence.insert("usual_return_by".into(), json!(usual));
         let usual = local_time(usual, home.usage.frontier(), home.time_zone);
-        text.en += &format!(" Half of them had ended by {usual}.");
-        text.zh += &format!("其中半数在{usual}前结束。");
+        if (dry / HOUR) < ABSENCE_HOURS as u32 {
+            let (share, ended, spells) = (figure(share as f32), own.ended, own.spells);
+            text.en += &format!(" At this hour {share} % of this home's dry spells have ended ({ended} of {spells}).");
+            text.en += &format!(" Half of them had ended by {usual}.");
+            text.zh += &format!("此时段该户{share}%的无用水时段此刻已结束（{spells}次中的{ended}次）。");
+            text.zh += &format!("其中半数在{usual}前结束。");
+        } else {
+            // Of spells shorter than a day all have ended by then, by definition.
+            text.en += &format!(" Half of this home's dry spells begun at about this hour had ended by {usual}.");
+            text.zh += &format!("该户此时段开始的无用水时段半数在{usual}前结束。");
+        }
     }
     if own.longest_hours > 0 {
         let (days, longest) = (own.known_days.round().max(1.0), own.longest_hours * HOUR);

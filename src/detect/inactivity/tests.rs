@@ -42,8 +42,8 @@ fn no_use_for_twelve_hours_then_a_day_then_water_again() {
             No water since 08:00, 12 h. At this hour 100 % of this home's dry spells have ended (6 of 6). Half of them had ended by 12:00. The longest within a day was 9 h in 7 days.
             自08:00起12小时无用水。此时段该户100%的无用水时段此刻已结束（6次中的6次）。其中半数在12:00前结束。近7天一日内最长为9小时。
         Mon 08:00 inactivity Updated (Critical, no-use-24h) since Sun 08:00: still_no_sign_of_life
-            No water since 2024-03-10 08:00, 24 h. At this hour 100 % of this home's dry spells have ended (6 of 6). Half of them had ended by 12:00. The longest within a day was 9 h in 7 days.
-            自2024-03-10 08:00起24小时无用水。此时段该户100%的无用水时段此刻已结束（6次中的6次）。其中半数在12:00前结束。近7天一日内最长为9小时。
+            No water since 2024-03-10 08:00, 24 h. Half of this home's dry spells begun at about this hour had ended by 12:00. The longest within a day was 9 h in 7 days.
+            自2024-03-10 08:00起24小时无用水。该户此时段开始的无用水时段半数在12:00前结束。近7天一日内最长为9小时。
         Mon 10:00 inactivity Resolved (Critical, no-use-24h) since Sun 08:00: use_returned
             Water is used again, by 10:00; it was dry since 2024-03-10 08:00, for at most 26 h.
             10:00前已恢复用水；此前自2024-03-10 08:00起无用水，至多26小时。

@@ -25,6 +25,17 @@ fn a_leak_raises_the_floor_after_a_day_and_its_end_lowers_it_at_once() {
 }
 
 #[test]
+fn a_spell_is_as_long_as_it_is_however_few_litres_are_kept() {
+    let mut home = Home::default();
+    home.hours(0, [0.0, 12.0]);
+    // Dry for twelve hours, then a leak for a day: litres are kept of 32 hours.
+    home.hours(2, [0.0; 12]);
+    home.hours(14, [5.0; 24]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 5.0);
+    assert_eq!(home.usage().dry_since(), Some(at(2)));
+}
+
+#[test]
 fn a_gap_does_not_raise_the_floor() {
     let mut home = Home::default();
     home.hours(0, [0.0; 4]);

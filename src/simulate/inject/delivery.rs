@@ -1,5 +1,6 @@
 //! How readings are delivered: not all of them, not at once, not in order, not once.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use rand::RngExt;
@@ -87,6 +88,14 @@ impl Delivery {
                     row.received_at = Some(EventTime::from_seconds(day));
                 }
                 rows.shuffle(random);
+                // What is received together is taken in order: each a second behind the one before it.
+                let mut places = BTreeMap::<(u32, EventTime), u32>::new();
+                for row in rows.iter_mut() {
+                    let day = arrival(row);
+                    let place = places.entry((row.meter, day)).or_default();
+                    row.received_at = Some(day.plus(*place));
+                    *place += 1;
+                }
             }
         }
         rows.sort_by_key(arrival);
