@@ -112,7 +112,12 @@ fn time(readings: Option<&Path>) -> Result<(), HistoryError> {
     names.extend(["the defaults", "everything"]);
     cases.extend([Rules::default(), everything()]);
     let logs = match readings {
-        Some(path) => vec![("as they are", Log::of(History::read(&[path.to_owned()])?))],
+        Some(path) => {
+            let mut history = History::read(&[path.to_owned()])?;
+            // As they would come: the homes in turns.
+            history.sort_by_arrival();
+            vec![("as they are", Log::of(history))]
+        }
         None => vec![
             ("hourly", Log::new(300, 20, 3_600)),
             ("quarter-hours", Log::new(75, 20, 900)),

@@ -37,12 +37,12 @@ pub enum HistoryError {
         file: PathBuf,
     },
     /// Reading or writing failed.
-    #[error("{}: {source}", file.display())]
+    #[error("{}: {reason}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said: a part of this error's own words, so no source beside them.
+        reason: io::Error,
     },
     /// Not even a header.
     #[error("{}: the file is empty", file.display())]
@@ -125,14 +125,14 @@ pub enum HistoryError {
         line: u64,
     },
     /// A gzip file that is damaged.
-    #[error("{}: the gzip data are damaged after line {line}: {source}", file.display())]
+    #[error("{}: the gzip data are damaged after line {line}: {reason}", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
         /// The last line that could be read whole.
         line: u64,
         /// What the decoder said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A record that cannot be understood.
     #[error("{}, line {line}: {reason}", file.display())]
@@ -173,6 +173,6 @@ pub(super) fn io_error(file: &Path, source: io::Error) -> HistoryError {
     let file = file.to_owned();
     match source.kind() {
         io::ErrorKind::NotFound => HistoryError::NotFound { file },
-        _ => HistoryError::Io { file, source },
+        _ => HistoryError::Io { file, reason: source },
     }
 }

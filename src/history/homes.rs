@@ -1,6 +1,6 @@
 //! Files of homes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::HistoryError;
@@ -71,8 +71,13 @@ pub fn embedded_homes(name: &str, bytes: &'static [u8]) -> Result<Vec<HomeRecord
 
 fn collect(mut table: Table) -> Result<Vec<HomeRecord>, HistoryError> {
     let mut homes = Vec::new();
+    let mut known = HashSet::new();
     while table.next_row()? {
-        homes.push(home(&table)?);
+        let home = home(&table)?;
+        if !known.insert(home.household_id.clone()) {
+            return Err(table.bad(HOUSEHOLD, "this home stands above"));
+        }
+        homes.push(home);
     }
     Ok(homes)
 }

@@ -97,7 +97,7 @@ impl Lines {
                 HistoryError::Damaged {
                     file,
                     line: self.line,
-                    source,
+                    reason: source,
                 }
             }
             ErrorKind::Utf8 { pos, .. } => HistoryError::NotUtf8 { file, line: at(pos) },
@@ -107,10 +107,10 @@ impl Lines {
                 expected: expected_len,
                 found: len,
             },
-            ErrorKind::Io(source) => HistoryError::Io { file, source },
+            ErrorKind::Io(source) => HistoryError::Io { file, reason: source },
             other => HistoryError::Io {
                 file,
-                source: io::Error::other(format!("{other:?}")),
+                reason: io::Error::other(format!("{other:?}")),
             },
         }
     }

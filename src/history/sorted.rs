@@ -178,10 +178,10 @@ impl Iterator for Rows<'_> {
     }
 }
 
-fn disk(folder: &Path, source: io::Error) -> HistoryError {
+fn disk(folder: &Path, reason: io::Error) -> HistoryError {
     HistoryError::Io {
         file: folder.to_owned(),
-        source,
+        reason,
     }
 }
 

@@ -269,6 +269,16 @@ fn homes_and_truth_are_read_back_as_written() {
             .unwrap_err(),
         ", line 2: litres_per_hour is \"-1\": not a flow"
     );
+    fs::write(
+        file("homes.csv"),
+        "household_id,time_zone\nh,Europe/Madrid\nh,Asia/Kolkata\n",
+    )
+    .unwrap();
+    let said = read_homes(&file("homes.csv")).unwrap_err().to_string();
+    assert!(
+        said.ends_with("line 3: household_id is \"h\": this home stands above"),
+        "{said}"
+    );
     let once = "m,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,leak\n";
     assert_eq!(
         refused(&format!("meter_id,start,end,kind\n{once}{once}")).unwrap_err(),

@@ -6,9 +6,10 @@ use super::section;
 use crate::backtest::analysis::Analysis;
 use crate::backtest::analysis::groups::Daily;
 use crate::backtest::resample::Figure;
+use crate::backtest::score::Score;
 
 /// Alerts a day against what an operator can handle.
-pub(super) fn daily(analysis: &Analysis) -> String {
+pub(super) fn daily(analysis: &Analysis, score: &Score) -> String {
     let daily = &analysis.daily;
     let days = daily.days();
     if days == 0 {
@@ -79,8 +80,12 @@ pub(super) fn daily(analysis: &Analysis) -> String {
             )
         })
         .unwrap_or_default();
+    let put_in = match score.emergencies + score.leaks {
+        0 => "",
+        _ => " Alerts of the incidents of the truth are among them.",
+    };
     let caption = format!(
-        "{} alerts a day in the mean over {} homes, {most} at most ({} a day for 10,000 homes).{homes}",
+        "{} alerts a day in the mean over {} homes, {most} at most ({} a day for 10,000 homes).{homes}{put_in}",
         number(mean),
         daily.homes,
         number(mean * 10_000.0 / daily.homes.max(1) as f64)

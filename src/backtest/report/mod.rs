@@ -42,7 +42,7 @@ impl Report<'_> {
                 Some(parts::by_hour(analysis)),
                 Some(parts::by_kind(analysis)),
                 Some(parts::by_size(analysis, &self.summary.score)),
-                Some(days::daily(analysis)),
+                Some(days::daily(analysis, &self.summary.score)),
                 Some(days::learning(analysis)),
             ] {
                 body += &part.unwrap_or_default();

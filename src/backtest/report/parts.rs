@@ -55,7 +55,7 @@ pub(super) fn by_hour(analysis: &Analysis) -> String {
             ]
         })
         .collect();
-    let caption = "Misses count as 72 hours. What an evening costs is the night; what a morning costs are people who leave the house.";
+    let caption = "By the local hour in which the last use ended. Misses count as 72 hours.";
     let body = plot(&drawing.finish(), &[], caption)
         + &folded(
             "As a table",

@@ -298,6 +298,12 @@ pub(super) fn tell(analysis: &Analysis) -> anyhow::Result<()> {
                 .collect();
             say!("    {name:<36}{}", at.concat().trim_end());
         }
+        say!(
+            "    bounds are of each home's own spells by the hour at which they begin: the first knows all of them but those of the judged"
+        );
+        say!(
+            "    fortnight, and a rule that has learnt from other homes may pass it; the second knows those as well, as nobody can"
+        );
         for (name, curve) in [
             ("the rules", &curves.rules),
             ("bound: without the judged fortnight", &curves.bound_without_fortnight),

@@ -105,9 +105,13 @@ pub(super) fn tell(
     summary: &Summary,
     began: Instant,
 ) -> anyhow::Result<()> {
+    let judged = summary.score.homes;
+    let without = match outcome.homes.saturating_sub(judged) {
+        0 => String::new(),
+        more => format!(" ({more} more have none that counts)"),
+    };
     say!(
-        "{readings} readings of {} homes in {:.1} s",
-        outcome.homes,
+        "{readings} readings of {judged} homes{without} in {:.1} s",
         began.elapsed().as_secs_f64()
     );
     for (name, count) in &summary.alerts {

@@ -73,7 +73,8 @@ pub fn explain(
                 evidence.insert("flow_litres_per_hour_to".into(), json!(high));
                 evidence.insert("evidence_nats".into(), json!(best.evidence));
                 evidence.insert("evidence_needed_nats".into(), json!(state.needed(*least)));
-                text.en += &format!(" {} of these hours show the same small flow.", best.quiet_hours);
+                let small = if floor < MEDIUM_LITRES_PER_HOUR { "small " } else { "" };
+                text.en += &format!(" {} of these hours show the same {small}flow.", best.quiet_hours);
                 text.zh += &format!("其中{}小时流量相同。", best.quiet_hours);
             }
         }
@@ -145,7 +146,7 @@ fn resolved(
     home: &HomeView<'_>,
     alert: &OpenAlert<'_>,
     (rule, counted): (Option<&Condition>, Option<RunOf>),
-    evidence: Map<String, serde_json::Value>,
+    mut evidence: Map<String, serde_json::Value>,
 ) -> Explanation {
     let usage = home.usage;
     let run = counted.unwrap_or(RunOf {
@@ -182,6 +183,7 @@ fn resolved(
     // Without the dry hours that ended it; what was unknown may have been dry, too.
     let lasted = EventTime::from_hour(usage.next_hour()).since(alert.since);
     let ran = lasted.saturating_sub(if on_run { dry * HOUR } else { 0 });
+    evidence.insert("lasted_hours".into(), json!(ran as f32 / HOUR as f32));
     let since = local_time(alert.since, home.now, home.time_zone);
     let text = BothLanguages {
         en: format!("{en}; it had run since {since}, for at most {}.", format_span(ran)),

@@ -276,8 +276,8 @@ impl Detector for ProlongedDraw {
             let (reason, en, zh) = if is_leak {
                 (
                     "goes_on_as_leak",
-                    "The water has not stopped: it has run evenly for a day, and counts as a leak from now on",
-                    "用水并未停止：已持续均匀流动一天，此后按漏水处理",
+                    "The water has not stopped: it runs evenly, and counts as a leak from now on",
+                    "用水并未停止：水流均匀持续，此后按漏水处理",
                 )
             } else if is_over && state.draw.is_some() {
                 (
