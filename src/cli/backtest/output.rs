@@ -131,7 +131,7 @@ mod tests {
         );
         remove_earlier(folder.path()).expect("removed");
         let is_there = |name: &&str| folder.path().join(name).exists();
-        assert!(others.iter().all(|name| is_there(&name)) && !earlier.iter().any(|name| is_there(&name)));
+        assert!(others.iter().all(is_there) && !earlier.iter().any(is_there));
         remove_earlier(folder.path()).expect("nothing is left to remove");
     }
 
