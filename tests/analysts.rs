@@ -89,6 +89,9 @@ fn tune_prints_the_line_for_the_settings() {
         .unwrap_or_else(|| panic!("no line for the settings: {told}"));
     assert!((1.0..1e6).contains(&lambda));
     assert!(told.contains("tuned on four fifths of the homes"), "{told}");
-    assert!(refusal(&tune("0")).contains("--budget 0: give a number above 0"));
+    let none = tune("0");
+    let said = String::from_utf8_lossy(&none.stderr);
+    assert!(said.contains("home-month are from 0.001 to 100"), "{said}");
+    assert_eq!(none.status.code(), Some(2), "as of any option that cannot be");
     assert!(refusal(&tune("99")).contains("--budget 99: not reached"));
 }
