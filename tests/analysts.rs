@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::service::{in_repository, refusal, success, tapwatch};
+use support::process::{in_repository, refusal, success, tapwatch};
 
 #[test]
 fn a_backtest_writes_one_page_with_everything_in_it() {

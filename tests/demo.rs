@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::service::{success, tapwatch};
+use support::process::{success, tapwatch};
 
 /// The figure before `words` in `text`.
 fn number_before(words: &str, text: &str) -> usize {

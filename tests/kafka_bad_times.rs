@@ -17,7 +17,8 @@ use rdkafka::topic_partition_list::Offset;
 
 use support::broker::{Broker, block_on};
 use support::district::District;
-use support::service::{Deployment, Instance, PARTITIONS, tapwatch, wait_until};
+use support::process::{Instance, tapwatch, wait_until};
+use support::service::{Deployment, PARTITIONS};
 
 const SESSION: &str = "kafka.properties.session.timeout.ms=6000";
 

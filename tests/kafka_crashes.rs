@@ -18,7 +18,8 @@ use serde_json::Value;
 
 use support::broker::{ADMIN, Broker};
 use support::cluster::Cluster;
-use support::service::{Deployment, wait_until};
+use support::process::wait_until;
+use support::service::Deployment;
 
 /// It ends a run that hangs, and measures nothing.
 const HANGS: Duration = Duration::from_secs(900);

@@ -23,7 +23,9 @@ use tapwatch::model::InputTopic;
 use tapwatch::simulate::sample;
 
 use support::broker::{Broker, GUEST};
-use support::service::{Deployment, PARTITIONS, Said, Stored, backtest, in_repository, success, tapwatch, wait_until};
+use support::process::{in_repository, success, tapwatch, wait_until};
+use support::said::{Said, backtest};
+use support::service::{Deployment, PARTITIONS, Stored};
 
 /// Simulated homes with the routines and incidents of many, made once; `truth.csv` is of no use here.
 struct District {
@@ -76,11 +78,11 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Through the topics and back: all of it, once, and in each home's order.
 /// What the partitions say to each other of a zone comes when it comes in a replay as fast as it goes, and in step in a
 /// backtest. `kafka_zones` compares zones.
 const NO_ZONES: &str = "area.enabled=false";
 
+/// Through the topics and back: all of it, once, and in each home's order.
 fn assert_same_as_backtest(deployment: &Deployment, readings: &Path, homes: &Path) {
     let (count, readings, homes) = (count(readings), text(readings), text(homes));
     let files = ["--readings", &readings, "--homes", &homes];
@@ -151,7 +153,7 @@ fn an_instance_joins_and_another_leaves_and_nothing_is_lost() {
 }
 
 /// Partitions that are live in an instance, by its metrics.
-fn owns(instance: &support::service::Instance) -> i64 {
+fn owns(instance: &support::process::Instance) -> i64 {
     let page = instance.get("/metrics").expect("the page answers").1;
     let live = page
         .lines()
@@ -373,7 +375,7 @@ fn what_comes_beside_the_readings_is_taken_in_once_and_what_is_wrong_is_a_dead_l
 }
 
 /// A sample of the metrics page, which must be there.
-fn sample_of(instance: &support::service::Instance, name: &str) -> f64 {
+fn sample_of(instance: &support::process::Instance, name: &str) -> f64 {
     let page = instance.get("/metrics").expect("the page answers").1;
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value
@@ -523,7 +525,7 @@ fn properties_of_tls_and_logins_reach_librdkafka() {
         "--set",
         "kafka.properties.security.protocol=SASL_SLS",
     ]);
-    let said = support::service::refusal(&output);
+    let said = support::process::refusal(&output);
     assert!(
         said.contains("security.protocol") && said.contains("SASL_SLS"),
         "{said}"
@@ -681,7 +683,7 @@ fn time_zone_zone_and_programme_come_from_the_homes_topic() {
 
     let deployment = Deployment::new(Broker::shared(), "homes");
     deployment.run(&["replay", "--readings", &readings, "--homes", &homes]);
-    let mut instance = support::service::Instance::start(&deployment.arguments(&["run", "--config", &config]));
+    let mut instance = support::process::Instance::start(&deployment.arguments(&["run", "--config", &config]));
     deployment.wait_until_done(DISTRICT.count);
     instance.stop();
     assert_eq!(deployment.alerts(), expected);

@@ -18,7 +18,9 @@ use tapwatch::model::{Consent, EventTime, HomeRecord, partition_of};
 
 use support::broker::Broker;
 use support::district::District;
-use support::service::{Deployment, PARTITIONS, Said, Stored, tapwatch, wait_until};
+use support::process::{tapwatch, wait_until};
+use support::said::Said;
+use support::service::{Deployment, PARTITIONS, Stored};
 
 /// Feeds a part to an instance that runs only for it.
 fn live_through(deployment: &Deployment, from: usize, until: usize) {
@@ -590,7 +592,7 @@ fn rules_that_are_gone_resolve_their_alerts_once() {
         "[[programmes.default.inactivity.rules]]\nname = \"no-use-240h\"\nwhen = { no_use = { hours = 240 } }\n";
     fs::write(&config, rules).expect("the folder takes files");
     let config = config.to_string_lossy().into_owned();
-    let start = || support::service::Instance::start(&deployment.arguments(&["run", "--config", &config]));
+    let start = || support::process::Instance::start(&deployment.arguments(&["run", "--config", &config]));
     let resolved = |said: &Said| {
         let of_home = said.by_home[&home].iter().map(|id| &said.alerts[id]);
         of_home

@@ -16,7 +16,8 @@ use tapwatch::history::{History, MeterName, People, Row, write_homes};
 use tapwatch::model::{EventTime, HOUR, HomeRecord, InputTopic, Measure, Quality};
 
 use support::broker::Broker;
-use support::service::{Deployment, PARTITIONS, success, tapwatch, wait_until};
+use support::process::{success, tapwatch, wait_until};
+use support::service::{Deployment, PARTITIONS};
 
 const HOMES: u32 = 40;
 /// A week of past, and more.

@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use tapwatch::history::{History, arrival};
 use tapwatch::kafka::Feeder;
 
-use super::service::{Deployment, Said, backtest, success, tapwatch};
+use super::process::{success, tapwatch};
+use super::said::{Said, backtest};
+use super::service::Deployment;
 
 /// The homes that tests share; `truth.csv` is of no use here.
 pub struct District {

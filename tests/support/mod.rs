@@ -8,4 +8,6 @@
 pub mod broker;
 pub mod cluster;
 pub mod district;
+pub mod process;
+pub mod said;
 pub mod service;
