@@ -195,7 +195,7 @@ impl Backtest {
         let in_order = |lanes: Vec<Said<JudgedAlert>>| {
             let mut alerts: Vec<JudgedAlert> = lanes.into_iter().flat_map(|said| said.alerts).collect();
             // Stable, as in an outcome.
-            alerts.sort_by_key(|alert| alert.decided_at);
+            alerts.sort_by(|one, other| (one.decided_at, &one.household).cmp(&(other.decided_at, &other.household)));
             alerts
         };
         Ok(said.into_iter().map(in_order).collect())
@@ -462,9 +462,14 @@ impl Outcome {
             outcome.counts.add(&said.counts);
             outcome.homes += said.homes;
         }
-        // Stable: what a home said stays in the order in which it said it.
-        outcome.alerts.sort_by_key(|event| event.time);
-        outcome.area_alerts.sort_by_key(|event| event.time);
+        // By home where times are equal, whatever partition it is in; stable: what a home said stays in the order in which it
+        // said it.
+        outcome
+            .alerts
+            .sort_by(|one, other| (one.time, &one.subject).cmp(&(other.time, &other.subject)));
+        outcome
+            .area_alerts
+            .sort_by(|one, other| (one.time, &one.subject).cmp(&(other.time, &other.subject)));
         Ok(outcome)
     }
 }

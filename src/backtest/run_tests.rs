@@ -192,6 +192,25 @@ proptest! {
 }
 
 #[test]
+fn the_order_of_a_file_changes_nothing_and_partitions_only_when_a_meter_is_silent() {
+    let mut history = history(270..282);
+    for row in &mut history.rows {
+        row.received_at = Some(EventTime::from_hour(row.end().hour().next_multiple_of(6)));
+    }
+    let in_order = outcome(&history, 3, false).alerts;
+    history.rows.shuffle(&mut ChaCha8Rng::seed_from_u64(1));
+    let shuffled = outcome(&history, 3, false).alerts;
+    assert!(in_order.len() > 10);
+    assert_eq!(shuffled, in_order);
+    let of_water = |alerts: Vec<CloudEvent>| {
+        let is_of_water = |event: &CloudEvent| event.data.kind != AlertKind::SilentMeter;
+        alerts.into_iter().filter(is_of_water).collect::<Vec<_>>()
+    };
+    let alone = outcome(&history, 1, false).alerts;
+    assert_eq!(of_water(alone), of_water(in_order));
+}
+
+#[test]
 fn signs_and_answers_are_taken_when_they_happened() {
     // Home 0 is silent from the fifth day on; home 1 has use to the end.
     let mut history = history(0..0);
