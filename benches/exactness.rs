@@ -32,7 +32,8 @@ use tapwatch::model::EventTime;
 use tapwatch::simulate::{District, Simulation};
 
 use support::broker::Broker;
-use support::service::{Deployment, Instance};
+use support::process::Instance;
+use support::service::Deployment;
 
 /// It ends a measurement that hangs.
 const HANGS: Duration = Duration::from_secs(600);
