@@ -253,7 +253,7 @@ impl Care<'_> {
     /// Whether what is found is not what was reported, but something that came after it.
     fn is_another(&self, case: &Case, finding: &Finding) -> bool {
         let in_turn = matches!(self.occasion, Occasion::Reading | Occasion::Time);
-        in_turn && finding.since > case.since && finding.since >= case.detected_at
+        in_turn && case.is_before(finding)
     }
 
     fn raise(&self, last: Option<&Case>, finding: &Finding) -> Transition {
@@ -313,7 +313,12 @@ impl Care<'_> {
             } else {
                 finding.detected_at
             },
-            severity: finding.severity.max(case.severity),
+            // What late readings put behind all that was said is as grave as if it had been raised anew.
+            severity: if case.is_before(finding) {
+                finding.severity
+            } else {
+                finding.severity.max(case.severity)
+            },
             rule: finding.rule.clone(),
             ..self.next_record(case)
         };
@@ -434,6 +439,11 @@ impl Case {
     /// Whether somebody has taken it on.
     pub fn is_acknowledged(&self) -> bool {
         self.open && self.response == Some(Response::Acknowledged)
+    }
+
+    /// Whether what is found began after all that was said.
+    fn is_before(&self, finding: &Finding) -> bool {
+        finding.since > self.since && finding.since >= self.detected_at
     }
 
     /// Whether an outcome has ended the episode that the finding goes on with.
