@@ -12,12 +12,13 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
 
 use support::broker::{Broker, block_on};
 use support::district::District;
-use support::process::{Instance, tapwatch, wait_until};
+use support::process::{HANGS, Instance, success, tapwatch, wait_until};
 use support::service::{Deployment, PARTITIONS};
 
 const SESSION: &str = "kafka.properties.session.timeout.ms=6000";
@@ -125,6 +126,67 @@ fn a_full_disk_of_the_broker() {
 }
 
 /// Deletes a topic under a running instance, which must end and name it; makes it anew.
+/// As a broker leaves them that was killed in mid-transaction and has lost its end: a record in the state topic, and offsets,
+/// of transactions that no coordinator will end soon. They are ended as `docs/operations.md` says.
+#[test]
+fn transactions_that_nobody_ends_are_named_and_waited_for() {
+    let district = District::shared();
+    let broker = Broker::shared();
+    let deployment = Deployment::new(broker, "unended").with("kafka.transaction_timeout_ms=1000");
+    let half = district.at(0.5);
+    live_through(&deployment, 0, half);
+
+    let open = |name: &str| {
+        let mut client = deployment.client();
+        client.set("transactional.id", name);
+        client.set("transaction.timeout.ms", "900000");
+        let producer: ThreadedProducer<DefaultProducerContext> = client.create().expect("a producer");
+        producer.init_transactions(HANGS).expect("the broker answers");
+        producer.begin_transaction().expect("it is open");
+        producer
+    };
+    let (state, readings) = (deployment.topic("state"), deployment.topic("readings"));
+    let mut client = deployment.client();
+    let consumer: BaseConsumer = client.set("group.id", "unended").create().expect("a consumer");
+    let (_, start) = consumer.fetch_watermarks(&state, 0, HANGS).expect("the broker answers");
+    let of_state = open("unended-state");
+    let record = BaseRecord::to(&state).partition(0).key("home").payload("no state");
+    of_state.send(record).map_err(|(error, _)| error).expect("room");
+    of_state.flush(HANGS).expect("it is written");
+    let of_offsets = open("unended-offsets");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&readings, 1, Offset::Offset(0))
+        .expect("an offset");
+    let group = consumer.group_metadata().expect("it has a group");
+    of_offsets
+        .send_offsets_to_transaction(&list, &group, HANGS)
+        .expect("nobody else is in the group");
+
+    let mut instance = deployment.start();
+    instance
+        .process
+        .wait_for("waiting for the end of a transaction: it holds the offsets of the group partition=1");
+    of_offsets.abort_transaction(HANGS).expect("the broker answers");
+    let held = format!("it holds offsets {start} to {} of partition 0 of {state}", start + 1);
+    instance
+        .process
+        .wait_for(&format!("partition 0 waits for a transaction that nobody ends: {held}"));
+    assert_eq!(instance.get("/health/ready").map(|(status, _)| status), Some(503));
+    let transactions = ["org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server"];
+    let abort = ["abort", "--topic", &state, "--partition", "0", "--start-offset"];
+    let (bootstrap, start) = (broker.bootstrap(), start.to_string());
+    success(&broker.tool(&[&transactions[..], &[&bootstrap], &abort, &[&start]].concat()));
+
+    instance.wait_until_ready();
+    district.feed(&deployment, half..district.count());
+    deployment.wait_until_done(district.count());
+    instance.stop();
+    let written = deployment.progress().1;
+    deployment
+        .alerts()
+        .assert_is_but_for(written, district.count(), &district.said);
+}
+
 fn delete_under(deployment: &Deployment, purpose: &str, from: usize, until: usize) {
     let district = District::shared();
     let mut instance = deployment.start();

@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::reader::Reader;
 use super::settings::KafkaSettings;
 use super::source::as_raw;
-use super::warnings::Warnings;
+use super::warnings::{OpenTransaction, Warnings};
 use crate::engine::{Deployment, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
 use crate::model::RawRecord;
 use crate::partition::Rules;
@@ -28,9 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MOMENT: Duration = Duration::from_millis(100);
 /// A restore that failed is told after this long, so that trying again does not spin.
 const BREATH: Duration = Duration::from_secs(2);
-/// Progress is told this often, and waiting is said.
+/// Progress is told this often.
 const TELL: Duration = Duration::from_secs(1);
-const SAY: Duration = Duration::from_secs(10);
 const BATCH: usize = 5_000;
 
 /// The restorer port on Kafka: a thread and a client for each restore.
@@ -241,10 +240,16 @@ impl Job {
         Ok(rebuilt)
     }
 
+    /// One that may have to be waited for.
+    fn open_transaction(&self) -> OpenTransaction<'_> {
+        let Shared { settings, warnings, .. } = &*self.shared;
+        let lives = Duration::from_millis(settings.transaction_timeout_ms.into());
+        OpenTransaction::new(warnings, self.partition, lives)
+    }
+
     /// Asks until there is an answer.
     fn ask<T>(&self, what: &str, mut question: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Stopped> {
-        let began = Instant::now();
-        let mut said = began;
+        let (began, mut open) = (Instant::now(), self.open_transaction());
         loop {
             self.go_on()?;
             let error = match question() {
@@ -252,12 +257,8 @@ impl Job {
                 Err(error) => error,
             };
             let is_held = error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnstableOffsetCommit);
-            if is_held && said.elapsed() > SAY {
-                said = Instant::now();
-                tracing::info!(
-                    self.partition,
-                    "waiting for the end of a transaction that another instance left open"
-                );
+            if is_held {
+                open.say("it holds the offsets of the group");
             }
             let may_pass = is_held || passes(&error) && began.elapsed() < PATIENCE;
             if !may_pass {
@@ -273,18 +274,31 @@ impl Job {
 
     /// The group's offset and what was written beside it.
     fn committed(&self, reader: &Reader) -> Result<Option<(i64, String)>, Stopped> {
-        let topic = &self.shared.settings.topics.readings;
         self.ask("the committed offset", || {
-            let mut list = TopicPartitionList::with_capacity(1);
-            list.add_partition(topic, self.partition);
-            let list = reader.committed_offsets(list, QUESTION)?;
-            let missing = KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
-            let element = list.find_partition(topic, self.partition).ok_or(missing)?;
-            element.error()?;
-            Ok(match element.offset() {
-                Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
-                _ => None,
-            })
+            let committed = self.committed_for(reader);
+            let timed_out =
+                |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut);
+            if committed.as_ref().is_err_and(timed_out) {
+                // librdkafka waits for offsets that a transaction holds, and says no more than that it has waited in vain.
+                let all = self.shared.settings.open_impatient_reader()?;
+                self.committed_for(&all)?;
+                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit));
+            }
+            committed
+        })
+    }
+
+    fn committed_for(&self, reader: &Reader) -> Result<Option<(i64, String)>, KafkaError> {
+        let topic = &self.shared.settings.topics.readings;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, self.partition);
+        let list = reader.committed_offsets(list, QUESTION)?;
+        let missing = KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+        let element = list.find_partition(topic, self.partition).ok_or(missing)?;
+        element.error()?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
+            _ => None,
         })
     }
 
@@ -323,21 +337,16 @@ impl Job {
             .open_impatient_reader()
             .map_err(failed("a client"))?;
         let (_, end) = self.watermarks(&all, topic)?;
-        let mut said = Instant::now();
+        let mut open = self.open_transaction();
         loop {
             let (begin, stable) = self.watermarks(reader, topic)?;
             if stable >= end {
                 return Ok(begin);
             }
-            if said.elapsed() > SAY {
-                said = Instant::now();
-                tracing::info!(
-                    self.partition,
-                    stable,
-                    end,
-                    "waiting for the end of a transaction in the state topic"
-                );
-            }
+            open.say(&format!(
+                "it holds offsets {stable} to {end} of partition {} of {topic}",
+                self.partition
+            ));
             std::thread::sleep(MOMENT);
         }
     }

@@ -10,6 +10,11 @@ use crate::telemetry::Metrics;
 
 /// Trouble of the same kind is said again after this long.
 const REPEAT: Duration = Duration::from_secs(30);
+/// An open transaction is spoken of this often.
+const SAY: Duration = Duration::from_secs(10);
+/// A broker looks every ten seconds for transactions that have outlived their time. One that is still open so long after is
+/// one that no broker knows of.
+const OVERDUE: Duration = Duration::from_secs(30);
 
 /// What was said, and when.
 pub(super) struct Warnings {
@@ -49,6 +54,47 @@ impl Warnings {
             said.insert(code.to_owned(), now);
             tracing::warn!(code, "{text}");
         }
+    }
+}
+
+/// A transaction that somebody left open, while it is waited for.
+pub(super) struct OpenTransaction<'a> {
+    warnings: &'a Warnings,
+    partition: i32,
+    /// The longest that it is known to its broker.
+    lives: Duration,
+    since: Instant,
+    said: Instant,
+}
+
+impl<'a> OpenTransaction<'a> {
+    pub fn new(warnings: &'a Warnings, partition: i32, lives: Duration) -> Self {
+        let since = Instant::now();
+        Self {
+            warnings,
+            partition,
+            lives,
+            since,
+            said: since,
+        }
+    }
+
+    /// Says so once in a while, and louder when the broker should long have ended it.
+    pub fn say(&mut self, what: &str) {
+        if self.said.elapsed() <= SAY {
+            return;
+        }
+        self.said = Instant::now();
+        let partition = self.partition;
+        if self.since.elapsed() <= self.lives + OVERDUE {
+            tracing::info!(partition, "waiting for the end of a transaction: {what}");
+            return;
+        }
+        let text = format!(
+            "partition {partition} waits for a transaction that nobody ends: {what}; its homes are not watched until it is \
+             ended (\"A transaction that nobody ends\" in docs/operations.md)"
+        );
+        self.warnings.warn("open_transaction", &text);
     }
 }
 

@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 
-use super::broker::{Broker, free_port};
+use super::broker::{Broker, STARTED, free_port};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -49,7 +49,7 @@ impl Cluster {
         // None of them serves before most of them run.
         let begun: Vec<_> = brokers.iter().map(Broker::launch).collect();
         for (broker, begun) in brokers.iter().zip(begun) {
-            broker.wait_until_started(begun);
+            broker.wait_until_started(begun, STARTED);
         }
         Self { brokers }
     }
@@ -79,7 +79,8 @@ impl Cluster {
 
     /// Starts it again; returns when it serves.
     pub fn restart(&self, id: usize) {
-        self.broker(id).restart();
+        let broker = self.broker(id);
+        broker.wait_until_started(broker.launch(), STARTED);
     }
 
     /// Freezes a broker (SIGSTOP).
