@@ -205,10 +205,13 @@ impl Broker {
     fn let_its_end_be_noticed(&self) {
         let file = self.folder.join("server.properties");
         let settings = fs::read_to_string(&file).expect("it has settings");
-        let of = |key: &str| settings.lines().filter_map(move |line| line.strip_prefix(key)).last();
+        let address = |line: &str| {
+            line.strip_prefix("controller.quorum.bootstrap.servers=")
+                .map(str::to_owned)
+        };
         let listener = format!(
             "CONTROLLER://{}",
-            of("controller.quorum.bootstrap.servers=").expect("it is set")
+            settings.lines().find_map(address).expect("it is set")
         );
         let alone = format!("process.roles=controller\nlisteners={listener}\nadvertised.listeners={listener}\n");
         fs::write(&file, format!("{settings}{alone}")).expect("the broker's folder takes files");
