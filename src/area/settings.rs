@@ -56,6 +56,7 @@ impl AreaSettings {
                 mistakes.push((name, what));
             }
         };
+        check(self.min_homes > 0, "min_homes", "0 homes are no zone".to_owned());
         let minutes = self.report_after_minutes;
         check(
             minutes < 60,

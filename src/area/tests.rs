@@ -495,6 +495,7 @@ fn alerts_have_the_form_that_is_promised() {
 fn settings_out_of_range_are_named() {
     assert_eq!(AreaSettings::default().mistakes(), []);
     let wrong = AreaSettings {
+        min_homes: 0,
         report_after_minutes: 60,
         false_alerts_per_zone_year: 0.0,
         residual_share: f64::NAN,
@@ -506,6 +507,7 @@ fn settings_out_of_range_are_named() {
     assert_eq!(
         names,
         [
+            "min_homes",
             "report_after_minutes",
             "false_alerts_per_zone_year",
             "residual_share",

@@ -246,7 +246,7 @@ impl Judge<'_> {
 
     /// The window that chance explains worst, if it does not explain it at all; windows begin at `after` at the earliest.
     fn beginning(&self, figures: &HourFigures, after: EventTime) -> Option<(usize, Seen)> {
-        if figures.homes < self.settings.min_homes.max(1) {
+        if figures.homes < self.settings.min_homes {
             return None;
         }
         let windows = (0..WINDOWS.len()).filter(|window| window_start(figures, *window) >= after);
@@ -293,7 +293,7 @@ impl Judge<'_> {
             overdue,
             probability,
         };
-        let enough = active >= self.settings.min_homes.max(1);
+        let enough = active >= self.settings.min_homes;
         if let Some(open) = last.as_mut().filter(|last| last.is_open) {
             if probability >= HEARD_AGAIN {
                 (open.is_open, open.to) = (false, Some(at));

@@ -164,8 +164,11 @@ pub fn simulate(args: SimulateArgs, validated: &Validated) -> anyhow::Result<()>
     match args.out {
         Some(folder) => {
             std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-            district.write(&folder)?;
-            say!("{}: readings.csv.gz, homes.csv, truth.csv", folder.display());
+            let incidents = district.write(&folder)?;
+            say!(
+                "{}: readings.csv.gz, homes.csv, truth.csv ({incidents} incidents)",
+                folder.display()
+            );
             Ok(())
         }
         None => to_topic(&district, &args.speed, &validated.settings.kafka),

@@ -50,6 +50,14 @@ pub enum HistoryError {
         /// The file.
         file: PathBuf,
     },
+    /// A table whose fields are separated by something else than commas.
+    #[error("{}, line 1: the fields are separated by {separator:?}; commas are needed, and points in numbers", file.display())]
+    Separator {
+        /// The file.
+        file: PathBuf,
+        /// What separates them.
+        separator: char,
+    },
     /// Columns that are needed are not there.
     #[error("{}, {place}: missing columns: {columns}", file.display())]
     MissingColumns {

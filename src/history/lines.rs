@@ -52,6 +52,12 @@ impl Lines {
         if header.iter().all(String::is_empty) {
             return Err(HistoryError::Empty { file: file.to_owned() });
         }
+        if let [all] = header.as_slice()
+            && let Some(separator) = all.chars().find(|letter| [';', '\t', '|'].contains(letter))
+        {
+            let file = file.to_owned();
+            return Err(HistoryError::Separator { file, separator });
+        }
         lines.ahead = u64::from(lines.reader.position().line() > 1);
         lines.line = 1;
         Ok((lines, header))

@@ -96,6 +96,11 @@ fn a_file_is_refused_with_the_line_and_the_reason() {
     let row = |text: &str| refusal(format!("{HEADER}a,2024-01-01T00:00:00Z,3600,1\n{text}\n").as_bytes());
     assert_eq!(refusal(b""), ": the file is empty");
     assert_eq!(refusal(&gzip(b"")), ": the file is empty");
+    for (header, separator) in [("meter_id;volume_litres\n", ';'), ("meter_id\tvolume_litres\n", '\t')] {
+        let said =
+            format!(", line 1: the fields are separated by {separator:?}; commas are needed, and points in numbers");
+        assert_eq!(refusal(header.as_bytes()), said);
+    }
     assert_eq!(
         refusal(b"volume_litres,meter_id\n"),
         ", line 1: missing columns: timestamp, interval_seconds"

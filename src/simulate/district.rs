@@ -88,8 +88,9 @@ impl District {
         )
     }
 
-    /// Writes `readings.csv.gz`, `homes.csv` and `truth.csv` into a folder that exists, holding one day at a time.
-    pub fn write(&self, folder: &Path) -> Result<(), HistoryError> {
+    /// Writes `readings.csv.gz`, `homes.csv` and `truth.csv` into a folder that exists, holding one day at a time; answers how many
+    /// incidents there are.
+    pub fn write(&self, folder: &Path) -> Result<usize, HistoryError> {
         write_homes(&folder.join("homes.csv"), &self.home_records(), &People::default())?;
         let mut readings = ReadingsWriter::create(&folder.join("readings.csv.gz"))?;
         let mut simulation = self.simulate();
@@ -104,7 +105,9 @@ impl District {
             }
         }
         readings.finish()?;
-        write_truth(&folder.join("truth.csv"), &simulation.take_incidents())
+        let incidents = simulation.take_incidents();
+        write_truth(&folder.join("truth.csv"), &incidents)?;
+        Ok(incidents.len())
     }
 
     /// Whether all days and what happens on them lie between 1970 and 2106, the years that event time can hold.
