@@ -236,6 +236,19 @@ pub struct Explanation {
     pub text: BothLanguages,
 }
 
+impl Explanation {
+    /// With six digits of each number of the evidence: more than any meter has, and no trace of how it was computed.
+    #[must_use]
+    pub fn readable(mut self) -> Self {
+        for value in self.evidence.values_mut() {
+            if let Some(number) = value.as_f64().filter(|_| value.is_f64()) {
+                *value = format!("{number:.5e}").parse::<f64>().map_or(Value::Null, Value::from);
+            }
+        }
+        self
+    }
+}
+
 /// One record of the alerts topic (the `data` of its CloudEvent): whole in itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -302,5 +315,32 @@ impl Alert {
             _ => return false,
         };
         ended_at.unwrap_or(self.decided_at).since(self.since) < DAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_a_person_reads_them() {
+        let mut words = Explanation::default();
+        let flow = 4.2_f32;
+        for (name, value) in [
+            ("flow", json!(flow)),
+            ("hours", json!(103.0 / 6.0)),
+            ("chance", json!(0.000_123_456_789)),
+            ("count", json!(1_234_567_890)),
+            ("since", json!("2025-01-01T00:00:00Z")),
+        ] {
+            words.evidence.insert(name.to_owned(), value);
+        }
+        let read = Value::Object(words.readable().evidence).to_string();
+        assert_eq!(
+            read,
+            r#"{"chance":0.000123457,"count":1234567890,"flow":4.2,"hours":17.1667,"since":"2025-01-01T00:00:00Z"}"#
+        );
     }
 }

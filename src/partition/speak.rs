@@ -219,6 +219,7 @@ impl Partition {
             case,
             contact,
         } = transition;
+        let words = words.readable();
         let (slot, id, names) = (self.arena.slot(index), self.arena.id(index), self.arena.names());
         let around = names.around(&slot, &self.rules);
         let care = self.care(index, kind, Occasion::Beside, case.decided_at);
