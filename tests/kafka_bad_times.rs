@@ -63,6 +63,17 @@ fn live_through(deployment: &Deployment, from: usize, until: usize) {
     instance.stop();
 }
 
+/// Lets an instance come to the end of all readings; what was said must be what the backtest says.
+fn ends_well(deployment: &Deployment, instance: &mut Instance) {
+    let district = District::shared();
+    deployment.wait_until_done(district.count());
+    instance.stop();
+    let written = deployment.progress().1;
+    deployment
+        .alerts()
+        .assert_is_but_for(written, district.count(), &district.said);
+}
+
 #[test]
 fn a_broker_away_for_longer_than_a_transaction_lives_twice() {
     let district = District::shared();
@@ -83,12 +94,7 @@ fn a_broker_away_for_longer_than_a_transaction_lives_twice() {
         broker.restart();
         replay.wait_for_success();
     }
-    deployment.wait_until_done(district.count());
-    instance.stop();
-    let written = deployment.progress().1;
-    deployment
-        .alerts()
-        .assert_is_but_for(written, district.count(), &district.said);
+    ends_well(&deployment, &mut instance);
 }
 
 #[test]
@@ -117,12 +123,7 @@ fn a_full_disk_of_the_broker() {
     assert!(instance.process.is_running() && replay.is_running());
     broker.restart();
     replay.wait_for_success();
-    deployment.wait_until_done(district.count());
-    instance.stop();
-    let written = deployment.progress().1;
-    deployment
-        .alerts()
-        .assert_is_but_for(written, district.count(), &district.said);
+    ends_well(&deployment, &mut instance);
 }
 
 /// Deletes a topic under a running instance, which must end and name it; makes it anew.
@@ -179,12 +180,7 @@ fn transactions_that_nobody_ends_are_named_and_waited_for() {
 
     instance.wait_until_ready();
     district.feed(&deployment, half..district.count());
-    deployment.wait_until_done(district.count());
-    instance.stop();
-    let written = deployment.progress().1;
-    deployment
-        .alerts()
-        .assert_is_but_for(written, district.count(), &district.said);
+    ends_well(&deployment, &mut instance);
 }
 
 fn delete_under(deployment: &Deployment, purpose: &str, from: usize, until: usize) {
