@@ -350,6 +350,53 @@ fn readings_made_anew_under_an_instance_end_it() {
 }
 
 #[test]
+fn signs_made_anew_are_taken_in_from_their_beginning() {
+    let deployment = Deployment::new(Broker::shared(), "signs-anew").with("kafka.instance_id=one");
+    let signs = deployment.topic("signs");
+    let put = |count: usize| {
+        let mut client = deployment.client();
+        client.set("partitioner", "murmur2_random");
+        let producer: ThreadedProducer<DefaultProducerContext> = client.create().expect("a producer");
+        for _ in 0..count {
+            // A dead letter tells that it was taken in.
+            let record = BaseRecord::to(&signs).key("home").payload("no sign");
+            producer.send(record).map_err(|(error, _)| error).expect("room");
+        }
+        producer.flush(HANGS).expect("the broker takes it");
+    };
+    let make_anew = || {
+        delete_topic(&deployment, &signs);
+        wait_until("it can be made again", || {
+            tapwatch(deployment.arguments(&["topics", "--create"])).status.success()
+        });
+    };
+    let taken = |count: usize| {
+        wait_until("they are taken in", || deployment.records("dead-letter").len() == count);
+    };
+    put(3);
+    let mut instance = deployment.start();
+    taken(3);
+    instance.stop();
+    make_anew();
+    put(1);
+    let mut instance = deployment.start();
+    taken(4);
+    let words = "the topic ends before what was taken in of it";
+    assert!(instance.process.said().contains(words), "{}", instance.process.said());
+    put(1);
+    taken(5);
+
+    make_anew();
+    put(1);
+    assert!(!instance.process.wait().success());
+    let words = "goes back from offset 2 to 0: the topic was made anew under this instance";
+    assert!(instance.process.said().contains(words), "{}", instance.process.said());
+    let mut instance = deployment.start();
+    taken(6);
+    instance.stop();
+}
+
+#[test]
 fn told_to_end_at_any_moment_of_its_start_it_ends() {
     let deployment = Deployment::new(Broker::shared(), "told-to-end").with("kafka.instance_id=one");
     District::shared().feed(&deployment, 0..1_000);

@@ -42,6 +42,11 @@ pub fn order(
     // One that cannot be read cannot say what to send again.
     let before = find(kafka, deployment, home).ok().flatten().map(|(_, stored)| stored);
     let last = last(kafka, partition, home)?;
+    let is_unknown = before.is_none() && matches!(last, Last::Nothing);
+    if is_unknown {
+        let others = (0..deployment.partitions).filter(|other| *other != partition);
+        refuse_misplaced(kafka, home, partition, others)?;
+    }
     let is_withdrawn = matches!(last, Last::Withdrawn);
     if !(is_withdrawn && order == Order::Erase) {
         let value = record(home, order, rule, last, before.as_ref())?;
@@ -69,7 +74,41 @@ pub fn order(
             kafka.topics.dead_letter
         );
     }
+    if is_unknown {
+        say!(
+            "note: neither {} nor {} knew of {home} before; is the number right?",
+            kafka.topics.homes,
+            kafka.topics.state
+        );
+    }
     tell(kafka, home, order, after.is_some())
+}
+
+/// Refuses where something of the home lies in another partition than the one that its key belongs to: an order goes there, and
+/// would leave this as it is.
+fn refuse_misplaced(
+    kafka: &KafkaSettings,
+    home: &str,
+    partition: i32,
+    others: impl Iterator<Item = i32>,
+) -> anyhow::Result<()> {
+    for other in others {
+        for topic in [&kafka.topics.homes, &kafka.topics.state] {
+            let mut is_there = false;
+            kafka.scan(topic, other, |_, key, value| {
+                if key == Some(home.as_bytes()) {
+                    is_there = value.is_some();
+                }
+            })?;
+            if is_there {
+                bail!(
+                    "{home} lies in partition {other} of {topic}, and its key belongs in partition {partition}, where orders go: \
+                     nothing is done. Its producer must choose partitions as Kafka's own clients do (docs/operations.md, \"Topics\")"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The record that orders it; none is a tombstone.

@@ -37,5 +37,5 @@ pub use pending::SideInput;
 pub use ports::{
     Answer, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source, SourceError,
 };
-pub use rebuild::{Rebuild, RebuildError, Rebuilt};
+pub use rebuild::{BesideChange, Rebuild, RebuildError, Rebuilt};
 pub use transaction::{CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict};

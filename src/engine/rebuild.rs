@@ -99,6 +99,15 @@ pub enum RebuildError {
     Snapshot(#[from] SnapshotError),
 }
 
+/// What became of a topic beside the readings since it was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BesideChange {
+    /// It ends before what was taken in of it: another log, which is taken in from its beginning.
+    MadeAnew,
+    /// Retention removed so many offsets before they were taken in.
+    Lost(u64),
+}
+
 /// What was rebuilt.
 pub struct Rebuilt {
     /// The partition at its committed offset.
@@ -210,6 +219,19 @@ impl Rebuild {
     pub fn mutated(mut self, mutation: Option<Mutation>) -> Self {
         self.mutation = mutation;
         self
+    }
+
+    /// Holds what was taken in of a topic beside the readings against the offsets that are `retained` of it. To be told of every
+    /// such topic before anything is read.
+    pub fn beside(&mut self, topic: InputTopic, retained: Range<i64>) -> Option<BesideChange> {
+        let next = self.beside.next(topic);
+        if retained.end < next {
+            self.beside.set(topic, retained.start);
+            return Some(BesideChange::MadeAnew);
+        }
+        let lost = u64::try_from(retained.start - next).ok().filter(|lost| *lost > 0)?;
+        // A group that begins now begins with what is there.
+        self.metadata.is_some().then_some(BesideChange::Lost(lost))
     }
 
     /// Does without what is stored: everything is rebuilt from the first retained reading.

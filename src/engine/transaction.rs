@@ -194,13 +194,17 @@ impl<C: TransactionClient> Transactor<C> {
             Err(TransactionError::Again(reason)) => Ok(Progress::Waiting(reason)),
             Err(stop @ TransactionError::Stop(_)) => Err(stop),
             Err(TransactionError::TooLarge { record, reason }) => {
-                let letter = self.transaction.as_mut().and_then(|tx| tx.records.get_mut(record));
-                if letter.is_some_and(OutRecord::shorten) {
+                let Some(letter) = self.transaction.as_mut().and_then(|tx| tx.records.get_mut(record)) else {
+                    return Err(TransactionError::Stop(format!("record {record}: {reason}")));
+                };
+                if letter.shorten() {
                     self.stage = Stage::Shortening(record);
-                    Ok(Progress::Working)
-                } else {
-                    Err(TransactionError::Stop(format!("record {record}: {reason}")))
+                    return Ok(Progress::Working);
                 }
+                Err(TransactionError::Stop(format!(
+                    "a record for the topic of {:?} cannot be written: {reason}",
+                    letter.output
+                )))
             }
             Err(TransactionError::Abort(reason)) => match self.stage {
                 // An opening or an abort that must be aborted: the producer has lost its way.

@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::settings::KafkaSettings;
 use super::source::as_raw;
 use super::warnings::Warnings;
-use crate::engine::{Answer, GroupEvent};
+use crate::engine::{Answer, GroupEvent, SourceError};
 use crate::model::InputTopic;
 
 /// Records handed over in one poll at most.
@@ -111,20 +111,33 @@ impl Beside {
     }
 
     /// Hands over what is there.
-    pub fn hand_over(&mut self, warnings: &Warnings, visit: &mut Visit<'_>) {
+    ///
+    /// # Errors
+    /// When the log goes back: it is another log.
+    pub fn hand_over(&mut self, warnings: &Warnings, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         for _ in 0..MOST {
-            if self.look(Duration::ZERO, warnings, visit) != Look::Something {
+            if self.look(Duration::ZERO, warnings, visit)? != Look::Something {
                 break;
             }
         }
+        Ok(())
     }
 
     /// Hands over all that a partition has up to the end it has now, as far as that can be had in some seconds.
-    pub fn read_to_end(&mut self, partition: i32, warnings: &Warnings, visit: &mut Visit<'_>) {
+    ///
+    /// # Errors
+    /// When the log goes back: it is another log.
+    pub fn read_to_end(
+        &mut self,
+        partition: i32,
+        warnings: &Warnings,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError> {
         let end = match self.reader.fetch_watermarks(&self.name, partition, QUESTION) {
             Ok((_, end)) => end,
             Err(error) => {
-                return tracing::warn!(partition, topic = self.name, %error, "readings are judged without what may wait");
+                tracing::warn!(partition, topic = self.name, %error, "readings are judged without what may wait");
+                return Ok(());
             }
         };
         let mut last_heard = Instant::now();
@@ -140,35 +153,46 @@ impl Beside {
                 if place.is_heard {
                     place.passed = end;
                 }
-                return;
+                return Ok(());
             }
-            match self.look(MOMENT, warnings, visit) {
+            match self.look(MOMENT, warnings, visit)? {
                 Look::Something => last_heard = Instant::now(),
-                Look::Later => return,
+                Look::Later => return Ok(()),
                 Look::Nothing => {}
             }
         }
+        Ok(())
     }
 
-    fn look(&mut self, patience: Duration, warnings: &Warnings, visit: &mut Visit<'_>) -> Look {
+    fn look(&mut self, patience: Duration, warnings: &Warnings, visit: &mut Visit<'_>) -> Result<Look, SourceError> {
         if let Some(message) = &self.waiting {
             let event = GroupEvent::Beside(self.topic, message.partition(), as_raw(message));
             if visit(event) == Answer::Later {
-                return Look::Later;
+                return Ok(Look::Later);
             }
             self.waiting = None;
-            return Look::Something;
+            return Ok(Look::Something);
         }
         match self.reader.poll(patience) {
-            None => return Look::Nothing,
+            None => return Ok(Look::Nothing),
             Some(Ok(message)) => {
                 if let Some(place) = self.places.get_mut(&message.partition()) {
+                    if message.offset() < place.next {
+                        return Err(SourceError(format!(
+                            "{}/{} goes back from offset {} to {}: the topic was made anew under this instance; started again, \
+                             tapwatch takes it in from its beginning",
+                            self.name,
+                            message.partition(),
+                            place.next,
+                            message.offset()
+                        )));
+                    }
                     (place.next, place.is_heard) = (message.offset() + 1, true);
                 }
                 let event = GroupEvent::Beside(self.topic, message.partition(), as_raw(&message));
                 if visit(event) == Answer::Later {
                     self.waiting = Some(message.detach());
-                    return Look::Later;
+                    return Ok(Look::Later);
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -181,6 +205,6 @@ impl Beside {
                 warnings.warn(self.topic.name(), &text);
             }
         }
-        Look::Something
+        Ok(Look::Something)
     }
 }

@@ -16,8 +16,8 @@ use super::reader::Reader;
 use super::settings::KafkaSettings;
 use super::source::as_raw;
 use super::warnings::{OpenTransaction, Warnings};
-use crate::engine::{Deployment, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
-use crate::model::RawRecord;
+use crate::engine::{BesideChange, Deployment, Rebuild, RebuildError, Rebuilt, RestoreEvent, Restorer};
+use crate::model::{InputTopic, RawRecord};
 use crate::partition::Rules;
 use crate::telemetry::Metrics;
 
@@ -209,6 +209,7 @@ impl Job {
             |error| warn(error),
         );
         let mut rebuild = planned.map_err(|error| Stopped::Failed(error.to_string()))?;
+        self.compare_beside(&reader, &mut rebuild)?;
         if from_scratch {
             rebuild = rebuild.from_scratch();
         }
@@ -300,6 +301,29 @@ impl Job {
             Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
             _ => None,
         })
+    }
+
+    /// Says what became of the topics beside the readings.
+    fn compare_beside(&self, reader: &Reader, rebuild: &mut Rebuild) -> Result<(), Stopped> {
+        let Shared { settings, warnings, .. } = &*self.shared;
+        let partition = self.partition;
+        for input in InputTopic::BESIDE {
+            let topic = settings.topics.input(input);
+            let (first, end) = self.watermarks(reader, topic)?;
+            match rebuild.beside(input, first..end) {
+                None => {}
+                Some(BesideChange::MadeAnew) => {
+                    warnings.count("topic_made_anew");
+                    tracing::error!(
+                        partition,
+                        topic,
+                        "the topic ends before what was taken in of it: it was made anew, and is taken in from its beginning"
+                    );
+                }
+                Some(BesideChange::Lost(records)) => warnings.lost_beside(partition, topic, input, records),
+            }
+        }
+        Ok(())
     }
 
     /// Reads all that is committed of the partition's state topic.

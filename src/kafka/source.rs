@@ -351,7 +351,7 @@ impl Source for KafkaSource {
                     .iter_mut()
                     .filter(|beside| beside.topic() == InputTopic::Homes)
                 {
-                    topic.read_to_end(partition, warnings, visit);
+                    topic.read_to_end(partition, warnings, visit)?;
                 }
                 visit(GroupEvent::Records(partition, &records, true));
             }
@@ -360,7 +360,7 @@ impl Source for KafkaSource {
             visit(GroupEvent::End(partition));
         }
         for topic in &mut self.beside {
-            topic.hand_over(warnings, visit);
+            topic.hand_over(warnings, visit)?;
         }
         Ok(())
     }

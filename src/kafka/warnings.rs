@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::model::InputTopic;
 use crate::telemetry::Metrics;
 
 /// Trouble of the same kind is said again after this long.
@@ -42,6 +43,17 @@ impl Warnings {
             partition,
             lost = readings,
             "retention removed readings before they were judged; raise the topic's retention"
+        );
+    }
+
+    /// Says that retention took what was to be read of a topic beside the readings.
+    pub fn lost_beside(&self, partition: i32, topic: &str, input: InputTopic, records: u64) {
+        self.metrics.input_lost_records(input.name(), records);
+        tracing::error!(
+            partition,
+            topic,
+            lost = records,
+            "retention removed offsets before they were taken in; raise the topic's retention"
         );
     }
 

@@ -78,6 +78,24 @@ fn states_that_are_gone_are_noticed_by_their_number() {
 }
 
 #[test]
+fn a_topic_beside_the_readings_that_was_made_anew_is_taken_in_from_its_beginning_and_what_retention_took_is_counted() {
+    let mut rebuild = plan(Some((40, &metadata())), 50).expect("nothing is wrong yet");
+    assert_eq!(rebuild.beside(InputTopic::Homes, 0..12), None);
+    assert_eq!(rebuild.beside(InputTopic::Homes, 2..11), Some(BesideChange::MadeAnew));
+    assert_eq!(rebuild.beside(InputTopic::Responses, 9..30), None);
+    assert_eq!(
+        rebuild.beside(InputTopic::Responses, 12..30),
+        Some(BesideChange::Lost(3))
+    );
+    let rebuilt = rebuild.from_scratch().finish().expect("without what is stored");
+    let next = |topic| rebuilt.beside.next(topic);
+    assert_eq!((next(InputTopic::Homes), next(InputTopic::Responses)), (2, 9));
+    // A group that begins has lost nothing.
+    let mut rebuild = plan(None, 50).expect("nothing is wrong");
+    assert_eq!(rebuild.beside(InputTopic::Signs, 7..9), None);
+}
+
+#[test]
 fn a_state_of_another_deployment_stops_it_and_a_damaged_one_does_not() {
     let mut partition = Partition::new(Arc::new(Rules::default()));
     let home = HomeRecord {

@@ -228,7 +228,8 @@ fn what_is_too_large_when_cut_or_must_not_be_cut_stops_the_instance() {
     for _ in 0..9 {
         stopped = stopped.or(transactor.step().err());
     }
-    assert_eq!(stopped, Some(TransactionError::Stop("record 0: too large".into())));
+    let said = "a record for the topic of State cannot be written: too large";
+    assert_eq!(stopped, Some(TransactionError::Stop(said.into())));
 }
 
 #[test]
