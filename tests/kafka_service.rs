@@ -482,6 +482,26 @@ fn topics_that_are_not_as_they_must_be_are_named() {
 }
 
 #[test]
+fn topics_that_remove_what_is_needed_are_named() {
+    let broker = Broker::shared();
+    let compact = [("cleanup.policy", "compact")];
+    for purpose in support::service::PURPOSES {
+        // The readings, whose every record is needed, are compacted, and states are not.
+        let is_compacted = ["readings", "homes", "zones", "visits"].contains(&purpose);
+        let settings = if is_compacted { &compact[..] } else { &[] };
+        broker.create_topic(&format!("removed.{purpose}"), PARTITIONS as usize, settings);
+    }
+    let said = Deployment::named(broker, "removed").refused(&["topics"]);
+    for line in [
+        "topic removed.readings has cleanup.policy=compact, and needs delete",
+        "topic removed.state has cleanup.policy=delete, and needs compact",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert_eq!(said.matches("has cleanup.policy").count(), 2, "{said}");
+}
+
+#[test]
 fn without_permission_it_says_so_and_ends() {
     let broker = Broker::start_with_sasl();
     for topic in ["readings", "homes", "alerts", "dead-letter"] {

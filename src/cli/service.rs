@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::Service;
 use crate::app::demo::{Stage, play};
-use crate::kafka::{check_topics, create_topics};
+use crate::kafka::{TopicsError, check_removal, check_topics, create_topics};
 use crate::settings::{Settings, Validated};
 use crate::simulate::{District, sample};
 use crate::telemetry::init_logging;
@@ -127,14 +127,20 @@ pub fn demo(args: DemoArgs, validated: Validated) -> anyhow::Result<()> {
 pub fn topics(create: bool, validated: &Validated) -> anyhow::Result<()> {
     start_logging(&validated.settings)?;
     let kafka = &validated.settings.kafka;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reports = if create {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(create_topics(kafka))?
     } else {
         check_topics(kafka)?
     };
     for report in reports {
         say!("{}: {} partitions", report.name, report.partitions);
+    }
+    match runtime.block_on(check_removal(kafka)) {
+        Err(TopicsError::Refused(reason)) => {
+            say!("note: whether topics keep what is needed is not looked at: {reason}")
+        }
+        looked_at => looked_at?,
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -137,6 +137,47 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
     }
     if wrong.is_empty() {
         Ok(reports)
+    } else {
+        Err(TopicsError::Wrong(wrong))
+    }
+}
+
+/// Looks at what the topics are told to remove: one that is compacted keeps one record of a key, and one that is not forgets
+/// after its retention.
+///
+/// # Errors
+/// [`TopicsError::Wrong`] where a topic removes what is needed; [`TopicsError::Refused`] where the broker does not say (it asks
+/// for `DESCRIBE_CONFIGS` on the topics).
+pub async fn check_removal(settings: &KafkaSettings) -> Result<(), TopicsError> {
+    const POLICY: &str = "cleanup.policy";
+    let admin: AdminClient<DefaultClientContext> = settings.admin().create()?;
+    let wanted = settings.wanted();
+    let resources: Vec<_> = wanted.iter().map(|(name, _)| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(QUESTION));
+    let refused = |name: &str, reason: &dyn std::fmt::Display| {
+        TopicsError::Refused(format!("the settings of topic {name} are not told: {reason}"))
+    };
+    let answers = admin.describe_configs(&resources, &options).await?;
+    let mut wrong = Vec::new();
+    for ((name, configs), answer) in wanted.iter().zip(answers) {
+        let resource = answer.map_err(|code| refused(name, &code))?;
+        let found = resource.get(POLICY).and_then(|entry| entry.value.as_deref());
+        let found = found.ok_or_else(|| refused(name, &"no cleanup.policy"))?;
+        let asked = configs.iter().find(|(key, _)| *key == POLICY);
+        let asked = asked.map_or("delete", |(_, value)| *value);
+        if found != asked {
+            let harm = match asked {
+                "compact" => "retention would remove what is needed for as long as a home is watched",
+                _ => "of each home only its latest record would stay",
+            };
+            wrong.push(format!(
+                "topic {name} has {POLICY}={found}, and needs {asked}: {harm}; set it with `kafka-configs.sh --alter \
+                 --entity-type topics --entity-name {name} --add-config {POLICY}={asked}`"
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
     } else {
         Err(TopicsError::Wrong(wrong))
     }
