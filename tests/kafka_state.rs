@@ -11,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tapwatch::engine::CommitMetadata;
 use tapwatch::kafka::Feeder;
 use tapwatch::model::{Consent, EventTime, HomeRecord, partition_of};
@@ -502,6 +502,24 @@ fn a_home_that_withdraws_in_mid_stream_leaves_nothing() {
     assert_eq!(assert_gone(), count);
     let nothing = deployment.refused(&["state", "export", "--home", &home]);
     assert!(nothing.contains("nothing is stored"), "{nothing}");
+}
+
+#[test]
+fn a_home_where_no_order_reaches_it_is_not_said_to_be_erased() {
+    let deployment = Deployment::new(Broker::shared(), "stray");
+    let topic = deployment.topic("homes");
+    let home = "stray-home";
+    let belongs = partition_of(home.as_bytes(), PARTITIONS);
+    let lies = (belongs + 1) % PARTITIONS;
+    let record = json!({ "household_id": home }).to_string();
+    let place = i32::try_from(lies).expect("a partition");
+    write(&deployment, &topic, [(place, home.as_bytes(), record.as_bytes())]);
+    for order in ["erase", "withdraw"] {
+        let said = deployment.refused(&["state", order, "--home", home, "--wait", "1"]);
+        let where_it_is =
+            format!("{home} lies in partition {lies} of {topic}, and its key belongs in partition {belongs}");
+        assert!(said.contains(&where_it_is), "{said}");
+    }
 }
 
 #[test]

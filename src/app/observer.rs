@@ -7,7 +7,7 @@ use crate::app::wall_clock;
 use crate::detect::KINDS;
 use crate::engine::{INVARIANTS, Observation, Observer, Rebuilt, Stage, Verdict};
 use crate::model::{Alert, AlertKind, AlertState, EventTime, Response, Stage as AlertStage, Stages};
-use crate::partition::{Effects, Partition, ReadingState, Rules};
+use crate::partition::{Effects, Parting, Partition, ReadingState, Rules, Withdrawal};
 use crate::telemetry::Metrics;
 
 /// How often the figures that need a look at all homes are taken.
@@ -89,6 +89,16 @@ impl Telemetry {
         }
         metrics.signs(counts.signs);
         metrics.withdrawals(count(effects.withdrawals.len()));
+        let by_settings = |withdrawal: &&Withdrawal| withdrawal.why != Parting::ConsentWithdrawn;
+        let homes = effects.withdrawals.iter().filter(by_settings).count();
+        if homes > 0 {
+            tracing::error!(
+                partition,
+                homes,
+                "homes are watched no more, and what was stored of them is erased: the settings of today do not cover them, or \
+                 their state is lost; the alerts topic says why of each"
+            );
+        }
         metrics.visit_lists(count(effects.visit_lists.len()));
         counts
             .responses()
