@@ -228,6 +228,8 @@ fn the_state_topic_is_deleted_while_it_runs() {
     let (half, more) = (district.at(0.5), district.at(0.8));
     live_through(&deployment, 0, half);
     delete_under(&deployment, "state", half, more);
+    let problems = deployment.refused(&["state", "check"]);
+    assert!(problems.contains("problems"), "{problems}");
     let mut instance = deployment.start();
     instance
         .process

@@ -269,6 +269,25 @@ fn report(kafka: &KafkaSettings, deployment: &Deployment, partition: i32) -> any
         report.problems.push(text.to_owned());
     }
     (report.stored, report.zones) = (homes.len(), zones.len());
+    let expected = usize::try_from(report.homes).unwrap_or(usize::MAX);
+    if report.stored < expected {
+        // The others must be among the readings that a restart replays.
+        let mut found: HashSet<Vec<u8>> = homes.keys().cloned().collect();
+        let replay = until - report.replay;
+        let from = replay.max(first);
+        kafka.scan_from(&kafka.topics.readings, partition, from, |offset, key, _| {
+            if offset < until {
+                found.extend(key.map(<[u8]>::to_vec));
+            }
+        })?;
+        if found.len() < expected {
+            report.problems.push(format!(
+                "of the {expected} homes known at the last commit {} are neither stored nor in the readings since: a restart \
+                 rebuilds everything from the first retained reading",
+                expected - found.len()
+            ));
+        }
+    }
     report.bytes = homes.values().map(|(bytes, ..)| bytes).sum();
     report.open_alerts = homes.values().map(|(_, open, _)| open).sum();
     report.oldest_state = homes
