@@ -37,6 +37,14 @@ fn delete_topic(deployment: &Deployment, topic: &str) {
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
+/// Deletes a topic and makes it again, which the broker does not do at once.
+fn make_anew(deployment: &Deployment, purpose: &str) {
+    delete_topic(deployment, &deployment.topic(purpose));
+    wait_until("it can be made again", || {
+        tapwatch(deployment.arguments(&["topics", "--create"])).status.success()
+    });
+}
+
 /// Removes the readings before these offsets, as retention does.
 fn remove_before(deployment: &Deployment, offsets: &[i64]) {
     let topic = deployment.topic("readings");
@@ -126,7 +134,6 @@ fn a_full_disk_of_the_broker() {
     ends_well(&deployment, &mut instance);
 }
 
-/// Deletes a topic under a running instance, which must end and name it; makes it anew.
 /// As a broker leaves them that was killed in mid-transaction and has lost its end: a record in the state topic, and offsets,
 /// of transactions that no coordinator will end soon. They are ended as `docs/operations.md` says.
 #[test]
@@ -183,6 +190,7 @@ fn transactions_that_nobody_ends_are_named_and_waited_for() {
     ends_well(&deployment, &mut instance);
 }
 
+/// Deletes a topic under a running instance, which must end and name it; makes it anew.
 fn delete_under(deployment: &Deployment, purpose: &str, from: usize, until: usize) {
     let district = District::shared();
     let mut instance = deployment.start();
@@ -339,10 +347,7 @@ fn readings_made_anew_under_an_instance_end_it() {
     let mut instance = deployment.start();
     district.feed(&deployment, 0..part);
     deployment.wait_until_done(part);
-    delete_topic(&deployment, &deployment.topic("readings"));
-    wait_until("it can be made again", || {
-        tapwatch(deployment.arguments(&["topics", "--create"])).status.success()
-    });
+    make_anew(&deployment, "readings");
     district.feed(&deployment, part..district.at(0.6));
     // It is ended by what it reads, or by what it hears of the topic, whatever comes first.
     assert!(!instance.process.wait().success());
@@ -366,12 +371,6 @@ fn signs_made_anew_are_taken_in_from_their_beginning() {
         }
         producer.flush(HANGS).expect("the broker takes it");
     };
-    let make_anew = || {
-        delete_topic(&deployment, &signs);
-        wait_until("it can be made again", || {
-            tapwatch(deployment.arguments(&["topics", "--create"])).status.success()
-        });
-    };
     let taken = |count: usize| {
         wait_until("they are taken in", || deployment.records("dead-letter").len() == count);
     };
@@ -379,7 +378,7 @@ fn signs_made_anew_are_taken_in_from_their_beginning() {
     let mut instance = deployment.start();
     taken(3);
     instance.stop();
-    make_anew();
+    make_anew(&deployment, "signs");
     put(1);
     let mut instance = deployment.start();
     taken(4);
@@ -388,7 +387,7 @@ fn signs_made_anew_are_taken_in_from_their_beginning() {
     put(1);
     taken(5);
 
-    make_anew();
+    make_anew(&deployment, "signs");
     put(1);
     assert!(!instance.process.wait().success());
     let words = "goes back from offset 2 to 0: the topic was made anew under this instance";

@@ -209,7 +209,7 @@ impl Job {
             |error| warn(error),
         );
         let mut rebuild = planned.map_err(|error| Stopped::Failed(error.to_string()))?;
-        self.compare_beside(&reader, &mut rebuild)?;
+        let changes = self.compare_beside(&reader, &mut rebuild)?;
         if from_scratch {
             rebuild = rebuild.from_scratch();
         }
@@ -228,6 +228,11 @@ impl Job {
             RebuildError::StateMissing { .. } => Stopped::StateMissing(error),
             other => Stopped::Failed(other.to_string()),
         })?;
+        // Not before: a restore that fails is tried again, and would count anew what was lost.
+        for (input, change) in changes {
+            let topic = topics.input(input);
+            self.shared.warnings.beside_changed(partition, topic, input, change);
+        }
         tracing::info!(
             partition,
             offset = rebuilt.state.next_offset(),
@@ -275,14 +280,18 @@ impl Job {
 
     /// The group's offset and what was written beside it.
     fn committed(&self, reader: &Reader) -> Result<Option<(i64, String)>, Stopped> {
+        let mut all = None;
         self.ask("the committed offset", || {
             let committed = self.committed_for(reader);
             let timed_out =
                 |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut);
             if committed.as_ref().is_err_and(timed_out) {
                 // librdkafka waits for offsets that a transaction holds, and says no more than that it has waited in vain.
-                let all = self.shared.settings.open_impatient_reader()?;
-                self.committed_for(&all)?;
+                let all = match &all {
+                    Some(all) => all,
+                    None => all.insert(self.shared.settings.open_impatient_reader()?),
+                };
+                self.committed_for(all)?;
                 return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit));
             }
             committed
@@ -303,27 +312,18 @@ impl Job {
         })
     }
 
-    /// Says what became of the topics beside the readings.
-    fn compare_beside(&self, reader: &Reader, rebuild: &mut Rebuild) -> Result<(), Stopped> {
-        let Shared { settings, warnings, .. } = &*self.shared;
-        let partition = self.partition;
+    /// What became of the topics beside the readings.
+    fn compare_beside(
+        &self,
+        reader: &Reader,
+        rebuild: &mut Rebuild,
+    ) -> Result<Vec<(InputTopic, BesideChange)>, Stopped> {
+        let mut changes = Vec::new();
         for input in InputTopic::BESIDE {
-            let topic = settings.topics.input(input);
-            let (first, end) = self.watermarks(reader, topic)?;
-            match rebuild.beside(input, first..end) {
-                None => {}
-                Some(BesideChange::MadeAnew) => {
-                    warnings.count("topic_made_anew");
-                    tracing::error!(
-                        partition,
-                        topic,
-                        "the topic ends before what was taken in of it: it was made anew, and is taken in from its beginning"
-                    );
-                }
-                Some(BesideChange::Lost(records)) => warnings.lost_beside(partition, topic, input, records),
-            }
+            let (first, end) = self.watermarks(reader, self.shared.settings.topics.input(input))?;
+            changes.extend(rebuild.beside(input, first..end).map(|change| (input, change)));
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// Reads all that is committed of the partition's state topic.

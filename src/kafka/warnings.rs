@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::engine::BesideChange;
 use crate::model::InputTopic;
 use crate::telemetry::Metrics;
 
@@ -46,15 +47,27 @@ impl Warnings {
         );
     }
 
-    /// Says that retention took what was to be read of a topic beside the readings.
-    pub fn lost_beside(&self, partition: i32, topic: &str, input: InputTopic, records: u64) {
-        self.metrics.input_lost_records(input.name(), records);
-        tracing::error!(
-            partition,
-            topic,
-            lost = records,
-            "retention removed offsets before they were taken in; raise the topic's retention"
-        );
+    /// Says what became of a topic beside the readings.
+    pub fn beside_changed(&self, partition: i32, topic: &str, input: InputTopic, change: BesideChange) {
+        match change {
+            BesideChange::MadeAnew => {
+                self.count("topic_made_anew");
+                tracing::error!(
+                    partition,
+                    topic,
+                    "the topic ends before what was taken in of it: it was made anew, and is taken in from its beginning"
+                );
+            }
+            BesideChange::Lost(offsets) => {
+                self.metrics.input_lost_records(input.name(), offsets);
+                tracing::error!(
+                    partition,
+                    topic,
+                    lost = offsets,
+                    "retention removed offsets before they were taken in; raise the topic's retention"
+                );
+            }
+        }
     }
 
     /// Says that there is trouble, unless it was said a moment ago.
