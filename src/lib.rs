@@ -15,6 +15,7 @@ pub mod home;
 pub mod ingest;
 pub mod kafka;
 pub mod model;
+pub mod parallel;
 pub mod partition;
 pub mod presets;
 pub mod settings;

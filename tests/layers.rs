@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["home"],
     &["ingest"],
     &["model"],
+    &["parallel"],
 ];
 
 /// An arrow upward that is allowed: to one item, for a reason.

@@ -15,7 +15,7 @@ fn filled() -> Metrics {
     metrics.readings("late", 2);
     metrics.meter_events("rollover", 1);
     metrics.dead_letters("bad_json", 3);
-    metrics.misplaced_homes(1);
+    metrics.misplaced_records("homes", 1);
     metrics.input_lost_records("alerts", 17);
     metrics.alerts("inactivity", "raised", 2);
     metrics.welfare_alert("default", "ask");
@@ -29,7 +29,8 @@ fn filled() -> Metrics {
     metrics.visit_lists(4);
     metrics.event_to_alert("inactivity", Duration::from_secs(11 * 3600));
     metrics.arrival_to_alert("inactivity", Duration::from_millis(12));
-    metrics.batch(500, Duration::from_millis(7));
+    metrics.batch(500);
+    metrics.applying(Duration::from_millis(7));
     metrics.transaction("committed", 1_200);
     metrics.set_replay_distance(3, 900, 40);
     metrics.unreadable_states(1);
@@ -124,7 +125,7 @@ fn names_types_and_help() {
         # TYPE tapwatch_alerts_total counter
         # HELP tapwatch_arrival_to_alert_seconds From the arrival of the record that decided it to the alert (unit: seconds).
         # TYPE tapwatch_arrival_to_alert_seconds histogram
-        # HELP tapwatch_batch_duration_seconds Time to take a batch through the core (unit: seconds).
+        # HELP tapwatch_batch_duration_seconds Time to take a batch, or batches side by side, through the core (unit: seconds).
         # TYPE tapwatch_batch_duration_seconds histogram
         # HELP tapwatch_batch_records Size of the batches read (unit: records).
         # TYPE tapwatch_batch_records histogram
@@ -152,8 +153,8 @@ fn names_types_and_help() {
         # TYPE tapwatch_kafka_errors_total counter
         # HELP tapwatch_meter_events_total What meters did other than count water, by class (unit: events).
         # TYPE tapwatch_meter_events_total counter
-        # HELP tapwatch_misplaced_homes_total Homes whose records were seen in two partitions (unit: homes).
-        # TYPE tapwatch_misplaced_homes_total counter
+        # HELP tapwatch_misplaced_records_total Records in another partition than their keys belong to, by topic (unit: records).
+        # TYPE tapwatch_misplaced_records_total counter
         # HELP tapwatch_open_alerts Alerts raised and not resolved (unit: alerts).
         # TYPE tapwatch_open_alerts gauge
         # HELP tapwatch_partitions Partitions of this instance, by state (unit: partitions).

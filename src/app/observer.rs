@@ -1,12 +1,12 @@
 //! One place for each thing that happens: its metric and its line in the log move together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::app::wall_clock;
 use crate::detect::KINDS;
 use crate::engine::{INVARIANTS, Observation, Observer, Rebuilt, Stage, Verdict};
-use crate::model::{Alert, AlertKind, AlertState, EventTime, Response, Stage as AlertStage, Stages};
+use crate::model::{Alert, AlertKind, AlertState, EventTime, InputTopic, Response, Stage as AlertStage, Stages};
 use crate::partition::{Effects, Parting, Partition, ReadingState, Rules, Withdrawal};
 use crate::telemetry::Metrics;
 
@@ -16,10 +16,13 @@ const SURVEY: Duration = Duration::from_secs(1);
 /// Moves metrics and writes logs. No home is named above the level `debug`.
 pub struct Telemetry {
     metrics: Metrics,
-    began: Instant,
+    /// When the batches at hand began to be applied, until that is told.
+    began: Option<Instant>,
     surveyed: BTreeMap<i32, Instant>,
     /// Why the latest restore of a partition failed, of those that have not succeeded since.
     failed: BTreeMap<i32, String>,
+    /// Topics and partitions of which it was said that records lie in the wrong place.
+    misplaced: BTreeSet<(InputTopic, i32)>,
     /// That homes without consent are left out was said.
     told_of_consent: bool,
 }
@@ -50,9 +53,10 @@ impl Telemetry {
         }
         Self {
             metrics,
-            began: Instant::now(),
+            began: None,
             surveyed: BTreeMap::new(),
             failed: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
             told_of_consent: false,
         }
     }
@@ -65,10 +69,10 @@ impl Telemetry {
 
     fn applied(&mut self, partition: i32, effects: &Effects, state: &Partition) {
         let metrics = &self.metrics;
-        metrics.batch(
-            usize::try_from(effects.records).unwrap_or(usize::MAX),
-            self.began.elapsed(),
-        );
+        metrics.batch(effects.records);
+        if let Some(began) = self.began.take() {
+            metrics.applying(began.elapsed());
+        }
         effects
             .counts
             .readings()
@@ -254,7 +258,7 @@ impl Observer for Telemetry {
     fn observe(&mut self, observation: &Observation<'_>) {
         let metrics = &self.metrics;
         match *observation {
-            Observation::BatchBegins => self.began = Instant::now(),
+            Observation::BatchBegins => self.began = Some(Instant::now()),
             Observation::Applied {
                 partition,
                 effects,
@@ -291,14 +295,21 @@ impl Observer for Telemetry {
                 self.failed.insert(partition, reason.to_owned());
                 tracing::warn!(partition, reason, "a restore failed; it is tried again");
             }
-            Observation::Misplaced { partition, homes } => {
-                metrics.misplaced_homes(count(homes));
-                tracing::error!(
-                    partition,
-                    homes,
-                    "homes have readings in two partitions: their producers partition by another key or hash, and no \
-                     partition sees the whole home"
-                );
+            Observation::Misplaced {
+                topic,
+                partition,
+                records,
+            } => {
+                metrics.misplaced_records(topic.name(), count(records));
+                if self.misplaced.insert((topic, partition)) {
+                    tracing::error!(
+                        topic = topic.name(),
+                        partition,
+                        records,
+                        "records lie in another partition than their keys belong to: their producer partitions by another \
+                         key or hash, and what is known of one home may lie in two partitions that know nothing of each other"
+                    );
+                }
             }
             Observation::BackPressure(on) => {
                 tracing::warn!(

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 
 use super::observer::Telemetry;
-use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, Now, RebuildError};
+use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, EngineSettings, Now, RebuildError};
 use crate::kafka::{
     GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
     wait_for_topics,
 };
 use crate::model::EventTime;
+use crate::parallel::all_processors;
 use crate::settings::Validated;
 use crate::telemetry::{Health, Metrics, serve};
 
@@ -116,7 +117,13 @@ impl Service {
         let telemetry = Telemetry::new(self.metrics.clone(), &self.validated.rules);
         let mut engine = Engine::new(
             deployment,
-            settings.engine.clone(),
+            EngineSettings {
+                threads: match settings.engine.threads {
+                    0 => all_processors(),
+                    threads => threads,
+                },
+                ..settings.engine.clone()
+            },
             source,
             restorer,
             commits,

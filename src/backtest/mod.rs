@@ -4,7 +4,6 @@ pub mod analysis;
 pub mod cases;
 pub mod judge;
 mod letters;
-pub(crate) mod parallel;
 pub mod report;
 mod resample;
 mod run;
@@ -12,7 +11,7 @@ mod score;
 mod timeline;
 
 pub use crate::model::partition_of;
+pub use crate::parallel::all_processors;
 pub use letters::DeadLetters;
-pub use parallel::all_processors;
 pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
 pub use timeline::Timelines;

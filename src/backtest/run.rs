@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::analysis::Analysis;
 use super::judge::{Answers, JudgedAlert, Score, judge};
 use super::letters::{DeadLetters, Spool};
-use super::parallel::{all_processors, in_parallel};
 use super::timeline::Timelines;
 use crate::alert::CloudEvent;
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::history::{BesideRecord, History, HistoryError, Incident, Row, SortSpace, SortedReadings, arrival};
 use crate::ingest::IngestSettings;
 use crate::model::{Alert, EventTime, HomeRecord, RawRecord, partition_of};
+use crate::parallel::{all_processors, in_parallel};
 use crate::partition::{Counts, Effects, Partition, Rules};
 
 /// Records applied in one batch.

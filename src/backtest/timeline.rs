@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::parallel::in_parallel;
 use crate::history::{HistoryError, Incident, Row, SortedReadings, arrival};
 use crate::ingest::{IngestSettings, decode};
 use crate::model::{DAY, EventTime, HOUR, Litres, Measure, Quality, RawRecord};
+use crate::parallel::in_parallel;
 
 /// Above the least volume of a leak, so much is still taken for the leak: the meter shows a steady flow in steps.
 const LEAK_ALLOWANCE: Litres = 1.0;

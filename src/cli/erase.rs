@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use super::state::find;
-use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
 use crate::kafka::{Feeder, KafkaSettings};
 use crate::model::{Consent, HomeRecord, InputTopic, check_id};
@@ -37,7 +36,7 @@ pub fn order(
     wait: Duration,
 ) -> anyhow::Result<()> {
     check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
-    let partition = i32::try_from(partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?))?;
+    let partition = deployment.place(home.as_bytes());
     let (_, state_end) = kafka.retained(&kafka.topics.state, partition)?;
     // One that cannot be read cannot say what to send again.
     let before = find(kafka, deployment, home).ok().flatten().map(|(_, stored)| stored);

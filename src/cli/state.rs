@@ -9,7 +9,6 @@ use clap::{Args, Subcommand, ValueHint};
 use serde::Serialize;
 
 use super::erase::{Order, order};
-use crate::backtest::partition_of;
 use crate::engine::{CommitMetadata, Deployment};
 use crate::kafka::{KafkaSettings, check_topics, deployment};
 use crate::model::{EventTime, check_id};
@@ -309,13 +308,16 @@ pub(super) fn find(
     home: &str,
 ) -> anyhow::Result<Option<(i64, StoredHome)>> {
     check_id(home).map_err(|error| anyhow::anyhow!("{home:?} is no household_id: {error}"))?;
-    let partition = partition_of(home.as_bytes(), u32::try_from(deployment.partitions)?);
     let mut found: Option<(i64, Vec<u8>)> = None;
-    kafka.scan(&kafka.topics.state, i32::try_from(partition)?, |offset, key, value| {
-        if key == Some(home.as_bytes()) {
-            found = value.map(|value| (offset, value.to_vec()));
-        }
-    })?;
+    kafka.scan(
+        &kafka.topics.state,
+        deployment.place(home.as_bytes()),
+        |offset, key, value| {
+            if key == Some(home.as_bytes()) {
+                found = value.map(|value| (offset, value.to_vec()));
+            }
+        },
+    )?;
     Ok(match found {
         Some((offset, bytes)) => Some((offset, StoredHome::read(&bytes)?)),
         None => None,

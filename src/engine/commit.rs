@@ -50,6 +50,8 @@ pub(super) struct Work {
     /// Hashes of homes that are not watched and for whose sake the homes topic has been read to its end: what it says of them
     /// later comes as it is followed.
     pub asked: HashSet<u64>,
+    /// The homes topic is read to its end for the sake of the batch that comes next.
+    pub is_asking: bool,
     /// Bytes of states that may be written; below zero after states that had to be.
     pub credit: f64,
     /// Offset, clock and start of replay of the last transaction that was begun.
@@ -99,6 +101,7 @@ impl Work {
             beside: rebuilt.beside,
             at_end: false,
             asked: HashSet::new(),
+            is_asking: false,
             credit: 0.0,
             committed_offset: state.next_offset(),
             committed_clock: state.clock(),

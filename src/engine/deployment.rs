@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::InputTopic;
+use crate::model::{InputTopic, partition_of};
 
 /// One deployment: what its instances share, and what tells its state from that of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ impl Deployment {
     /// The readings topic.
     pub fn readings(&self) -> &Arc<str> {
         self.topic(InputTopic::Readings)
+    }
+
+    /// The partition of each of them that a key belongs to.
+    pub fn place(&self, key: &[u8]) -> i32 {
+        i32::try_from(partition_of(key, self.partitions.unsigned_abs())).unwrap_or(0)
     }
 
     /// A number that marks its stored states: the CRC-32 of cluster, group, readings topic and number of partitions.

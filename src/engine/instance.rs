@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::apply::{Applied, How, apply, misplaced};
 use super::commit::{Flight, Owned, Work};
 use super::deployment::Deployment;
 use super::invariants::check;
@@ -13,16 +13,19 @@ use super::life::Stage;
 use super::mutation::Mutation;
 use super::pending::SideInput;
 use super::ports::{
-    Answer, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source, SourceError,
+    Answer, Batch, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source,
+    SourceError,
 };
 use super::rebuild::Rebuilt;
 use crate::model::{DAY, InputTopic, MINUTE, RawRecord};
-use crate::partition::{Arena, Effects, Partition};
+use crate::partition::{Effects, Partition};
 
 /// Settings of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSettings {
+    /// Threads that apply readings, each those of one partition at a time; 0 for as many as there are processors.
+    pub threads: usize,
     /// Partitions restored at the same time.
     pub restores_at_once: usize,
     /// Records to be committed beyond which consumption stops.
@@ -51,6 +54,7 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
+            threads: 0,
             restores_at_once: 2,
             max_in_flight: 10_000,
             commit_interval_ms: 100,
@@ -93,8 +97,6 @@ pub struct Engine<S, R, C, O> {
     pub(super) time_stands_until: u64,
     pub(super) next_epoch: u64,
     held_back: bool,
-    /// The partition in which a home was first seen, by the hash of its id: one home must not live in two.
-    home_partitions: HashMap<u64, i32>,
 }
 
 impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R, C, O> {
@@ -121,7 +123,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             time_stands_until: 0,
             next_epoch: 1,
             held_back: false,
-            home_partitions: HashMap::new(),
         }
     }
 
@@ -208,7 +209,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             owned,
             next_epoch,
             observer,
-            home_partitions,
             restorer,
             deployment,
             flight,
@@ -245,7 +245,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                             continue;
                         };
                         restorer.cancel(gone.epoch);
-                        home_partitions.retain(|_, home| home != partition);
                         // Nothing more of it is published. What is under way is right, whatever becomes of it.
                         gone.work = None;
                         gone.step(Stage::Revoking, observer);
@@ -257,32 +256,38 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                         }
                     }
                 }
-                GroupEvent::Records(partition, records, homes_are_read) => {
-                    let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) else {
-                        return Answer::Taken; // Revoked while the batch was on its way, or fetched before the pause took hold.
-                    };
-                    let mut new = records.iter().filter_map(|record| new_home(&work.state, record));
-                    if !homes_are_read && new.any(|home| !work.asked.contains(&home)) {
+                // One that is not live was revoked while the batch was on its way, or fetched before the pause took hold.
+                GroupEvent::Ahead(Batch { partition, records }) => {
+                    let work = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut());
+                    if work.is_some_and(|work| work.asks_for_homes(records)) {
                         return Answer::HomesFirst;
                     }
-                    let rises = records.is_sorted_by(|a, b| a.offset < b.offset);
-                    check(observer, 2, rises, || {
-                        format!("a batch of partition {partition} out of order")
+                }
+                GroupEvent::Readings(batches) => {
+                    let rises = |batch: &Batch<'_>| batch.records.is_sorted_by(|a, b| a.offset < b.offset);
+                    let in_order = batches.is_sorted_by(|a, b| a.partition < b.partition);
+                    check(observer, 2, in_order && batches.iter().all(rises), || {
+                        "batches out of order".to_owned()
                     });
-                    let bytes: usize = records.iter().map(size).sum();
-                    work.credit += settings.checkpoint_share * bytes as f64;
-                    work.at_end = false;
                     observer.observe(&Observation::BatchBegins);
-                    let effects = work.state.apply(records.iter().copied());
-                    if homes_are_read {
-                        if work.asked.len() > MOST_ASKED {
-                            work.asked.clear();
-                        }
-                        let still_new = records.iter().filter_map(|record| new_home(&work.state, record));
-                        work.asked.extend(still_new);
+                    let how = How {
+                        deployment,
+                        threads: settings.threads,
+                        checkpoint_share: settings.checkpoint_share,
+                    };
+                    for Applied {
+                        partition,
+                        effects,
+                        misplaced,
+                    } in apply(owned, batches, how)
+                    {
+                        let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) else {
+                            continue;
+                        };
+                        observe_misplaced(observer, InputTopic::Readings, partition, misplaced);
+                        observe_applied(observer, partition, &effects, &work.state);
+                        work.pending.add(effects, deployment, partition);
                     }
-                    observe_applied(observer, home_partitions, partition, &effects, &work.state);
-                    work.pending.add(effects, deployment, partition);
                 }
                 GroupEvent::End(partition) => {
                     if let Some(work) = owned.get_mut(&partition).and_then(|owned| owned.work.as_mut()) {
@@ -303,7 +308,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                             _ => Answer::Later,
                         };
                     }
-                    take_beside(work, topic, partition, &record, deployment, home_partitions, observer);
+                    take_beside(work, topic, partition, &record, deployment, observer);
                 }
             }
             Answer::Taken
@@ -398,9 +403,6 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 
     fn go_live(&mut self, partition: i32, mut rebuilt: Rebuilt) {
-        let arena = rebuilt.state.arena();
-        let homes: Vec<u64> = arena.occupied().map(|slot| Arena::hash(arena.id(slot))).collect();
-        note_new_homes(&mut self.home_partitions, partition, &homes, &mut self.observer);
         self.observer.observe(&Observation::Live {
             partition,
             rebuilt: &rebuilt,
@@ -416,13 +418,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let effects = *std::mem::take(&mut rebuilt.effects);
         let work = owned.work.insert(Work::new(rebuilt));
         if effects.speaks() {
-            observe_applied(
-                &mut self.observer,
-                &mut self.home_partitions,
-                partition,
-                &effects,
-                &work.state,
-            );
+            observe_applied(&mut self.observer, partition, &effects, &work.state);
             work.pending.add(effects, &self.deployment, partition);
         }
         self.source.follow(partition, &work.beside);
@@ -456,13 +452,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 continue;
             }
             self.observer.observe(&Observation::BatchBegins);
-            observe_applied(
-                &mut self.observer,
-                &mut self.home_partitions,
-                *partition,
-                &effects,
-                &work.state,
-            );
+            observe_applied(&mut self.observer, *partition, &effects, &work.state);
             work.pending.add(effects, &self.deployment, *partition);
         }
     }
@@ -497,31 +487,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
     }
 }
 
-/// Homes without consent that are remembered to have been asked for, in one partition.
-const MOST_ASKED: usize = 1 << 20;
-
-/// The hash of the record's home, if it may be its first reading here. What the homes topic has said of it before is no
-/// reading, and nor are those of homes that are not watched.
-fn new_home(state: &Partition, record: &RawRecord<'_>) -> Option<u64> {
-    let home = record.key.and_then(|key| std::str::from_utf8(key).ok())?;
-    (!state.has_heard(home)).then(|| Arena::hash(home))
-}
-
-fn size(record: &RawRecord<'_>) -> usize {
-    record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)
-}
-
-fn observe_applied(
-    observer: &mut impl Observer,
-    home_partitions: &mut HashMap<u64, i32>,
-    partition: i32,
-    effects: &Effects,
-    state: &Partition,
-) {
-    note_new_homes(home_partitions, partition, &effects.new_homes, observer);
-    for withdrawal in &effects.withdrawals {
-        home_partitions.remove(&Arena::hash(&withdrawal.household));
-    }
+fn observe_applied(observer: &mut impl Observer, partition: i32, effects: &Effects, state: &Partition) {
     observer.observe(&Observation::Applied {
         partition,
         effects,
@@ -529,18 +495,13 @@ fn observe_applied(
     });
 }
 
-fn note_new_homes(
-    home_partitions: &mut HashMap<u64, i32>,
-    partition: i32,
-    new_homes: &[u64],
-    observer: &mut impl Observer,
-) {
-    let elsewhere = new_homes
-        .iter()
-        .filter(|home| *home_partitions.entry(**home).or_insert(partition) != partition);
-    let homes = elsewhere.count();
-    if homes > 0 {
-        observer.observe(&Observation::Misplaced { partition, homes });
+fn observe_misplaced(observer: &mut impl Observer, topic: InputTopic, partition: i32, records: usize) {
+    if records > 0 {
+        observer.observe(&Observation::Misplaced {
+            topic,
+            partition,
+            records,
+        });
     }
 }
 
@@ -552,14 +513,18 @@ fn take_beside(
     partition: i32,
     record: &RawRecord<'_>,
     deployment: &Deployment,
-    home_partitions: &mut HashMap<u64, i32>,
     observer: &mut impl Observer,
 ) {
     observer.observe(&Observation::BatchBegins);
+    if topic != InputTopic::Zones {
+        let records = std::slice::from_ref(record);
+        let astray = misplaced(&Batch { partition, records }, deployment);
+        observe_misplaced(observer, topic, partition, astray);
+    }
     work.beside.set(topic, record.offset + 1);
     let before = work.state.next_offset();
     let effects = work.state.take_beside(topic, record);
-    observe_applied(observer, home_partitions, partition, &effects, &work.state);
+    observe_applied(observer, partition, &effects, &work.state);
     work.pending.add(effects, deployment, partition);
     work.pending.note(SideInput::Record {
         topic,

@@ -1,6 +1,6 @@
 //! The life of partitions: assigned, restored, live, revoked; and what is committed for them.
 //!
-//! Constraints: no socket, no thread, no clock. What the engine needs of the world are three ports ([`Source`],
+//! Constraints: no socket, no clock, and no thread but while batches of several partitions are applied side by side. What the engine needs of the world are three ports ([`Source`],
 //! [`Restorer`], [`Commits`]) and somebody to tell ([`Observer`]); `kafka/` implements them on a real broker and
 //! `verify/faults` on a simulated cluster, and the engine cannot tell them apart.
 //! Form: one [`Engine`] an instance; one [`crate::partition::Partition`] for each partition that is live.
@@ -8,6 +8,7 @@
 //! messages, states of homes and offsets in one [`Transaction`] at a time. [`Transactor`] makes the calls of a transaction,
 //! [`Rebuild`] puts a partition together again; both stand here, and shells only lend them a client.
 
+mod apply;
 mod beside;
 mod commit;
 mod deployment;
@@ -35,7 +36,8 @@ pub use mutation::Mutation;
 pub use outgoing::OutRecord;
 pub use pending::SideInput;
 pub use ports::{
-    Answer, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source, SourceError,
+    Answer, Batch, CommitError, Commits, GroupEvent, Now, Observation, Observer, RestoreEvent, Restorer, Source,
+    SourceError,
 };
 pub use rebuild::{BesideChange, Rebuild, RebuildError, Rebuilt};
 pub use transaction::{CommitOffset, Progress, Transaction, TransactionClient, TransactionError, Transactor, Verdict};

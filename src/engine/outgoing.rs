@@ -5,7 +5,7 @@ use serde_json::json;
 use super::deployment::Deployment;
 use crate::alert::{CloudEvent, VISITS_TYPE, WITHDRAWAL_TYPE, event_headers};
 use crate::area::{AreaAlert, ZoneRecord};
-use crate::model::{Alert, DeadLetter, Message, Output, VisitList, partition_of};
+use crate::model::{Alert, DeadLetter, Message, Output, VisitList};
 use crate::partition::{Checkpoint, Withdrawal};
 
 /// Of a dead letter that its topic does not take, so many first bytes of key and payload are written; and if it takes
@@ -96,14 +96,12 @@ impl OutRecord {
 
     /// On the zones topic: a report goes to the partition that is responsible for its zone, a status to every one.
     pub fn zone(said: &ZoneRecord, deployment: &Deployment, partition: i32) -> Vec<Self> {
-        let partitions = deployment.partitions;
         let to = match said {
             ZoneRecord::Report(report) => {
-                let responsible = partition_of(report.zone.as_bytes(), partitions.unsigned_abs());
-                let responsible = i32::try_from(responsible).unwrap_or(0);
+                let responsible = deployment.place(report.zone.as_bytes());
                 responsible..responsible + 1
             }
-            ZoneRecord::Status(_) => 0..partitions,
+            ZoneRecord::Status(_) => 0..deployment.partitions,
         };
         let (key, value) = (said.key().into_bytes(), said.value());
         let record = |to| Self {

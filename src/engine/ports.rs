@@ -9,6 +9,15 @@ use super::transaction::{Transaction, Verdict};
 use crate::model::{AlertKind, EventTime, InputTopic, RawRecord};
 use crate::partition::{Effects, Partition};
 
+/// Readings of one partition, in the order of their offsets.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// The partition.
+    pub partition: i32,
+    /// The readings.
+    pub records: &'a [RawRecord<'a>],
+}
+
 /// Something that happened in the consumer group.
 #[derive(Debug)]
 pub enum GroupEvent<'a> {
@@ -18,9 +27,10 @@ pub enum GroupEvent<'a> {
     Revoked(&'a [i32]),
     /// These are no longer, and may be another's already.
     Lost(&'a [i32]),
-    /// Records of one partition, in the order of their offsets, and whether the homes topic has been read up to the end
-    /// that it had when they came.
-    Records(i32, &'a [RawRecord<'a>], bool),
+    /// A batch that is about to be handed over in [`Self::Readings`], once what the answer asks for has been.
+    Ahead(Batch<'a>),
+    /// Batches that were announced, each of another partition.
+    Readings(&'a [Batch<'a>]),
     /// The end of a partition has been reached.
     End(i32),
     /// A record of a topic beside the readings, and its partition.
@@ -56,9 +66,9 @@ pub struct SourceError(pub String);
 pub trait Source {
     /// Proof that partitions are this instance's, as a broker wants it.
     type Membership;
-    /// Waits a little for something to happen and hands it to `visit`. Readings that are answered with
-    /// [`Answer::HomesFirst`] are handed over again, after what the homes topic holds by then; a record beside them that is
-    /// answered with [`Answer::Later`], in a later poll.
+    /// Waits a little for something to happen and hands it to `visit`. Readings are announced first; those whose announcement is
+    /// answered with [`Answer::HomesFirst`] come after what the homes topic holds by then. A record beside them that is
+    /// answered with [`Answer::Later`] is handed over again in a later poll.
     ///
     /// # Errors
     /// Only what waiting does not mend; an unreachable broker is waited for.
@@ -190,12 +200,14 @@ pub enum Observation<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// Homes were seen that live in another partition of this instance too.
+    /// Records of homes came from another partition than Kafka's own partitioner puts their keys into.
     Misplaced {
-        /// The partition in which they appeared second.
+        /// Their topic.
+        topic: InputTopic,
+        /// The partition in which they lie.
         partition: i32,
         /// How many.
-        homes: usize,
+        records: usize,
     },
     /// Consumption stops or goes on because of what is not yet committed.
     BackPressure(bool),

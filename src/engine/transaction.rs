@@ -25,7 +25,7 @@ pub struct CommitOffset {
 }
 
 /// What becomes visible together, or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction<M> {
     /// What is published and stored.
     pub records: Vec<OutRecord>,

@@ -18,7 +18,7 @@ use super::name::InstanceName;
 use super::reader::{is_end, say_quietly};
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
-use crate::engine::{Answer, BesideOffsets, GroupEvent, Source, SourceError};
+use crate::engine::{Answer, Batch, BesideOffsets, GroupEvent, Source, SourceError};
 use crate::model::{EventTime, InputTopic, RawRecord};
 use crate::telemetry::Metrics;
 
@@ -342,19 +342,25 @@ impl Source for KafkaSource {
             )?;
         }
         let warnings = &self.member.context().warnings;
-        for batch in messages.chunk_by(|a, b| a.partition() == b.partition()) {
-            let records: Vec<RawRecord<'_>> = batch.iter().map(as_raw).collect();
-            let partition = batch[0].partition();
-            if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                for topic in self
-                    .beside
-                    .iter_mut()
-                    .filter(|beside| beside.topic() == InputTopic::Homes)
-                {
-                    topic.read_to_end(partition, warnings, visit)?;
+        let records: Vec<RawRecord<'_>> = messages.iter().map(as_raw).collect();
+        let mut rest = records.as_slice();
+        let mut batches = Vec::new();
+        for of_one in messages.chunk_by(|a, b| a.partition() == b.partition()) {
+            let (records, others) = rest.split_at(of_one.len());
+            rest = others;
+            let partition = of_one[0].partition();
+            batches.push(Batch { partition, records });
+        }
+        for batch in &batches {
+            if visit(GroupEvent::Ahead(*batch)) == Answer::HomesFirst {
+                let homes = |beside: &&mut Beside| beside.topic() == InputTopic::Homes;
+                for topic in self.beside.iter_mut().filter(homes) {
+                    topic.read_to_end(batch.partition, warnings, visit)?;
                 }
-                visit(GroupEvent::Records(partition, &records, true));
             }
+        }
+        if !batches.is_empty() {
+            visit(GroupEvent::Readings(&batches));
         }
         for partition in ends {
             visit(GroupEvent::End(partition));

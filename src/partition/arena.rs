@@ -324,10 +324,10 @@ impl Arena {
         self.slot_and_names(index).0
     }
 
-    /// The slot of a home, and whether it is new.
-    pub(super) fn find_or_insert(&mut self, id: &str) -> (u32, bool) {
+    /// The slot of a home, which may be new.
+    pub(super) fn find_or_insert(&mut self, id: &str) -> u32 {
         if let Some(slot) = self.find(id) {
-            return (slot, false);
+            return slot;
         }
         let slot = self.place(id);
         let (ids, ends) = (&self.ids, &self.id_ends);
@@ -336,7 +336,7 @@ impl Arena {
             let start = if place == 0 { 0 } else { ends[place - 1] as usize };
             Self::hash(&ids[start..ends[place] as usize])
         });
-        (slot, true)
+        slot
     }
 
     /// A slot for a new home: that of one that was removed, if its id was as long.

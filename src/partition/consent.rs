@@ -4,12 +4,12 @@
 //! are resolved, its state is erased and goes from the state topic, and the list of visits that names it is made anew.
 //! Where consent is assumed, the fact that it was withdrawn stays, and nothing else, until a record with a consent comes.
 
+use super::Partition;
 use super::beside::Refusal;
 use super::effects::{Effects, Parting, Withdrawal};
 use super::profile::Profile;
 use super::rules::{ConsentRule, HomeError};
 use super::words::{self, erased, rules_changed};
-use super::{Arena, Partition};
 use crate::alert::Occasion;
 use crate::model::{DeadLetter, EventTime, HomeRecord, InputTopic, RawRecord};
 
@@ -50,10 +50,7 @@ impl Partition {
             }
             return Err(HomeError::ConsentLeftOut);
         }
-        let (index, is_new) = self.arena.find_or_insert(household);
-        if is_new {
-            effects.new_homes.push(Arena::hash(household));
-        }
+        let index = self.arena.find_or_insert(household);
         if record.erase {
             self.erase(index, effects);
         }
@@ -108,7 +105,7 @@ impl Partition {
         }
         if self.rules.consent == ConsentRule::Assumed {
             // That it was withdrawn must be known when the next reading comes.
-            let (index, _) = self.arena.find_or_insert(household);
+            let index = self.arena.find_or_insert(household);
             self.arena.set_profile(index, Profile::withdrawn());
             self.unsaved.urge(index);
         }
@@ -148,7 +145,7 @@ impl Partition {
                 (profile.may_be_watched(rule) && moment >= profile.watched_from()).then_some(index)
             }
             (None, ConsentRule::Required) => None,
-            (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household).0),
+            (None, ConsentRule::Assumed) => Some(self.arena.find_or_insert(household)),
         }
     }
 

@@ -23,8 +23,6 @@ pub struct Effects {
     pub withdrawals: Vec<Withdrawal>,
     /// Records for further topics, in order.
     pub messages: Vec<Message>,
-    /// Hashes of the ids of homes seen for the first time.
-    pub new_homes: Vec<u64>,
     /// Figures for the metrics.
     pub counts: Counts,
     /// Records of the batch that were applied or kept out.

@@ -278,14 +278,10 @@ impl Partition {
         effects: &mut Effects,
     ) -> Result<(), Rejection> {
         let reading = &arrived.reading;
-        let before = self.arena.len();
         let Some(index) = self.watched(&reading.household, reading.start) else {
             effects.counts.not_watched += 1;
             return Ok(());
         };
-        if self.arena.len() > before {
-            effects.new_homes.push(Arena::hash(&reading.household));
-        }
         // From here on the record leaves a trace, even if it is kept out.
         self.unsaved.note(index, record.offset);
         let slot = self.arena.slot_mut(index);

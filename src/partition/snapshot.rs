@@ -111,7 +111,7 @@ impl Partition {
         } = open_snapshot(bytes)?;
         let record = home.record;
         let (profile, parting) = self.profile_of_today(&record);
-        let (index, _) = self.arena.find_or_insert(&record.household_id);
+        let index = self.arena.find_or_insert(&record.household_id);
         for kind in KINDS {
             self.cases.remove(&(index, *kind));
         }

@@ -77,7 +77,7 @@ struct Families {
     readings: IntCounterVec,
     meter_events: IntCounterVec,
     dead_letters: IntCounterVec,
-    misplaced_homes: IntCounter,
+    misplaced_records: IntCounterVec,
     input_lost_records: IntCounterVec,
     homes: IntGaugeVec,
     silent_homes: IntGaugeVec,
@@ -137,9 +137,9 @@ impl Metrics {
         self.0.dead_letters.with_label_values(&[reason]).inc_by(n);
     }
 
-    /// Homes seen in a second partition.
-    pub fn misplaced_homes(&self, n: u64) {
-        self.0.misplaced_homes.inc_by(n);
+    /// Records of this topic in another partition than their keys belong to.
+    pub fn misplaced_records(&self, topic: &'static str, n: u64) {
+        self.0.misplaced_records.with_label_values(&[topic]).inc_by(n);
     }
 
     /// Records that retention deleted before they were judged (`alerts`), or before the stored state of their homes
@@ -229,9 +229,13 @@ impl Metrics {
             .observe(delay.as_secs_f64());
     }
 
-    /// A batch was taken through the core: its size, and how long that took.
-    pub fn batch(&self, records: usize, took: Duration) {
+    /// A batch was taken through the core: its size.
+    pub fn batch(&self, records: u64) {
         self.0.batch_records.observe(records as f64);
+    }
+
+    /// How long a batch took, or several side by side.
+    pub fn applying(&self, took: Duration) {
         self.0.batch_duration.observe(took.as_secs_f64());
     }
 
@@ -350,8 +354,8 @@ impl Families {
                 "What meters did other than count water, by class", "events", &["class"]),
             dead_letters: counters("tapwatch_dead_letters_total",
                 "Input that could not be used and was set aside, by reason", "records", &["reason"]),
-            misplaced_homes: counter("tapwatch_misplaced_homes_total",
-                "Homes whose records were seen in two partitions", "homes"),
+            misplaced_records: counters("tapwatch_misplaced_records_total",
+                "Records in another partition than their keys belong to, by topic", "records", &["topic"]),
             input_lost_records: counters("tapwatch_input_lost_records_total",
                 "Input that retention deleted before it was judged, or before a stored state held it", "records", &["lost_to"]),
             homes: gauges("tapwatch_homes", "Homes known", "homes", &[PARTITION]),
@@ -382,7 +386,7 @@ impl Families {
 
             batch_records: histogram("tapwatch_batch_records", "Size of the batches read", "records", &BATCH_RECORDS),
             batch_duration: histogram("tapwatch_batch_duration_seconds",
-                "Time to take a batch through the core", "seconds", &BATCH_DURATION),
+                "Time to take a batch, or batches side by side, through the core", "seconds", &BATCH_DURATION),
             transactions: counters("tapwatch_transactions_total", "Transactions, by outcome", "transactions", &["outcome"]),
             state_bytes: counter("tapwatch_state_bytes_total", "Written for a restart: states of homes, and offsets", "bytes"),
             replay_distance: gauges("tapwatch_replay_distance_records",

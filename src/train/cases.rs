@@ -4,11 +4,11 @@ use std::convert::Infallible;
 
 use super::boost::Cases;
 use super::lesson::{Lesson, Spell};
-use crate::backtest::parallel::in_parallel;
 use crate::detect::inactivity::hazard::ABSENCE_HOURS;
 use crate::detect::inactivity::hazard::features::{COUNT, Rows, rows};
 use crate::detect::inactivity::hazard::model::{MAX_BINS, bins};
 use crate::detect::inactivity::hazard::past::PAST_HOURS;
+use crate::parallel::in_parallel;
 
 /// Hours of spells that are learnt from at most; of more, spells are left out evenly.
 const MOST_CASES: usize = 6_000_000;

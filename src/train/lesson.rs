@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::backtest::parallel::in_parallel;
 use crate::detect::inactivity::hazard::ABSENCE_HOURS;
 use crate::detect::inactivity::hazard::past::{PAST_HOURS, Past};
 use crate::history::{HistoryError, Row, SortedReadings, arrival};
 use crate::home::{ROUTINE_HOURS, Routine};
 use crate::model::{HomeRecord, MONTH_HOURS, RawRecord};
+use crate::parallel::in_parallel;
 use crate::partition::{Partition, Rules};
 
 /// Days after which hours are taken from the core, before it forgets them.

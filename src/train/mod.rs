@@ -22,9 +22,9 @@ use self::boost::{Cases, Growth, boost};
 use self::cases::{Binning, cases_of};
 use self::curve::{Curve, Foreseen, judged_spells};
 use self::lesson::Lesson;
-use crate::backtest::parallel::in_parallel;
 use crate::detect::inactivity::hazard::model::{About, Absences, Model};
 use crate::detect::inactivity::lambda_of;
+use crate::parallel::in_parallel;
 
 /// Parts that homes are shared out to; each is left out once.
 pub const FOLDS: usize = 5;

@@ -15,6 +15,8 @@ enum Script {
     Lost(i32),
     /// So many hours of a dry home, from an offset on.
     Dry(i32, i64, i64),
+    /// The same of several partitions, handed over together.
+    Together(Vec<i32>, i64, i64),
     End(i32),
     /// A record of its home in a topic beside the readings, at an offset.
     Beside(InputTopic, i32, i64),
@@ -34,6 +36,8 @@ struct World {
     verdicts: VecDeque<Verdict>,
     is_busy: bool,
     held: Vec<bool>,
+    /// Records in the wrong partition, by topic and partition.
+    misplaced: Vec<(InputTopic, i32, usize)>,
     /// Batches that were to wait for the homes topic.
     homes_first: usize,
     /// What was said to records beside the readings.
@@ -45,6 +49,42 @@ struct World {
 struct Port(Rc<RefCell<World>>);
 
 const FIRST: EventTime = EventTime::from_seconds(1_767_225_600);
+
+impl Port {
+    fn hand_out(&self, partitions: &[i32], from: i64, count: i64, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
+        let rows = partitions.iter().map(|partition| {
+            let home = format!("home-{partition}");
+            let row = |offset: i64| {
+                let start = FIRST.plus(offset as u32 * HOUR);
+                let value = format!(
+                    r#"{{"household_id":"{home}","timestamp":"{start}","interval_seconds":3600,"volume_litres":0}}"#
+                );
+                (offset, start.plus(HOUR), home.clone(), value)
+            };
+            (from..from + count).map(row).collect()
+        });
+        let rows: Vec<Vec<_>> = rows.collect();
+        let records = rows.iter().map(|rows| {
+            let all = rows.iter().map(|(offset, timestamp, home, value)| RawRecord {
+                offset: *offset,
+                timestamp: Some(*timestamp),
+                key: Some(home.as_bytes()),
+                value: Some(value.as_bytes()),
+            });
+            all.collect()
+        });
+        let records: Vec<Vec<RawRecord<'_>>> = records.collect();
+        let of = |(partition, records)| Batch { partition, records };
+        let numbers = partitions.iter().copied();
+        let batches: Vec<Batch<'_>> = numbers.zip(records.iter().map(Vec::as_slice)).map(of).collect();
+        for batch in &batches {
+            if visit(GroupEvent::Ahead(*batch)) == Answer::HomesFirst {
+                self.0.borrow_mut().homes_first += 1;
+            }
+        }
+        visit(GroupEvent::Readings(&batches));
+    }
+}
 
 impl Source for Port {
     type Membership = u32;
@@ -70,30 +110,8 @@ impl Source for Port {
                     let answer = visit(GroupEvent::Beside(topic, partition, record));
                     self.0.borrow_mut().answers.push(answer);
                 }
-                Script::Dry(partition, from, count) => {
-                    let home = format!("home-{partition}");
-                    let payload = |offset: i64| {
-                        let start = FIRST.plus(offset as u32 * HOUR);
-                        let value = format!(
-                            r#"{{"household_id":"{home}","timestamp":"{start}","interval_seconds":3600,"volume_litres":0}}"#
-                        );
-                        (offset, start.plus(HOUR), value)
-                    };
-                    let rows: Vec<_> = (from..from + count).map(payload).collect();
-                    let records: Vec<_> = rows
-                        .iter()
-                        .map(|(offset, timestamp, value)| RawRecord {
-                            offset: *offset,
-                            timestamp: Some(*timestamp),
-                            key: Some(home.as_bytes()),
-                            value: Some(value.as_bytes()),
-                        })
-                        .collect();
-                    if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                        self.0.borrow_mut().homes_first += 1;
-                        visit(GroupEvent::Records(partition, &records, true));
-                    }
-                }
+                Script::Dry(partition, from, count) => self.hand_out(&[partition], from, count, visit),
+                Script::Together(partitions, from, count) => self.hand_out(&partitions, from, count, visit),
             }
         }
         Ok(())
@@ -156,8 +174,15 @@ impl Commits<u32> for Port {
 impl Observer for Port {
     fn observe(&mut self, observation: &Observation<'_>) {
         // A breach of an invariant stops a debug build by itself.
-        if let Observation::BackPressure(on) = observation {
-            self.0.borrow_mut().held.push(*on);
+        let mut world = self.0.borrow_mut();
+        match observation {
+            Observation::BackPressure(on) => world.held.push(*on),
+            Observation::Misplaced {
+                topic,
+                partition,
+                records,
+            } => world.misplaced.push((*topic, *partition, *records)),
+            _ => {}
         }
     }
 }
@@ -258,6 +283,54 @@ fn one_transaction_carries_all_partitions_and_the_next_waits_for_its_end() {
     bench.answer(Verdict::Committed);
     bench.turn(vec![]);
     assert_eq!(bench.count(), 2, "nothing is left to commit");
+}
+
+#[test]
+fn many_threads_do_what_one_does() {
+    let transactions = |threads| {
+        let mut bench = Bench::new(EngineSettings {
+            threads,
+            ..EngineSettings::default()
+        });
+        let partitions = 0..5;
+        partitions.clone().for_each(|partition| bench.live(partition));
+        // The last of them is not live yet.
+        bench.turn(vec![Script::Assigned(5), Script::Together((0..6).collect(), 0, 400)]);
+        bench.answer(Verdict::Committed);
+        bench.turn(vec![Script::Together(partitions.collect(), 400, 20)]);
+        bench.turn(vec![]);
+        std::mem::take(&mut bench.world.0.borrow_mut().transactions)
+    };
+    let of_one = transactions(1);
+    assert_eq!(of_one.len(), 2);
+    let spoken = of_one.iter().flat_map(|transaction| &transaction.records);
+    assert!(spoken.count() >= 5, "four hundred dry hours raise an alert in each");
+    for threads in [2, 3, 8] {
+        assert_eq!(transactions(threads), of_one, "{threads} threads");
+    }
+}
+
+#[test]
+fn records_where_their_keys_do_not_belong_are_told_of() {
+    let home = "home-0".as_bytes();
+    for partitions in [1, 8] {
+        let mut bench = Bench::new(EngineSettings::default());
+        bench.engine.deployment.partitions = partitions;
+        bench.live(0);
+        bench.turn(vec![
+            Script::Beside(InputTopic::Homes, 0, 12),
+            Script::Dry(0, 0, 5),
+            // Zones have keys of their own: what is said of one goes to every partition.
+            Script::Beside(InputTopic::Zones, 0, 4),
+        ]);
+        let told = std::mem::take(&mut bench.world.0.borrow_mut().misplaced);
+        if bench.engine.deployment.place(home) == 0 {
+            assert_eq!((partitions, told), (1, vec![]));
+        } else {
+            let all = vec![(InputTopic::Homes, 0, 1), (InputTopic::Readings, 0, 5)];
+            assert_eq!((partitions, told), (8, all));
+        }
+    }
 }
 
 #[test]

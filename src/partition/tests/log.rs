@@ -74,13 +74,12 @@ pub fn logs() -> impl Strategy<Value = Vec<Record>> {
 }
 
 /// What shows outside, whatever the batches were.
-fn outside(all: &[Effects]) -> (Vec<Decided>, Vec<DeadLetter>, Vec<u64>, Counts, u64) {
+fn outside(all: &[Effects]) -> (Vec<Decided>, Vec<DeadLetter>, Counts, u64) {
     let mut counts = Counts::default();
     all.iter().for_each(|effects| counts.add(&effects.counts));
     (
         all.iter().flat_map(|effects| effects.alerts.clone()).collect(),
         all.iter().flat_map(|effects| effects.dead_letters.clone()).collect(),
-        all.iter().flat_map(|effects| effects.new_homes.clone()).collect(),
         counts,
         all.iter().map(|effects| effects.records).sum(),
     )

@@ -9,7 +9,7 @@ use super::ports::raw_record;
 use crate::alert::{CloudEvent, event_headers};
 use crate::area::{AreaAlert, ZoneRecord};
 use crate::engine::SideInput;
-use crate::model::{Alert, DeadLetter, EventTime, InputTopic, Message, Output, VisitList, partition_of};
+use crate::model::{Alert, DeadLetter, EventTime, InputTopic, Message, Output, VisitList};
 use crate::partition::{Effects, Partition, Withdrawal};
 
 /// Homes with their states.
@@ -87,7 +87,7 @@ impl Truth {
             say(Output::Visits, None, visits(&list, &deployment.source, partition));
         }
         for report in effects.zone_reports {
-            let responsible = partition_of(report.zone.as_bytes(), deployment.partitions.unsigned_abs()) as i32;
+            let responsible = deployment.place(report.zone.as_bytes());
             say(Output::Zones, Some(responsible), zone(&ZoneRecord::Report(report)));
         }
         for status in effects.zone_statuses {

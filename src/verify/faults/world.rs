@@ -72,10 +72,6 @@ impl Observer for Witness {
                 seen.figures.verdicts[place] += 1;
             }
             Observation::BackPressure(is_held) => self.follower.hold(*is_held),
-            Observation::Misplaced { partition, homes } => {
-                let breach = format!("homes having one place: {homes} of partition {partition} are known in another");
-                seen.breaches.push(breach);
-            }
             Observation::Live { .. } => seen.figures.rebuilds += 1,
             _ => {}
         }

@@ -13,7 +13,6 @@ mod transactions;
 mod cluster_tests;
 
 pub use group::{Group, GroupRefusal, Membership, Protocol};
-#[cfg(test)]
 pub use log::Entry;
 pub use log::{Content, Log};
 pub use transactions::{Place, ProducerId, Refusal, Transactions};

@@ -127,6 +127,7 @@ fn rules(dice: &mut Dice) -> Arc<Rules> {
 
 pub(super) fn setup(partitions: i32, dice: &mut Dice) -> Setup {
     let engine = EngineSettings {
+        threads: 1,
         restores_at_once: dice.between(1, 3) as usize,
         max_in_flight: *dice.one_of(&[4, 20, 10_000]),
         commit_interval_ms: *dice.one_of(&[0, 20, 100, 500]),

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Shared;
-use crate::engine::{Answer, BesideOffsets, GroupEvent, Source, SourceError};
+use crate::engine::{Answer, Batch, BesideOffsets, GroupEvent, Source, SourceError};
 use crate::model::{InputTopic, RawRecord};
-use crate::verify::faults::cluster::{Content, GroupRefusal, Membership, Topic};
+use crate::verify::faults::cluster::{Content, Entry, GroupRefusal, Membership, Topic};
 
 /// What a consumer keeps of one partition.
 #[derive(Clone, Debug, Default)]
@@ -193,44 +193,72 @@ impl SimulatedSource {
         }
     }
 
-    fn readings(&mut self, partition: i32, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
-        let Some(fetch) = self.fetches.get_mut(&partition).filter(|fetch| fetch.running) else {
-            return;
-        };
-        let Some(position) = fetch.position else { return };
+    /// Reads on in a partition.
+    fn fetch(&mut self, partition: i32) -> Option<Fetched> {
+        let fetch = self.fetches.get_mut(&partition).filter(|fetch| fetch.running)?;
+        let position = fetch.position?;
         let most = self.shared.between(1, self.max_batch);
         let again = self.shared.again();
-        let (batch, next, end) = {
+        let (entries, next, end) = {
             let mut cluster = self.shared.cluster.borrow_mut();
             let log = cluster.log(Topic::Input(InputTopic::Readings), partition);
-            let (batch, next) = log.read((position - again).max(log.first()), most);
-            (batch, next.max(position), log.last_stable())
+            let (entries, next) = log.read((position - again).max(log.first()), most);
+            (entries, next.max(position), log.last_stable())
         };
         let is_at_end = next >= end;
         fetch.position = Some(next);
-        let tells_end = is_at_end && (!batch.is_empty() || !fetch.end_told);
+        let tells_end = is_at_end && (!entries.is_empty() || !fetch.end_told);
         fetch.end_told = is_at_end;
-        if !batch.is_empty() {
+        if !entries.is_empty() {
             self.follower.end(partition, false);
             let mut watch = self.follower.watch.borrow_mut();
             if watch.is_held {
                 let what = format!("readings of partition {partition} are taken while too much waits to be committed");
                 watch.broken.push(what);
             }
-            drop(watch);
-            let records: Vec<RawRecord<'_>> = batch
-                .iter()
-                .map(|entry| raw_record(entry.offset, &entry.content))
-                .collect();
-            if visit(GroupEvent::Records(partition, &records, false)) == Answer::HomesFirst {
-                self.beside(InputTopic::Homes, partition, usize::MAX, visit);
-                visit(GroupEvent::Records(partition, &records, true));
+        }
+        Some(Fetched {
+            partition,
+            entries,
+            tells_end,
+        })
+    }
+
+    /// Announces and hands out what was read.
+    fn hand_out(&mut self, fetched: &[Fetched], visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) {
+        let records: Vec<Vec<RawRecord<'_>>> = fetched.iter().map(Fetched::records).collect();
+        let all = fetched.iter().zip(&records).filter(|(_, records)| !records.is_empty());
+        let batches: Vec<Batch<'_>> = all
+            .map(|(fetched, records)| Batch {
+                partition: fetched.partition,
+                records,
+            })
+            .collect();
+        for batch in &batches {
+            if visit(GroupEvent::Ahead(*batch)) == Answer::HomesFirst {
+                self.beside(InputTopic::Homes, batch.partition, usize::MAX, visit);
             }
         }
-        if tells_end {
-            self.follower.end(partition, true);
-            visit(GroupEvent::End(partition));
+        visit(GroupEvent::Readings(&batches));
+        for fetched in fetched.iter().filter(|fetched| fetched.tells_end) {
+            self.follower.end(fetched.partition, true);
+            visit(GroupEvent::End(fetched.partition));
         }
+    }
+}
+
+/// What was read of a partition.
+struct Fetched {
+    partition: i32,
+    entries: Vec<Entry>,
+    /// The end of the partition is behind it, which nobody was told of yet.
+    tells_end: bool,
+}
+
+impl Fetched {
+    fn records(&self) -> Vec<RawRecord<'_>> {
+        let entries = self.entries.iter();
+        entries.map(|entry| raw_record(entry.offset, &entry.content)).collect()
     }
 }
 
@@ -253,18 +281,24 @@ impl Source for SimulatedSource {
             return Ok(());
         }
         self.group(visit)?;
+        let mut fetched = Vec::new();
         for partition in self.fetches.keys().copied().collect::<Vec<_>>() {
             let is_beside_first = self.shared.percent(40);
             if is_beside_first {
                 self.all_beside(partition, visit);
             }
             if self.shared.percent(80) {
-                self.readings(partition, visit);
+                fetched.extend(self.fetch(partition));
+            }
+            // Of one partition or of several at a time, before what is beside them or after it.
+            if self.shared.percent(50) {
+                self.hand_out(&std::mem::take(&mut fetched), visit);
             }
             if !is_beside_first {
                 self.all_beside(partition, visit);
             }
         }
+        self.hand_out(&fetched, visit);
         self.follower.over();
         Ok(())
     }

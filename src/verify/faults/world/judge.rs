@@ -101,7 +101,6 @@ impl World<'_> {
     }
 
     fn unrest(&self) -> String {
-        let cluster = self.shared.cluster.borrow();
         let mut words = Vec::new();
         for (slot, instance) in self.slots.iter().enumerate() {
             if let Some(instance) = instance {
@@ -113,13 +112,16 @@ impl World<'_> {
             }
         }
         for partition in self.partitions() {
+            let cluster = self.shared.cluster.borrow();
             let committed = cluster.committed(partition).map(|committed| committed.offset);
+            drop(cluster);
             let is_done = self.is_dealt_with(partition);
             words.push(format!(
                 "partition {partition} committed {committed:?} (all dealt with: {is_done})"
             ));
         }
-        words.push(format!("transactions quiet: {}", cluster.transactions.is_quiet()));
+        let is_quiet = self.shared.cluster.borrow().transactions.is_quiet();
+        words.push(format!("transactions quiet: {is_quiet}"));
         words.join(", ")
     }
 

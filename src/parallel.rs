@@ -1,11 +1,32 @@
 //! Work on all processors, the same whatever their number.
 
+use std::convert::Infallible;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// As many threads as there are processors for this process.
 pub fn all_processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Does something with each item, some at a time, and gives what became of them in their order.
+pub(crate) fn each_in_parallel<I: Send, T: Send>(
+    threads: usize,
+    items: Vec<I>,
+    work: impl Fn(I) -> T + Sync,
+) -> Vec<T> {
+    let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let done = in_parallel(threads, count, |job| {
+        let item = items[job as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Ok::<_, Infallible>(item.map(&work))
+    });
+    let Ok(done) = done;
+    done.into_iter().flatten().collect()
 }
 
 /// Does the jobs numbered from 0, some at a time, and gives what became of them in the order of their numbers; after an
@@ -45,6 +66,18 @@ pub(crate) fn in_parallel<T: Send, E: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_item_is_worked_on_once() {
+        for threads in [1, 2, 7, 100] {
+            let mut counts = [0, 10, 20];
+            let seen = each_in_parallel(threads, counts.iter_mut().collect(), |count| {
+                *count += 1;
+                *count
+            });
+            assert_eq!((seen, counts), (vec![1, 11, 21], [1, 11, 21]));
+        }
+    }
 
     #[test]
     fn results_come_in_the_order_of_the_jobs() {
