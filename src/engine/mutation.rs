@@ -44,6 +44,8 @@ pub enum Mutation {
     StaleRestore,
     /// Offsets are committed with the membership of that moment, not with that under which the readings were taken.
     MembershipOfLater,
+    /// Offsets are committed with a membership from before partitions were given back, if the group lets it pass.
+    OffsetsAfterHandover,
     /// Committed offsets are taken while a transaction may still change them.
     OffsetsWhileUnstable,
     /// A jump of the log's clock that awaits confirmation is forgotten in a restart.
@@ -72,7 +74,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::CommitBeforePublish,
         Self::OffsetOffByOne,
         Self::OffsetTooFar,
@@ -92,6 +94,7 @@ impl Mutation {
         Self::StateUpToLastStable,
         Self::StaleRestore,
         Self::MembershipOfLater,
+        Self::OffsetsAfterHandover,
         Self::OffsetsWhileUnstable,
         Self::ForgetJump,
         Self::ForgetClock,

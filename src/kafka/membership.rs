@@ -5,33 +5,64 @@
 //! takes offsets that name neither as those of somebody outside the group and does not fence them. So a proof without
 //! them is no proof. rdkafka does not show what is in one: the two questions are put to librdkafka itself, and this is the
 //! one place of the program that needs `unsafe` for it.
+//!
+//! Nor is the broker's word enough. Under its own protocol (KIP-848) a member that is asked to give back more while it gives
+//! something back keeps its epoch until all of that is done, and partitions it has let go are handed on meanwhile: offsets
+//! of theirs would still be taken from it. So a proof ends here with the first partition given back after it.
 
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::bindings;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 
+/// How often a member has given partitions back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Handovers(Arc<Mutex<u64>>);
+
+impl Handovers {
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Partitions are about to be given back: from here on no offsets are sent on a proof from before. Those that are being sent
+    /// are waited for; whoever has the partition next waits for what becomes of them.
+    pub fn begin(&self) {
+        *self.lock() += 1;
+    }
+}
+
 /// Proof of membership in the group.
 #[derive(Clone)]
-pub struct Membership(Arc<ConsumerGroupMetadata>);
+pub struct Membership {
+    metadata: Arc<ConsumerGroupMetadata>,
+    handovers: Handovers,
+    /// So many had been when it was given.
+    seen: u64,
+}
 
 impl Membership {
-    /// Of this member, if it is one now.
-    pub(super) fn of<C: ConsumerContext>(member: &BaseConsumer<C>) -> Option<Self> {
+    /// Of this member, if it is one now. Asked on the thread that polls, on which partitions are given back.
+    pub(super) fn of<C: ConsumerContext>(member: &BaseConsumer<C>, handovers: &Handovers) -> Option<Self> {
         // The background may lose the membership between two questions. Generations and member ids never come back: what
         // is the same before and after was so in between.
         let before = Identity::of(member.client()).filter(Identity::is_member)?;
         let metadata = member.group_metadata()?;
         let after = Identity::of(member.client())?;
-        (before == after).then(|| Self(Arc::new(metadata)))
+        (before == after).then(|| Self {
+            metadata: Arc::new(metadata),
+            handovers: handovers.clone(),
+            seen: *handovers.lock(),
+        })
     }
 
-    pub(super) fn metadata(&self) -> &ConsumerGroupMetadata {
-        &self.0
+    /// Does something with it while no partition can be given back; `None` if one was since.
+    pub(super) fn while_it_holds<T>(&self, work: impl FnOnce(&ConsumerGroupMetadata) -> T) -> Option<T> {
+        let now = self.handovers.lock();
+        (*now == self.seen).then(|| work(&self.metadata))
     }
 }
 
@@ -104,9 +135,29 @@ mod tests {
             .expect("a consumer");
         // librdkafka itself has something to give, and that is the danger.
         assert!(consumer.group_metadata().is_some());
-        assert!(Membership::of(&consumer).is_none());
+        assert!(Membership::of(&consumer, &Handovers::default()).is_none());
         let identity = Identity::of(consumer.client()).expect("an identity");
         assert!(identity.generation <= 0 && identity.member.is_empty(), "{identity:?}");
+    }
+
+    #[test]
+    fn a_proof_ends_when_partitions_are_given_back() {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", "127.0.0.1:1")
+            .set("group.id", "nobody")
+            .create()
+            .expect("a consumer");
+        let handovers = Handovers::default();
+        let proof = |seen| Membership {
+            metadata: Arc::new(consumer.group_metadata().expect("something to give")),
+            handovers: handovers.clone(),
+            seen,
+        };
+        let early = proof(0);
+        assert_eq!(early.while_it_holds(|_| 7), Some(7));
+        handovers.begin();
+        assert_eq!(early.while_it_holds(|_| 7), None);
+        assert_eq!(proof(1).while_it_holds(|_| 7), Some(7));
     }
 
     #[test]

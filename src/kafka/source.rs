@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use super::beside::Beside;
-use super::membership::Membership;
+use super::membership::{Handovers, Membership};
 use super::name::InstanceName;
 use super::reader::{is_end, say_quietly};
 use super::settings::KafkaSettings;
@@ -32,6 +32,7 @@ pub struct GroupContext {
     topic: String,
     warnings: Warnings,
     happened: Mutex<Happened>,
+    handovers: Handovers,
 }
 
 #[derive(Default)]
@@ -99,6 +100,8 @@ impl ClientContext for GroupContext {
 impl ConsumerContext for GroupContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
+            // Before the group hears that they are free.
+            self.handovers.begin();
             let change = if consumer.assignment_lost() {
                 Change::Lost
             } else {
@@ -144,6 +147,7 @@ pub fn join(settings: &KafkaSettings, name: &InstanceName, metrics: &Metrics) ->
         topic: settings.topics.readings.clone(),
         warnings: Warnings::new(metrics),
         happened: Mutex::default(),
+        handovers: Handovers::default(),
     };
     let consumer: BaseConsumer<GroupContext> = settings.consumer(name.member()).create_with_context(context)?;
     consumer.subscribe(&[&settings.topics.readings])?;
@@ -404,7 +408,7 @@ impl Source for KafkaSource {
     fn membership(&self) -> Option<Membership> {
         // Asked on the thread that polls: what a rebalance in the background takes away is still to be polled, and until
         // then the group does not give it to another member of this generation.
-        Membership::of(&self.member)
+        Membership::of(&self.member, &self.member.context().handovers)
     }
 }
 
@@ -438,6 +442,7 @@ mod tests {
             topic: settings.topics.readings,
             warnings: Warnings::new(&metrics),
             happened: Mutex::default(),
+            handovers: Handovers::default(),
         };
         let mut expected = BTreeMap::from([(3, 10)]);
         // A partition that does not run yet is not followed.

@@ -248,9 +248,10 @@ impl TransactionClient for KafkaTransactions {
             let set = element.set_offset(Offset::Offset(offset.next_offset));
             set.map_err(|error| TransactionError::Stop(format!("offset {}: {error}", offset.next_offset)))?;
         }
-        let sent = self
-            .producer()?
-            .send_offsets_to_transaction(&list, membership.metadata(), OFFSETS_CALL);
+        let producer = self.producer()?;
+        let sent = membership
+            .while_it_holds(|metadata| producer.send_offsets_to_transaction(&list, metadata, OFFSETS_CALL))
+            .ok_or_else(|| TransactionError::Abort("partitions were given back meanwhile".into()))?;
         sent.map_err(|error| self.judge("adding offsets", &error))
     }
 

@@ -55,27 +55,45 @@ impl Partition {
 
     /// Lets homes speak whose deadline lies before `now`.
     fn pass_deadlines(&mut self, now: EventTime, effects: &mut Effects) {
-        while let Some((deadline, mut due)) = self.deadlines.take_before(now) {
+        while let Some((at, mut due)) = self.deadlines.take_before(now) {
             due.sort_by(|a, b| self.arena.id(*a).cmp(self.arena.id(*b)));
             due.dedup();
             for index in due {
-                let slot = self.arena.slot_mut(index);
-                if slot.noted != deadline {
-                    continue; // Looked at already, because an earlier one was noted after it.
-                }
-                slot.noted = EventTime::ZERO;
-                // It may have moved on since it was noted.
-                if self.next_deadline(index, deadline) == Some(deadline) {
-                    // A restart looks again at deadlines that have passed. What was said since must not be taken back by
-                    // the look of things before it.
-                    let after = deadline.max(self.last_decided(index)).plus(1);
-                    // A detector that fails here fails on the next reading too, and is reported with it.
-                    let _ = self.reconcile(index, Occasion::Time, None, after, None, effects);
-                    self.schedule(index, after);
-                } else {
-                    self.schedule(index, deadline);
+                match self.turn(index) {
+                    Some(turn) if turn == at => self.look(index, at, effects),
+                    // It has spoken since.
+                    Some(turn) if turn > at => self.deadlines.note(turn, index),
+                    // Looked at already, because an earlier one was noted after it.
+                    _ => {}
                 }
             }
+        }
+    }
+
+    /// When it is a home's turn to speak for its deadline. A late reading, or a restart, looks again at deadlines that have
+    /// passed: what was said since must not be taken back by the look of things before it, and the home comes as late among
+    /// the others as if it had been looked at only then.
+    fn turn(&self, index: u32) -> Option<EventTime> {
+        let noted = self.arena.slot(index).noted;
+        (noted != EventTime::ZERO).then(|| noted.max(self.last_decided(index)))
+    }
+
+    /// Lets a home speak whose turn is at `at`.
+    fn look(&mut self, index: u32, at: EventTime, effects: &mut Effects) {
+        let mut deadline = std::mem::take(&mut self.arena.slot_mut(index).noted);
+        let mut next = self.next_deadline(index, deadline);
+        // It may have moved on since it was noted, and its turn still be now.
+        while let Some(moved) = next.filter(|next| deadline < *next && *next <= at) {
+            deadline = moved;
+            next = self.next_deadline(index, deadline);
+        }
+        if next == Some(deadline) {
+            let after = at.plus(1);
+            // A detector that fails here fails on the next reading too, and is reported with it.
+            let _ = self.reconcile(index, Occasion::Time, None, after, None, effects);
+            self.schedule(index, after);
+        } else if let Some(next) = next {
+            self.note_deadline(index, next);
         }
     }
 
@@ -91,7 +109,9 @@ impl Partition {
         let noted = &mut self.arena.slot_mut(index).noted;
         if *noted == EventTime::ZERO || deadline < *noted {
             *noted = deadline;
-            self.deadlines.note(deadline, index);
+            // What is to come is later than what was said, and found to be otherwise when its time comes.
+            let turn = self.turn(index).filter(|_| deadline < self.clock);
+            self.deadlines.note(turn.unwrap_or(deadline), index);
         }
     }
 

@@ -237,6 +237,9 @@ impl Plan {
                         self.push(dice, action);
                     }
                 }
+                if dice.percent(4) {
+                    self.hand_over(dice);
+                }
                 let home = &mut homes[place];
                 if hour >= home.until {
                     home.mood = *dice.one_of(&[
@@ -284,6 +287,21 @@ impl Plan {
             .map(|planned| planned.action);
         let is_input = |action: &Action| matches!(action, Action::Record { .. } | Action::Wall { .. });
         self.setup.coda = coda.filter(is_input).collect();
+    }
+
+    /// One instance has something under way while it is asked to give partitions back, and for more before it has; others
+    /// take what is free. Then it goes on.
+    fn hand_over(&mut self, dice: &mut Dice) {
+        let slot = dice.below(self.setup.slots as u64) as usize;
+        self.push(dice, Action::Work { slot, rounds: 2 });
+        for _ in 0..2 {
+            self.push(dice, Action::Shuffle);
+            self.push(dice, Action::Turn { slot });
+        }
+        for slot in (0..self.setup.slots).filter(|other| *other != slot) {
+            self.push(dice, Action::Work { slot, rounds: 4 });
+        }
+        self.push(dice, Action::Calls { slot, count: 8 });
     }
 
     /// Everything is caught up, more or less, dies, and starts.

@@ -295,7 +295,8 @@ impl World<'_> {
         };
         let (shared, setup) = (self.shared.clone(), self.setup);
         let follower = Follower::default();
-        let client = Client::new(shared.clone(), name, setup.time_out_ms).mutated(self.settings.mutation, &follower);
+        let client =
+            Client::new(shared.clone(), name, setup.time_out_ms, follower.clone()).mutated(self.settings.mutation);
         let commits = StepwiseCommits::new(Transactor::new(client, self.settings.mutation));
         let source = SimulatedSource::new(shared.clone(), instance, setup.max_batch, follower.clone());
         let restorer = SimulatedRestorer::new(

@@ -243,6 +243,27 @@ fn with_kip_848_a_partition_is_given_on_only_after_its_owner_let_go() {
 }
 
 #[test]
+fn with_kip_848_a_proof_outlives_a_partition_while_its_owner_is_asked_for_more() {
+    let mut group = Group::new(Protocol::Consumer, 4, 1_000);
+    let mut a = Client::join(&mut group);
+    let mut b = Client::join(&mut group);
+    assert_eq!(a.report(&mut group).assign, [0, 2]);
+    b.report(&mut group);
+    let early = a.proof();
+    group.shuffle(0);
+    assert_eq!(a.report(&mut group).revoke, [2]);
+    group.shuffle(0);
+    assert_eq!(a.report(&mut group).revoke, [0]);
+    b.report(&mut group);
+    assert!(b.report(&mut group).assign.contains(&2), "`a` has let it go");
+    assert_eq!(
+        group.check(&early),
+        Ok(()),
+        "and may commit offsets of it: who owns it is not asked"
+    );
+}
+
+#[test]
 fn a_cooperative_rebalance_moves_a_partition_in_two_steps_and_an_eager_one_takes_all() {
     let mut group = Group::new(Protocol::Cooperative, 2, 1_000);
     let mut a = Client::join(&mut group);

@@ -362,7 +362,9 @@ impl Group {
             return;
         }
         for partition in 0..self.partitions {
-            let place = (usize::try_from(partition).unwrap_or(0) + self.rotation) % ids.len();
+            // Each time it is moved about, half of what a member has moves on.
+            let number = usize::try_from(partition).unwrap_or(0);
+            let place = (number + (self.rotation + number / 2 % 2) / 2) % ids.len();
             if let Some(member) = self.members.get_mut(&ids[place]) {
                 member.target.insert(partition);
             }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Follower, Shared};
+use super::{Follower, Proof, Shared};
 use crate::engine::{CommitOffset, Mutation, OutRecord, TransactionClient, TransactionError};
 use crate::model::Output;
-use crate::verify::faults::cluster::{GroupRefusal, Membership, ProducerId, Refusal};
+use crate::verify::faults::cluster::{GroupRefusal, ProducerId, Refusal};
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +54,19 @@ pub struct Client {
     too_large: Option<usize>,
     spoiled: bool,
     faults: VecDeque<Option<Fault>>,
-    /// For [`Mutation::MembershipOfLater`].
-    later: Option<Follower>,
+    follower: Follower,
+    mutation: Option<Mutation>,
 }
 
 impl Client {
     /// A producer that is not open.
-    pub fn new(shared: Shared, name: String, time_out_ms: u64) -> Self {
+    pub fn new(shared: Shared, name: String, time_out_ms: u64, follower: Follower) -> Self {
         Self {
             shared,
             name,
             time_out_ms,
-            later: None,
+            follower,
+            mutation: None,
             producer: None,
             buffer: VecDeque::new(),
             placed: BTreeSet::new(),
@@ -77,9 +78,8 @@ impl Client {
     }
 
     /// The same, with a mistake.
-    pub fn mutated(mut self, mutation: Option<Mutation>, follower: &Follower) -> Self {
-        self.later = (mutation == Some(Mutation::MembershipOfLater)).then(|| follower.clone());
-        self
+    pub fn mutated(self, mutation: Option<Mutation>) -> Self {
+        Self { mutation, ..self }
     }
 
     /// The call after so many others goes wrong.
@@ -187,7 +187,7 @@ fn too_large(record: usize) -> TransactionError {
 }
 
 impl TransactionClient for Client {
-    type Membership = Membership;
+    type Membership = Proof;
 
     fn open(&mut self) -> Result<(), TransactionError> {
         self.attempt(Call::Open, |client| {
@@ -253,15 +253,18 @@ impl TransactionClient for Client {
         })
     }
 
-    fn send_offsets(&mut self, offsets: &[CommitOffset], membership: &Membership) -> Result<(), TransactionError> {
+    fn send_offsets(&mut self, offsets: &[CommitOffset], proof: &Proof) -> Result<(), TransactionError> {
         self.attempt(Call::Offsets, |client| {
             let producer = client.opened()?;
-            let later = client
-                .later
-                .as_ref()
-                .and_then(|later| later.membership(membership.instance.clone()));
-            let membership = later.as_ref().unwrap_or(membership);
-            let proven = client.shared.cluster.borrow().group.check(membership);
+            let later = match client.mutation {
+                Some(Mutation::MembershipOfLater) => client.follower.proof(proof.membership.instance.clone()),
+                _ => None,
+            };
+            let proof = later.as_ref().unwrap_or(proof);
+            if !client.follower.holds(proof) && client.mutation != Some(Mutation::OffsetsAfterHandover) {
+                return Err(TransactionError::Abort("partitions were given back meanwhile".into()));
+            }
+            let proven = client.shared.cluster.borrow().group.check(&proof.membership);
             proven.map_err(|refusal| {
                 TransactionError::Abort(
                     match refusal {

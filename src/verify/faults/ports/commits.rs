@@ -3,9 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::Client;
+use super::{Client, Proof};
 use crate::engine::{CommitError, Commits, Progress, Transaction, Transactor, Verdict};
-use crate::verify::faults::cluster::Membership;
 
 /// The engine's end of a [`Transactor`] that the scheduler steps.
 #[derive(Clone)]
@@ -51,13 +50,13 @@ impl StepwiseCommits {
     }
 }
 
-impl Commits<Membership> for StepwiseCommits {
+impl Commits<Proof> for StepwiseCommits {
     fn is_idle(&self) -> bool {
         let state = self.0.borrow();
         state.verdict.is_none() && state.transactor.is_idle()
     }
 
-    fn start(&mut self, transaction: Transaction<Membership>) {
+    fn start(&mut self, transaction: Transaction<Proof>) {
         self.0.borrow_mut().transactor.start(transaction);
     }
 

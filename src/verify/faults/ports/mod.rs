@@ -8,7 +8,7 @@ mod source;
 pub use client::{Client, Fault, Kind};
 pub use commits::StepwiseCommits;
 pub use restorer::SimulatedRestorer;
-pub use source::{Follower, SimulatedSource, raw_record};
+pub use source::{Follower, Proof, SimulatedSource, raw_record};
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -22,12 +22,17 @@ struct Job {
     partition: i32,
     epoch: u64,
     cancelled: bool,
+    /// Turns that it has taken.
+    steps: usize,
     /// Turns that its last word still takes.
     delay: usize,
     /// What the group had committed when it was planned.
     planned: Option<Committed>,
     stage: Stage,
 }
+
+/// In so many of its first steps a rebuild may lose its broker.
+const MOST_PERILOUS_STEPS: usize = 100;
 
 /// The rebuilds under way.
 pub struct SimulatedRestorer {
@@ -212,6 +217,7 @@ impl Restorer for SimulatedRestorer {
             partition,
             epoch,
             cancelled: false,
+            steps: 0,
             delay: self.shared.between(0, 2),
             planned: None,
             stage: Stage::Planning,
@@ -252,7 +258,9 @@ impl Restorer for SimulatedRestorer {
         for job in &mut jobs {
             if !matches!(job.stage, Stage::Over(_)) {
                 events.extend(self.advance(job));
-                if self.shared.percent(1) && !job.cancelled {
+                job.steps += 1;
+                // However long it takes, it comes to an end some day.
+                if job.steps < MOST_PERILOUS_STEPS && self.shared.percent(1) && !job.cancelled {
                     job.stage = Stage::Over(Some(RestoreEvent::Failed {
                         epoch: job.epoch,
                         partition: job.partition,

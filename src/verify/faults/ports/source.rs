@@ -1,6 +1,6 @@
 //! A consumer of the simulated group.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -23,6 +23,8 @@ struct Fetch {
 #[derive(Clone, Default)]
 pub struct Follower {
     member: Rc<RefCell<Member>>,
+    /// How often it has given partitions back.
+    handovers: Rc<Cell<u64>>,
     watch: Rc<RefCell<Watch>>,
 }
 
@@ -81,14 +83,31 @@ impl Follower {
     }
 
     /// Proof of its membership.
-    pub fn membership(&self, instance: Option<String>) -> Option<Membership> {
+    pub fn proof(&self, instance: Option<String>) -> Option<Proof> {
         let member = self.member.borrow();
-        Some(Membership {
+        let membership = Membership {
             member: member.id?,
             generation: member.generation?,
             instance,
+        };
+        Some(Proof {
+            membership,
+            handovers: self.handovers.get(),
         })
     }
+
+    /// Whether no partition was given back since.
+    pub fn holds(&self, proof: &Proof) -> bool {
+        self.handovers.get() == proof.handovers
+    }
+}
+
+/// Proof of membership, and how often the member had given partitions back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What the group is shown.
+    pub membership: Membership,
+    handovers: u64,
 }
 
 /// A consumer.
@@ -126,6 +145,7 @@ impl SimulatedSource {
                 drop(cluster);
                 member.generation = word.generation;
                 if !word.revoke.is_empty() {
+                    self.follower.handovers.update(|count| count + 1);
                     visit(GroupEvent::Revoked(&word.revoke));
                     for partition in &word.revoke {
                         self.follower.end(*partition, false);
@@ -273,7 +293,7 @@ pub fn raw_record(offset: i64, content: &Content) -> RawRecord<'_> {
 }
 
 impl Source for SimulatedSource {
-    type Membership = Membership;
+    type Membership = Proof;
 
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         self.follower.over();
@@ -335,7 +355,7 @@ impl Source for SimulatedSource {
         u64::try_from(end - next_offset).ok()
     }
 
-    fn membership(&self) -> Option<Membership> {
-        self.follower.membership(self.instance.clone())
+    fn membership(&self) -> Option<Proof> {
+        self.follower.proof(self.instance.clone())
     }
 }
