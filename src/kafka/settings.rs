@@ -25,7 +25,8 @@ pub struct KafkaSettings {
     pub partitions: i32,
     /// Replicas of topics that `topics --create` makes.
     pub replication: i32,
-    /// Records taken in one batch at most.
+    /// Readings taken in one turn at most. librdkafka hands them out partition by partition, some ten thousand at a time: with
+    /// fewer there are too few partitions in hand to keep several threads busy.
     pub max_batch: usize,
     /// A transaction that takes longer is ended by the broker, in milliseconds. Until then, what a dead instance left open
     /// holds up whoever reads the alerts.
@@ -112,7 +113,7 @@ impl Default for KafkaSettings {
             topics: TopicNames::default(),
             partitions: 4,
             replication: 1,
-            max_batch: 10_000,
+            max_batch: 50_000,
             transaction_timeout_ms: 10_000,
             properties: BTreeMap::new(),
         }
