@@ -52,7 +52,9 @@ pub(crate) fn in_parallel<T: Send, E: Send>(
     };
     let threads = threads.clamp(1, jobs.max(1) as usize);
     let mut done = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take_turns)).collect();
+        // Where the system gives no more threads, those that are there do it.
+        let begin = |_| std::thread::Builder::new().spawn_scoped(scope, take_turns).ok();
+        let others: Vec<_> = (1..threads).filter_map(begin).collect();
         let mut done = take_turns();
         for other in others {
             done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

@@ -418,6 +418,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         let effects = *std::mem::take(&mut rebuilt.effects);
         let work = owned.work.insert(Work::new(rebuilt));
         if effects.speaks() {
+            self.observer.observe(&Observation::BatchBegins);
             observe_applied(&mut self.observer, partition, &effects, &work.state);
             work.pending.add(effects, &self.deployment, partition);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -26,6 +26,11 @@ use crate::telemetry::Metrics;
 const QUESTION: Duration = Duration::from_secs(1);
 /// How long one poll waits for something to happen.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Readings taken in the first turn.
+const FIRST_TURN: usize = 1_000;
+/// After a turn that took longer, fewer are taken. Late readings may each bring a thousand times the work of others.
+const LONG_TURN: Duration = Duration::from_secs(1);
 
 /// What happens in librdkafka's callbacks, which run inside the polls of the engine's own thread.
 pub struct GroupContext {
@@ -164,6 +169,31 @@ pub struct KafkaSource {
     /// The next offset of each partition that runs.
     expected: BTreeMap<i32, i64>,
     settings: KafkaSettings,
+    pace: Pace,
+}
+
+/// How many readings are taken in a turn: few at first, and more as long as that takes no time. Those of one turn are lost with
+/// an instance that is put out of the group because it took too long, and it begins again with few.
+struct Pace {
+    most: usize,
+    limit: usize,
+}
+
+impl Pace {
+    fn new(limit: usize) -> Self {
+        Self {
+            most: limit.min(FIRST_TURN),
+            limit,
+        }
+    }
+
+    fn took(&mut self, time: Duration, records: usize) {
+        if time > LONG_TURN {
+            self.most = (self.most / 2).max(1);
+        } else if records >= self.most {
+            self.most = (self.most * 2).min(self.limit);
+        }
+    }
 }
 
 impl KafkaSource {
@@ -179,6 +209,7 @@ impl KafkaSource {
             resuming: BTreeMap::new(),
             expected: BTreeMap::new(),
             settings: settings.clone(),
+            pace: Pace::new(settings.max_batch),
         })
     }
 
@@ -320,7 +351,7 @@ impl Source for KafkaSource {
     fn poll(&mut self, visit: &mut dyn FnMut(GroupEvent<'_>) -> Answer) -> Result<(), SourceError> {
         let mut ends = Vec::new();
         self.let_all_run();
-        let mut messages = Self::gather(&self.member, self.settings.max_batch, &mut ends)?;
+        let mut messages = Self::gather(&self.member, self.pace.most, &mut ends)?;
         let rebalances = std::mem::take(&mut self.member.context().happened().rebalances);
         for (change, partitions) in &rebalances {
             visit(match change {
@@ -355,16 +386,26 @@ impl Source for KafkaSource {
             let partition = of_one[0].partition();
             batches.push(Batch { partition, records });
         }
-        for batch in &batches {
-            if visit(GroupEvent::Ahead(*batch)) == Answer::HomesFirst {
+        let mut announced = batches.clone();
+        loop {
+            let asks = |batch: &Batch<'_>| visit(GroupEvent::Ahead(*batch)) == Answer::HomesFirst;
+            let (first, others): (Vec<_>, Vec<_>) = announced.into_iter().partition(asks);
+            for batch in &first {
                 let homes = |beside: &&mut Beside| beside.topic() == InputTopic::Homes;
                 for topic in self.beside.iter_mut().filter(homes) {
                     topic.read_to_end(batch.partition, warnings, visit)?;
                 }
             }
+            // What came of other partitions on the way may have made a home new there.
+            announced = others;
+            if first.is_empty() || announced.is_empty() {
+                break;
+            }
         }
         if !batches.is_empty() {
+            let began = Instant::now();
             visit(GroupEvent::Readings(&batches));
+            self.pace.took(began.elapsed(), records.len());
         }
         for partition in ends {
             visit(GroupEvent::End(partition));
@@ -415,6 +456,25 @@ impl Source for KafkaSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_grow_while_they_take_no_time_and_shrink_when_they_do() {
+        let mut pace = Pace::new(5_000);
+        let took = |pace: &mut Pace, millis, records| {
+            pace.took(Duration::from_millis(millis), records);
+            pace.most
+        };
+        assert_eq!(pace.most, 1_000);
+        assert_eq!(took(&mut pace, 10, 999), 1_000, "there was no more to take");
+        assert_eq!(took(&mut pace, 10, 1_000), 2_000);
+        assert_eq!(took(&mut pace, 10, 2_000), 4_000);
+        assert_eq!(took(&mut pace, 10, 4_000), 5_000);
+        assert_eq!(took(&mut pace, 1_001, 5_000), 2_500);
+        let least = (0..20).map(|_| took(&mut pace, 9_000, 1)).last();
+        assert_eq!(least, Some(1));
+        assert_eq!(took(&mut pace, 10, 1), 2);
+        assert_eq!(Pace::new(7).most, 7);
+    }
 
     #[test]
     fn what_passes_is_told_from_what_does_not() {

@@ -60,11 +60,11 @@ impl Partition {
             due.dedup();
             for index in due {
                 match self.turn(index) {
-                    Some(turn) if turn == at => self.look(index, at, effects),
-                    // It has spoken since.
+                    // It has spoken since, or was looked at because an earlier one was noted after this one.
                     Some(turn) if turn > at => self.deadlines.note(turn, index),
-                    // Looked at already, because an earlier one was noted after it.
-                    _ => {}
+                    Some(_) => self.look(index, at, effects),
+                    // Nothing is noted any more.
+                    None => {}
                 }
             }
         }
@@ -73,8 +73,8 @@ impl Partition {
     /// When it is a home's turn to speak for its deadline. A late reading, or a restart, looks again at deadlines that have
     /// passed: what was said since must not be taken back by the look of things before it, and the home comes as late among
     /// the others as if it had been looked at only then.
-    fn turn(&self, index: u32) -> Option<EventTime> {
-        let noted = self.arena.slot(index).noted;
+    fn turn(&mut self, index: u32) -> Option<EventTime> {
+        let noted = self.arena.slot_mut(index).noted;
         (noted != EventTime::ZERO).then(|| noted.max(self.last_decided(index)))
     }
 
