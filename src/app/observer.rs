@@ -34,7 +34,10 @@ impl Telemetry {
         for topic in InputTopic::ALL.into_iter().filter(|topic| *topic != InputTopic::Zones) {
             metrics.misplaced_records(topic.name(), 0);
         }
-        for lost_to in ["alerts", "state"].into_iter().chain(InputTopic::BESIDE.map(InputTopic::name)) {
+        for lost_to in ["alerts", "state"]
+            .into_iter()
+            .chain(InputTopic::BESIDE.map(InputTopic::name))
+        {
             metrics.input_lost_records(lost_to, 0);
         }
         for response in Response::ALL {
