@@ -107,6 +107,7 @@ fn labels_name_no_home() {
         "response",
         "stage",
         "state",
+        "topic",
         "version",
     ];
     assert_eq!(labels, BTreeSet::from(allowed));
