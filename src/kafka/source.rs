@@ -172,8 +172,8 @@ pub struct KafkaSource {
     pace: Pace,
 }
 
-/// How many readings are taken in a turn: few at first, and more as long as that takes no time. Those of one turn are lost with
-/// an instance that is put out of the group because it took too long, and it begins again with few.
+/// How many readings are taken in a turn: few at first, and more as long as that takes no time. An instance that took so long
+/// that it was put out of the group reads the same again, and must not take as many at once.
 struct Pace {
     most: usize,
     limit: usize,
