@@ -10,7 +10,6 @@ mod run;
 mod score;
 mod timeline;
 
-pub use crate::model::partition_of;
 pub use crate::parallel::all_processors;
 pub use letters::DeadLetters;
 pub use run::{Backtest, Outcome, RuleSetSummary, Summary};
