@@ -69,14 +69,25 @@ fn topics_that_remove_what_is_needed_are_named() {
         let settings = if is_compacted { &compact[..] } else { &[] };
         broker.create_topic(&format!("removed.{purpose}"), PARTITIONS as usize, settings);
     }
-    let said = Deployment::named(broker, "removed").refused(&["topics"]);
-    for line in [
+    let removed = Deployment::named(broker, "removed");
+    let lines = [
         "topic removed.readings has cleanup.policy=compact, and needs delete",
         "topic removed.state has cleanup.policy=delete, and needs compact",
-    ] {
+    ];
+    let said = removed.refused(&["topics"]);
+    for line in lines {
         assert!(said.contains(line), "{said}");
     }
     assert_eq!(said.matches("has cleanup.policy").count(), 2, "{said}");
+
+    // The service speaks of it as well, and goes on: nothing is lost yet.
+    let mut instance = removed.start();
+    for line in lines {
+        instance.process.wait_for(line);
+    }
+    instance.wait_until_ready();
+    assert!(instance.sum("tapwatch_kafka_errors_total{code=\"cleanup_policy\"}") >= 1.0);
+    instance.stop();
 }
 
 #[test]

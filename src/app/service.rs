@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use super::observer::Telemetry;
 use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, EngineSettings, Now, RebuildError};
 use crate::kafka::{
-    GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, deployment, join,
-    wait_for_topics,
+    GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, check_removal,
+    deployment, join, wait_for_topics,
 };
 use crate::model::EventTime;
 use crate::parallel::all_processors;
@@ -24,6 +24,8 @@ const STALLED: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take after it.
 const PARTING: Duration = Duration::from_secs(7);
+/// How often the service looks at what topics are told to remove.
+const TOPICS_WATCHED_EVERY: Duration = Duration::from_secs(300);
 
 /// The wall clock, in whole seconds.
 pub fn wall_clock() -> EventTime {
@@ -94,6 +96,26 @@ impl Service {
             }
         });
         Ok(address)
+    }
+
+    /// Looks now and then at what the topics are told to remove, and speaks of what is needed: whoever makes a topic by hand, or lets a
+    /// client make it, gets one that forgets homes and states after a week. No reason to end: until then nothing is lost.
+    pub fn watch_topics(&self) {
+        let (kafka, metrics) = (self.validated.settings.kafka.clone(), self.metrics.clone());
+        tokio::spawn(async move {
+            loop {
+                match check_removal(&kafka).await {
+                    Ok(()) => {}
+                    Err(TopicsError::Wrong(lines)) => {
+                        metrics.kafka_error("cleanup_policy");
+                        lines.iter().for_each(|line| tracing::error!("{line}"));
+                    }
+                    // A broker that does not answer is spoken of elsewhere, and a right that is not given is the operator's choice.
+                    Err(error) => tracing::debug!(%error, "whether topics keep what is needed is not looked at"),
+                }
+                tokio::time::sleep(TOPICS_WATCHED_EVERY).await;
+            }
+        });
     }
 
     /// Runs until [`Service::stop`], or until `turned`, called after each turn, answers true. Blocks its thread.

@@ -63,6 +63,7 @@ pub fn run(validated: Validated) -> anyhow::Result<()> {
         tracing::info!("metrics on http://{page}/metrics, health on /health/live and /health/ready");
         let stopping = service.clone();
         on_signal(move || stopping.stop())?;
+        service.watch_topics();
         let engine = service.clone();
         tokio::task::spawn_blocking(move || engine.run(|_| false))
             .await

@@ -1,14 +1,12 @@
 //! From spells to the rows that trees are grown over.
 
-use std::convert::Infallible;
-
 use super::boost::Cases;
 use super::lesson::{Lesson, Spell};
 use crate::detect::inactivity::hazard::ABSENCE_HOURS;
 use crate::detect::inactivity::hazard::features::{COUNT, Rows, rows};
 use crate::detect::inactivity::hazard::model::{MAX_BINS, bins};
 use crate::detect::inactivity::hazard::past::PAST_HOURS;
-use crate::parallel::in_parallel;
+use crate::parallel::each_in_parallel;
 
 /// Hours of spells that are learnt from at most; of more, spells are left out evenly.
 const MOST_CASES: usize = 6_000_000;
@@ -108,9 +106,7 @@ pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<[C
     };
     let all: usize = lessons.iter().map(of_lesson).sum();
     let one_in = all.div_ceil(MOST_CASES).max(1) as u64;
-    let Ok(cases) = in_parallel(threads, lessons.len() as u32, |home| {
-        let home = home as usize;
-        let lesson = &lessons[home];
+    each_in_parallel(threads, lessons.iter().enumerate().collect(), |(home, lesson)| {
         let mut cases: [Cases; 2] = Default::default();
         let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
         for spell in lesson.spells() {
@@ -128,7 +124,6 @@ pub fn cases_of(lessons: &[Lesson], binning: &Binning, threads: usize) -> Vec<[C
                 }
             }
         }
-        Ok::<_, Infallible>(cases)
-    });
-    cases
+        cases
+    })
 }

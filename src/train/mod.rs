@@ -15,8 +15,6 @@ pub mod lesson;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
-
 use self::apart::Apart;
 use self::boost::{Cases, Growth, boost};
 use self::cases::{Binning, cases_of};
@@ -24,7 +22,7 @@ use self::curve::{Curve, Foreseen, judged_spells};
 use self::lesson::Lesson;
 use crate::detect::inactivity::hazard::model::{About, Absences, Model};
 use crate::detect::inactivity::lambda_of;
-use crate::parallel::in_parallel;
+use crate::parallel::each_in_parallel;
 
 /// Parts that homes are shared out to; each is left out once.
 pub const FOLDS: usize = 5;
@@ -84,11 +82,11 @@ pub fn teach(
         ..growth
     };
     // A table without each fold, and the last with all homes.
-    let Ok(models) = in_parallel(threads, FOLDS as u32 + 1, |fold| {
+    let models = each_in_parallel(threads, (0..=FOLDS).collect(), |fold| {
         let teachers = cases
             .iter()
             .enumerate()
-            .filter(|(home, _)| home % FOLDS != fold as usize || fold as usize == FOLDS);
+            .filter(|(home, _)| home % FOLDS != fold || fold == FOLDS);
         let [returns, uses] = [0, 1].map(|kind| Cases::together(teachers.clone().map(|(_, cases)| &cases[kind])));
         let of_absences = Growth {
             threads: growth.threads,
@@ -105,24 +103,21 @@ pub fn teach(
             curve: Vec::new(),
             absences: Absences::default(),
         };
-        Ok::<_, Infallible>(Model {
+        Model {
             about,
             borders: binning.borders.clone(),
             returns,
             absence,
-        })
+        }
     });
     drop(cases);
     let judged = judged_spells(lessons);
-    let Ok(foreseen) = in_parallel(threads, lessons.len() as u32, |home| {
-        let home = home as usize;
+    let homes = lessons.iter().zip(&judged).enumerate().collect();
+    let foreseen = each_in_parallel(threads, homes, |(home, (lesson, judged))| {
         let [stranger, teacher] = [home % FOLDS, FOLDS].map(|model| &models[model]);
-        Ok::<_, Infallible>(Foreseen::of(&lessons[home], &judged[home], [stranger, teacher]))
+        Foreseen::of(lesson, judged, [stranger, teacher]).into()
     });
-    let (strangers, teachers): (Vec<_>, Vec<_>) = foreseen
-        .into_iter()
-        .map(|[stranger, teacher]| (stranger, teacher))
-        .unzip();
+    let (strangers, teachers): (Vec<_>, Vec<_>) = foreseen.into_iter().unzip();
     let curve = Curve::of_foreseen(&strangers);
     let in_sample = Curve::of_foreseen(&teachers);
     let apart = Apart::of_foreseen(&strangers);
