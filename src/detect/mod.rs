@@ -7,6 +7,7 @@
 pub mod burst;
 mod contract;
 pub mod drift;
+mod habit;
 pub mod inactivity;
 pub mod leak;
 pub mod local_hours;

@@ -4,7 +4,7 @@
 //! minutes, as in the meters of Kamstrup), or against this home's own peak: of the greatest hour of each day, the second
 //! greatest. So one glitch or one filled pool moves nothing, and a habit is known when it comes on a second day. The peak fades by half
 //! a percent a day; no hour above Q3 and no hour of a flow that is reported is taken into it, but
-//! for the third that is: a garden is watered again and again.
+//! where such flows are a habit (`habit`): a garden is watered again and again at its hour.
 //! Units: litres an hour. Limits: an interval shows its mean, so with hourly readings half an hour of flow looks half as
 //! great; readings longer than two hours say nothing. A home with a garden hides a burst of the hose's size.
 
@@ -17,6 +17,7 @@ pub use settings::{BurstSettings, Condition, MAX_RULES, Rule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
+use super::habit::Habit;
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval, WINDOW_HOURS};
@@ -26,8 +27,6 @@ use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation,
 const LONGEST_SECONDS: u32 = 2 * HOUR;
 /// Meters' clocks jitter: a stretch may be shorter by a tenth of an interval, up to so many seconds.
 const MOST_SLACK: u32 = 2 * MINUTE;
-/// So many bursts that were reported are a habit: a garden is watered again and again, a pipe is mended.
-const HABIT: u8 = 3;
 /// The peak fades by this part a day.
 const FADES_A_DAY: u16 = 200;
 
@@ -42,7 +41,7 @@ pub struct BurstState {
     /// The day of the greatest, counted from 1970.
     day: u16,
     /// Bursts that were reported and taught nothing.
-    reported: u8,
+    habit: Habit,
     /// Only while a flow is high.
     high: Option<Box<High>>,
 }
@@ -164,11 +163,10 @@ impl BurstState {
             self.high = None;
             self.learn(peak, day);
         } else if high.met != 0 && u32::from(high.dry) >= settings.clear_after_dry_hours {
-            let peak = high.peak;
+            let (peak, began) = (high.peak, high.since.hour());
             self.high = None;
-            self.reported += 1;
-            if self.reported == HABIT {
-                (self.reported, self.peaks) = (0, self.peaks.map(|known| known.max(peak)));
+            if self.habit.is_made_by(began) {
+                self.peaks = self.peaks.map(|known| known.max(peak));
             }
         }
     }

@@ -53,23 +53,37 @@ fn raised(home: &Watched) -> usize {
 }
 
 #[test]
-fn the_homes_own_peak_is_the_measure_and_of_what_is_reported_the_third_teaches() {
+fn the_homes_own_peak_is_the_measure_and_a_garden_at_its_hour_raises_it() {
     let mut home = home(Vec::new());
     (0..3).for_each(|_| home.hours(DAILY));
     home.hours([500.0, 0.0]);
     assert!(!home.is_open(AlertKind::Burst), "below what counts at all");
-    for times in 1..4 {
+    home.hours([0.0; 22]);
+    for times in 1..5 {
         home.hours([900.0]);
         assert!(home.is_open(AlertKind::Burst), "{}", home.told);
-        home.hours([900.0, 0.0, 0.0]);
+        home.hours([900.0]);
+        home.hours(DAILY[2..].iter().copied());
         assert!(!home.is_open(AlertKind::Burst));
         (0..3).for_each(|_| home.hours(DAILY));
         assert_eq!(raised(&home), times, "{}", home.told);
     }
     home.hours([1_200.0, 1_200.0, 0.0]);
-    assert_eq!(raised(&home), 3, "the garden is watered: {}", home.told);
+    assert_eq!(raised(&home), 4, "the garden is watered: {}", home.told);
     home.hours([1_500.0]);
-    assert_eq!(raised(&home), 4, "more than that is none: {}", home.told);
+    assert_eq!(raised(&home), 5, "more than that is none: {}", home.told);
+}
+
+#[test]
+fn bursts_at_any_hour_are_no_habit_however_many_there_are() {
+    let mut home = home(Vec::new());
+    (0..3).for_each(|_| home.hours(DAILY));
+    for times in 1..=20 {
+        // Eleven days and five hours later each.
+        (0..11).for_each(|_| home.hours(DAILY));
+        home.hours([0.0, 0.0, 1_500.0, 1_500.0, 0.0]);
+        assert_eq!(raised(&home), times, "{}", home.told);
+    }
 }
 
 #[test]

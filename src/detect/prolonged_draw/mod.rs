@@ -3,7 +3,7 @@
 //! Method: a draw is a run of measured intervals, each with flow above the leak floor (and above what a rule asks for),
 //! ended by one without. Water that has run evenly for a day is the floor itself: it has not stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
 //! Phyn state them), or against the longest draw of this home. The longest fades by a sixteenth a week, and one draw at most doubles it.
-//! A draw that is reported teaches nothing before the third: a habit comes again, a tap left on is no habit.
+//! A draw that is reported teaches nothing, unless such draws are a habit (`habit`): a tap left on is none.
 //! Units: minutes, litres. Limits: an interval with any flow counts as flow throughout, so hourly readings show several
 //! short uses as one draw. So the home's own longest is kept apart for readings of a quarter of an hour or less and for coarser
 //! ones, and by these a draw must be three hours longer than it.
@@ -17,6 +17,7 @@ pub use settings::{Condition, MAX_RULES, ProlongedDrawSettings, Rule};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
+use super::habit::Habit;
 use super::staged::together;
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
@@ -30,12 +31,9 @@ const LONGEST_SECONDS: u32 = HOUR + 5 * MINUTE;
 
 /// By coarse readings a draw must be so many minutes longer than the longest.
 const COARSE_MINUTES: u32 = 180;
-/// The longest fades by this part a week, and reported draws are forgotten after so many weeks.
+/// The longest fades by this part a week.
 const FADES_A_WEEK: u16 = 16;
 const WEEK_HOURS: u32 = 7 * 24;
-const REMEMBERED_WEEKS: u32 = 4;
-/// So many reported draws, none forgotten, are a habit.
-const HABIT: u8 = 3;
 
 /// The detector of prolonged draws.
 pub struct ProlongedDraw;
@@ -45,8 +43,8 @@ pub struct ProlongedDraw;
 pub struct ProlongedDrawState {
     /// The longest draw, in minutes: by coarse readings, and by fine ones.
     longest: [u16; 2],
-    /// Draws of late that were reported and taught nothing.
-    reported: u8,
+    /// Draws that were reported and taught nothing.
+    habit: Habit,
     /// Only while water flows.
     draw: Option<Box<Draw>>,
 }
@@ -182,12 +180,8 @@ impl ProlongedDrawState {
         if start == EventTime::ZERO || !matches!(rule.when, Condition::Own { .. }) {
             return;
         }
-        if draw.met != 0 {
-            self.reported += 1;
-            if self.reported < HABIT {
-                return;
-            }
-            self.reported = 0;
+        if draw.met != 0 && !self.habit.is_made_by(start.hour()) {
+            return;
         }
         let longest = &mut self.longest[usize::from(draw.is_fine)];
         let first = if draw.is_fine { 30 } else { COARSE_MINUTES as u16 };
@@ -198,12 +192,10 @@ impl ProlongedDrawState {
 
     /// What weeks that are over do to what was learnt.
     fn pass(&mut self, hours: std::ops::Range<u32>) {
-        let ends = |every: u32| (hours.start / every + 1..=hours.end / every).count();
-        for _ in 0..ends(WEEK_HOURS).min(100) {
+        let weeks = (hours.start / WEEK_HOURS + 1..=hours.end / WEEK_HOURS).count();
+        for _ in 0..weeks.min(100) {
             self.longest = self.longest.map(|longest| longest - longest / FADES_A_WEEK);
         }
-        let forgotten = u8::try_from(ends(REMEMBERED_WEEKS * WEEK_HOURS)).unwrap_or(u8::MAX);
-        self.reported = self.reported.saturating_sub(forgotten);
     }
 }
 

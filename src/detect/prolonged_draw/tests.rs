@@ -100,15 +100,19 @@ fn one_hose_before_the_home_is_known_teaches_little_and_fades() {
 }
 
 #[test]
-fn a_habit_is_learnt_when_it_comes_for_the_third_time() {
-    let mut home = home(own());
-    let mut day = |draw: usize| {
-        minutes(&mut home, 6.0, draw);
-        minutes(&mut home, 0.0, 24 * 60 - draw);
-        raised(&home)
+fn a_habit_is_learnt_when_it_comes_for_the_fourth_time_at_its_hour() {
+    let story = |later_each_day: usize| {
+        let mut home = home(own());
+        let mut day = |draw: usize| {
+            minutes(&mut home, 6.0, draw);
+            minutes(&mut home, 0.0, 24 * 60 + later_each_day - draw);
+            raised(&home)
+        };
+        (0..3).for_each(|_| assert_eq!(day(20), 0));
+        [50; 6].map(day)
     };
-    (0..3).for_each(|_| assert_eq!(day(20), 0));
-    assert_eq!([day(50), day(50), day(50), day(50)], [1, 2, 3, 3]);
+    assert_eq!(story(0), [1, 2, 3, 4, 4, 4]);
+    assert_eq!(story(150), [1, 2, 3, 4, 5, 6], "at any hour of the day it is none");
 }
 
 #[test]
