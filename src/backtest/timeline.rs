@@ -154,6 +154,8 @@ pub(super) struct Timeline {
     litres: Litres,
     /// The longest interval in seconds.
     longest: u32,
+    /// The same, with gaps that a register proved dry.
+    patience: u32,
     /// Readings that were received after the end of their interval: stretches of those that came together, and when they came.
     late: Vec<(Stretch, EventTime)>,
 }
@@ -168,6 +170,7 @@ impl Timeline {
             in_water: Vec::new(),
             litres: 0.0,
             longest: 0,
+            patience: 0,
             late: Vec::new(),
         }
     }
@@ -201,6 +204,7 @@ impl Timeline {
                 .copied()
                 .collect(),
             longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
+            patience: measured.iter().map(|(stretch, _)| stretch.seconds()).max().unwrap_or(0),
             late: late(rows),
         }
     }
@@ -236,9 +240,9 @@ impl Timeline {
         (seconds > 0.0).then(|| sum / seconds)
     }
 
-    /// The longest interval in seconds; `None` where readings came late.
+    /// The longest interval in seconds, or gap that a register proved dry; `None` where readings came late.
     pub fn longest_if_punctual(&self) -> Option<u32> {
-        self.late.is_empty().then_some(self.longest)
+        self.late.is_empty().then_some(self.patience)
     }
 
     /// When the readings up to `moment` could be known, whoever judges them.
@@ -330,24 +334,24 @@ fn late(rows: &[Row]) -> Vec<(Stretch, EventTime)> {
 }
 
 /// What was measured, interval by interval, each by the reading of it that came first; a register tells its use by the step
-/// from the reading before.
+/// from the reading before, and that nobody used water where it has not moved across a gap.
 pub(super) fn volumes(rows: &[Row]) -> Vec<(Stretch, Litres)> {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| row.quality == Quality::Measured).collect();
     rows.sort_by_key(|row| (row.start, row.meter));
     rows.dedup_by_key(|row| (row.start, row.meter));
     let mut registers = BTreeMap::new();
     let volume = |row: &Row| {
-        let litres = match row.measure? {
-            Measure::Volume(litres) => litres,
-            Measure::Register(index) => index - registers.insert(row.meter, index).unwrap_or(index),
+        let (start, litres) = match row.measure? {
+            Measure::Volume(litres) => (row.start, litres),
+            Measure::Register(index) => {
+                let (before, until) = registers
+                    .insert(row.meter, (index, row.end()))
+                    .unwrap_or((index, row.start));
+                let is_dry = index == before;
+                (if is_dry { until.min(row.start) } else { row.start }, index - before)
+            }
         };
-        Some((
-            Stretch {
-                start: row.start,
-                end: row.end(),
-            },
-            litres,
-        ))
+        Some((Stretch { start, end: row.end() }, litres))
     };
     rows.into_iter().filter_map(volume).collect()
 }
@@ -423,6 +427,29 @@ mod tests {
         let timeline = Timeline::new(&rows, &[&leak]);
         assert_eq!(timeline.in_water.len(), 12);
         assert!(timeline.in_water.capacity() < 24);
+    }
+
+    #[test]
+    fn a_register_that_has_not_moved_proves_a_gap_dry() {
+        let row = |hour: u32, index: f64| Row {
+            meter: 0,
+            start: EventTime::from_hour(hour),
+            seconds: HOUR,
+            measure: Some(Measure::Register(index)),
+            quality: Quality::Measured,
+            received_at: None,
+            flags: Flags::NONE,
+        };
+        let timeline = |after: f64| Timeline::new(&[row(0, 5.0), row(1, 6.0), row(11, after), row(12, after)], &[]);
+        let hours = |from: u32, to: u32| (EventTime::from_hour(from), EventTime::from_hour(to));
+        let measured = |timeline: &Timeline, (from, to)| timeline.measured(from, to) / HOUR;
+        let still = timeline(6.0);
+        assert_eq!(measured(&still, hours(2, 11)), 9);
+        assert_eq!(still.longest_if_punctual(), Some(10 * HOUR));
+        assert_eq!(still.interval(), HOUR);
+        let moved = timeline(7.0);
+        assert_eq!(measured(&moved, hours(2, 11)), 0);
+        assert_eq!(moved.longest_if_punctual(), Some(HOUR));
     }
 
     #[test]

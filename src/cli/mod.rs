@@ -11,6 +11,7 @@ macro_rules! say {
 mod backtest;
 mod erase;
 mod feed;
+mod homes;
 mod inject;
 mod rules;
 mod send;
@@ -44,8 +45,8 @@ Begin with:
   tapwatch backtest --readings FILE --out DIR     what would have been said of these readings
   tapwatch topics --create && tapwatch run        the service
 
-Settings come from --config FILE (TOML), from the environment (TAPWATCH__KAFKA__GROUP_ID=night) and from
---set kafka.group_id=night; the later wins. `tapwatch config show` prints all of them."
+Settings come from --config FILE (TOML), from the environment (TAPWATCH__KAFKA__GROUP_ID=night) and
+from --set kafka.group_id=night; the later wins. `tapwatch config show` prints all of them."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -98,9 +99,12 @@ Examples:
     #[command(after_help = "\
 Examples:
   tapwatch inject --readings real.csv.gz --incident emergency --out with-emergencies
-  tapwatch inject --readings real.csv.gz --incident leak:1 leak:5 leak:30 toilet:60 burst --seed 2 --out with-leaks
-  tapwatch inject --readings real.csv.gz --incident emergency --delivery gaps uploads:24 --out once-a-day
-  tapwatch backtest --readings once-a-day/readings.csv.gz --homes once-a-day/homes.csv --truth once-a-day/truth.csv --out judged")]
+  tapwatch inject --readings real.csv.gz --incident leak:1 leak:5 leak:30 toilet:60 burst --seed 2 \\
+      --out with-leaks
+  tapwatch inject --readings real.csv.gz --incident emergency --delivery gaps uploads:24 \\
+      --out once-a-day
+  tapwatch backtest --readings once-a-day/readings.csv.gz --homes once-a-day/homes.csv \\
+      --truth once-a-day/truth.csv --out judged")]
     Inject(inject::InjectArgs),
     /// Put readings from files into the readings topic, at a chosen speed.
     #[command(after_help = "\
@@ -126,7 +130,8 @@ missing), received_at and flags. Homes: household_id,time_zone,zone,programme. T
 Examples:
   tapwatch backtest --readings readings.csv.gz --homes homes.csv --truth truth.csv --out out
   tapwatch backtest --readings a.csv b.csv --lambda 800 --out out      fewer false alerts, a little later
-  tapwatch backtest --readings readings.csv --preset zhuhai-shishan k-water --rules our-rules.toml --out out
+  tapwatch backtest --readings readings.csv --preset zhuhai-shishan k-water \\
+      --rules our-rules.toml --out out
   jq -r '.data.text.en' out/alerts.jsonl")]
     Backtest(backtest::BacktestArgs),
     /// The rules of programmes in use today, each a preset; or what a rule file of your own means.
@@ -147,7 +152,9 @@ Example:
     /// Teach the pooled table of the learned rule from files of readings.
     #[command(after_help = "\
 Example:
-  tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X, 2025' --licence 'own data' --out city.hazard")]
+  tapwatch train --readings readings.csv.gz --homes homes.csv --provenance 'City X, 2025' \\
+      --licence 'own data' --out city.hazard
+  tapwatch backtest --readings later.csv.gz --set hazard=city.hazard --out out")]
     Train(train::TrainArgs),
     /// Look at the topics, or make those that are missing.
     #[command(after_help = "\

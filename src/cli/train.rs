@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
 use super::backtest::{refuse_overwriting, write_file};
+use super::homes::known_homes;
 use super::{bar, progress};
 use crate::backtest::all_processors;
-use crate::history::{SortSpace, SortedReadings, read_homes};
+use crate::history::{SortSpace, SortedReadings};
 use crate::model::partition_of;
 use crate::partition::ConsentRule;
 use crate::settings::Validated;
@@ -47,7 +48,7 @@ pub struct TrainArgs {
 
 /// The table from history.
 pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
-    let homes = args.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+    let homes = known_homes(args.homes.as_deref(), &validated.rules)?;
     let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
     let space = SortSpace {
         memory_bytes: args.memory as usize * (1 << 20),
@@ -102,6 +103,10 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
         readings.homes().len(),
         lessons.len(),
         table.len()
+    );
+    say!(
+        "it holds with the setting hazard: --set hazard={}, or a line in the settings file",
+        args.out.display()
     );
     Ok(())
 }

@@ -93,7 +93,7 @@ fn tell(args: &TuneArgs, backtest: &Backtest, sweep: &Sweep) -> anyhow::Result<(
     }
     let tuned = Tuned::new(sweep, args.budget).with_context(|| {
         format!(
-            "--budget {}: not reached by any λ that was tried; the rules beside the learned one may say more than that already, or there are too few home-months",
+            "--budget {}: not reached by any λ that was tried (the figures above). Where all of them say more, the rules beside the learned one may do so already; where all say less, no λ says as much: there is nothing to save; else there are too few home-months",
             args.budget
         )
     })?;

@@ -121,8 +121,9 @@ impl Default for KafkaSettings {
 }
 
 /// Properties that the engine's promises rest on, and that settings may not change.
-const OURS: [&str; 15] = [
+const OURS: [&str; 20] = [
     "bootstrap.servers",
+    "metadata.broker.list",
     "group.id",
     "group.instance.id",
     "enable.auto.commit",
@@ -133,11 +134,29 @@ const OURS: [&str; 15] = [
     "enable.idempotence",
     "message.timeout.ms",
     "delivery.timeout.ms",
+    "delivery.report.only.error",
+    "retries",
+    "message.send.max.retries",
+    "enable.partition.eof",
     "partitioner",
     "transactional.id",
     "transaction.timeout.ms",
     "isolation.level",
 ];
+
+/// Whether a text names a broker, with a port or without; librdkafka takes ports modulo 65,536.
+fn is_broker(text: &str) -> bool {
+    let text = text.trim();
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    // A colon within brackets belongs to an address of IPv6.
+    let port = address.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    let (host, port) = port.map_or((address, None), |(host, port)| (host, Some(port)));
+    let is_scheme =
+        |scheme: &str| ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&scheme.to_uppercase().as_str());
+    let scheme_is_right = text.split_once("://").is_none_or(|(scheme, _)| is_scheme(scheme));
+    let port_is_right = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    scheme_is_right && port_is_right && !host.is_empty() && !host.contains(['/', ' '])
+}
 
 impl KafkaSettings {
     /// What is wrong with the settings, by key; whether librdkafka takes the properties is part of it.
@@ -146,6 +165,9 @@ impl KafkaSettings {
         let mut mistake = |key: &str, message: String| mistakes.push((key.to_owned(), message));
         if self.bootstrap_servers.trim().is_empty() {
             mistake("bootstrap_servers", "no broker is named".into());
+        }
+        for broker in self.bootstrap_servers.split(',').filter(|broker| !is_broker(broker)) {
+            mistake("bootstrap_servers", format!("{broker:?} is no broker: host:port is"));
         }
         if self.group_id.is_empty() {
             mistake("group_id", "the group has no name".into());
@@ -165,7 +187,8 @@ impl KafkaSettings {
         ];
         for (index, (key, name)) in names.iter().enumerate() {
             let is_right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            if name.is_empty() || name.len() > 249 || !name.chars().all(is_right) {
+            let is_kafkas_own = matches!(name.as_str(), "." | "..") || name.starts_with("__");
+            if name.is_empty() || name.len() > 249 || is_kafkas_own || !name.chars().all(is_right) {
                 mistake(key, format!("{name:?} is no name of a Kafka topic"));
             }
             if let Some((other, _)) = names[..index].iter().find(|(_, other)| other == name) {
@@ -354,6 +377,34 @@ mod tests {
         assert_eq!(settings.reader().get("group.instance.id"), None);
         assert_eq!(settings.transactional("x").get("transactional.id"), Some("x"));
         assert_eq!(settings.transactional("x").get("transaction.timeout.ms"), Some("10000"));
+    }
+
+    #[test]
+    fn brokers_are_hosts_with_ports() {
+        for right in ["a", "a:9092", "10.0.0.7:1, b:65535", "[::1]:9092", "SASL_SSL://a:9092"] {
+            let settings = KafkaSettings {
+                bootstrap_servers: right.into(),
+                ..KafkaSettings::default()
+            };
+            assert_eq!(settings.mistakes(), [], "{right}");
+        }
+        for wrong in [
+            "",
+            "a:0",
+            "a:65536",
+            "a:b",
+            ":9092",
+            ",",
+            "a:9092,",
+            "http://a:9092",
+            "a/b:9092",
+        ] {
+            let settings = KafkaSettings {
+                bootstrap_servers: wrong.into(),
+                ..KafkaSettings::default()
+            };
+            assert!(!settings.mistakes().is_empty(), "{wrong}");
+        }
     }
 
     #[test]

@@ -323,8 +323,12 @@ fn lasting(code: Option<RDKafkaErrorCode>, text: &str, topic: &str) -> Option<St
         Code::UnknownTopicOrPartition | Code::UnknownTopic => Some(format!(
             "topic {topic} does not exist (any more): `tapwatch topics --create` makes it"
         )),
-        Code::FencedInstanceId | Code::UnreleasedInstanceId => Some(format!(
+        Code::FencedInstanceId => Some(format!(
             "another process runs under kafka.instance_id of this one; give each its own ({text})"
+        )),
+        Code::UnreleasedInstanceId => Some(format!(
+            "the group still holds kafka.instance_id of this one: for another process that runs, which wants a name of its own, \
+             or for one that died, until its session ends; start again then ({text})"
         )),
         Code::Fatal => Some(format!("this member of the group cannot go on: {text}")),
         _ => None,

@@ -94,7 +94,9 @@ impl FromStr for EventTime {
 
     /// Reads RFC 3339 with a zone; fractions of a second are dropped.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let timestamp: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+        let timestamp: jiff::Timestamp = text
+            .parse()
+            .map_err(|error: jiff::Error| format!("{error}; a time is written as 2026-03-01T08:00:00Z"))?;
         Self::from_unix(timestamp.as_second()).ok_or_else(|| format!("{text} is outside 1970 to 2106"))
     }
 }

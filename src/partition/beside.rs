@@ -16,8 +16,8 @@ use super::words;
 use crate::alert::{Contradiction, Occasion, alert_id};
 use crate::detect::KINDS;
 use crate::model::{
-    Absence, AlertKind, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response, ResponseRecord, Sign,
-    SignKind, SignRecord, check_id,
+    Absence, AlertKind, Consent, EventTime, HOUR, HomeRecord, IdError, InputTopic, RawRecord, Response, ResponseRecord,
+    Sign, SignKind, SignRecord, check_id,
 };
 
 /// Why a record from beside the readings is refused. Nothing is changed by it.
@@ -293,6 +293,26 @@ pub fn home_record<'a>(record: &RawRecord<'a>) -> Result<(&'a str, Option<HomeRe
     if record.value.is_none() {
         return Ok((household, None));
     }
-    let home = parse(record, |home: &HomeRecord| &home.household_id)?;
+    let home = parse(record, |home: &HomeRecord| &home.household_id);
+    // Whatever else such a record says: who has changed their mind is not to be watched on for a field that is wrong.
+    let home = home.or_else(|refusal| withdrawal(household, record.value).ok_or(refusal))?;
     Ok((household, Some(home)))
+}
+
+/// The record of a home that was withdrawn, from a payload that is not what the schema says but that it was.
+fn withdrawal(household: &str, payload: Option<&[u8]>) -> Option<HomeRecord> {
+    let said: serde_json::Value = serde_json::from_slice(payload?).ok()?;
+    let is_of_home = said.get("household_id").is_none_or(|id| id == household);
+    let withdrawn_at = said.get("consent")?.get("withdrawn_at")?;
+    let is_withdrawn = !matches!(withdrawn_at, serde_json::Value::Null | serde_json::Value::Bool(false));
+    let at = serde_json::from_value(withdrawn_at.clone()).unwrap_or(EventTime::ZERO);
+    (is_of_home && is_withdrawn).then(|| HomeRecord {
+        household_id: household.to_owned(),
+        consent: Some(Consent {
+            purpose: String::new(),
+            given_at: EventTime::ZERO,
+            withdrawn_at: Some(at),
+        }),
+        ..HomeRecord::default()
+    })
 }

@@ -99,15 +99,16 @@ impl<'a> Checker<'a> {
             Content::List(items) if self.is_list(path, shape) || is_free(shape) => {
                 return self.list(key, path, shape, items);
             }
-            Content::Untyped(text) if self.is_list(path, shape) => {
-                let item = |text: &str| Node {
-                    place: place.clone(),
-                    content: Content::Untyped(text.trim().to_owned()),
-                };
-                let items = text.split(',').map(item).collect();
-                let items = if text.trim().is_empty() { Vec::new() } else { items };
-                return self.list(key, path, shape, items);
-            }
+            Content::Untyped(text) if self.is_list(path, shape) => match listed(&text) {
+                Ok(items) => {
+                    let item = |text| Node {
+                        place: place.clone(),
+                        content: Content::Untyped(text),
+                    };
+                    return self.list(key, path, shape, items.into_iter().map(item).collect());
+                }
+                Err(message) => Err(message),
+            },
             Content::Untyped(_) if self.is_table(path, shape) => Err("is a table; give a key in it".to_owned()),
             Content::Impossible(reason) => Err(reason.to_owned()),
             content if self.is_table(path, shape) || self.is_list(path, shape) => {
@@ -261,6 +262,27 @@ fn join(parent: &str, name: &str) -> String {
 /// What is said of numbers that no setting can hold.
 pub(super) const TOO_LARGE: &str = "the number is too large";
 pub(super) const NOT_FINITE: &str = "expects a finite number";
+
+/// The items of a list given as one text: with commas between them, or as a settings file has it.
+fn listed(text: &str) -> Result<Vec<String>, String> {
+    let text = text.trim();
+    if !text.starts_with('[') {
+        let items = text.split(',').map(|item| item.trim().to_owned());
+        return Ok(if text.is_empty() { Vec::new() } else { items.collect() });
+    }
+    let item = |value: toml::Value| match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let list = toml::from_str::<toml::Table>(&format!("list = {text}")).ok();
+    let list = list.and_then(|mut table| table.remove("list"));
+    let items = match list {
+        Some(toml::Value::Array(items)) => items.into_iter().map(item).collect(),
+        _ => None,
+    };
+    items.ok_or_else(|| format!("expects a list, such as a,b or [\"a\", \"b\"], got {text:?}"))
+}
 
 /// Checks and converts what is neither a table nor a list by what is expected.
 fn scalar(shape: Shape<'_>, content: Content) -> Result<Value, String> {

@@ -118,6 +118,27 @@ fn without_sources_the_defaults_hold() {
 }
 
 #[test]
+fn a_list_may_be_given_as_a_settings_file_has_it() {
+    for (text, brokers) in [
+        ("c:1, d:2", &["c:1", "d:2"][..]),
+        (r#"["c:1", "d:2"]"#, &["c:1", "d:2"]),
+        ("['c:1']", &["c:1"]),
+        ("[]", &[]),
+        ("", &[]),
+    ] {
+        let (settings, _) = loaded("", &[("TAPWATCH__KAFKA__BROKERS", text)], &[]);
+        assert_eq!(settings.kafka.brokers, brokers, "{text}");
+    }
+    refused(
+        "",
+        &[],
+        &["kafka.brokers=[c:1]"],
+        expect![[r#"
+            --set kafka.brokers: expects a list, such as a,b or ["a", "b"], got "[c:1]""#]],
+    );
+}
+
+#[test]
 fn a_later_source_wins() {
     let file = "[kafka]\ngroup = 'file'\ncommit_interval = 6\nbrokers = ['a', 'b']\n[engine]\nbudget = 1\n";
     let environment = [

@@ -290,7 +290,7 @@ impl Settings {
     }
 
     /// Settings that are numbers between two others.
-    fn ranges(&self) -> [(&'static str, f64, f64, f64); 16] {
+    fn ranges(&self) -> [(&'static str, f64, f64, f64); 17] {
         let seconds = f64::from;
         let count = |n: usize| n as f64;
         [
@@ -342,6 +342,7 @@ impl Settings {
                 1.0,
                 64.0,
             ),
+            ("engine.threads", count(self.engine.threads), 0.0, 1_024.0),
             ("engine.max_in_flight", count(self.engine.max_in_flight), 1.0, 1e7),
             (
                 "engine.commit_interval_ms",

@@ -8,7 +8,8 @@ use clap::{Args, ValueHint};
 
 use crate::backtest::Backtest;
 use crate::cli::bar;
-use crate::history::{Incident, SortSpace, read_homes, read_truth};
+use crate::cli::homes::known_homes;
+use crate::history::{Incident, SortSpace, read_truth};
 use crate::settings::Validated;
 
 #[derive(Debug, Args)]
@@ -59,7 +60,7 @@ impl Input {
         validated: &Validated,
         space: &SortSpace,
     ) -> anyhow::Result<(Backtest, Vec<Incident>)> {
-        let homes = self.homes.as_deref().map(read_homes).transpose()?.unwrap_or_default();
+        let homes = known_homes(self.homes.as_deref(), &validated.rules)?;
         let truth = self.truth.as_deref().map(read_truth).transpose()?.unwrap_or_default();
         let bar = reading_bar(&self.readings);
         let (rules, source) = (&validated.rules, &validated.settings.source);

@@ -120,9 +120,6 @@ pub(super) fn tell(
     for (reason, count) in &summary.dead_letters {
         say!("  kept out: {reason:<14} {count}");
     }
-    for home in &summary.bad_homes {
-        say!("  home refused: {home}");
-    }
     let score = &summary.score;
     say!("  in brackets: the interval that holds the figure in 90 of 100 fleets of such homes");
     say!(
@@ -174,6 +171,16 @@ pub(super) fn tell(
             score.leaks,
             figure(score.leak_delay.median_hours),
             figure(score.false_leaks_per_home_month)
+        );
+    }
+    let sizes = summary.analysis.iter().flat_map(|analysis| &analysis.by_size);
+    for of in sizes {
+        say!(
+            "    {:<22} {:>5}, found: a share of {}, median delay {} h",
+            of.size,
+            of.leaks,
+            figure(of.recall),
+            figure(of.median_delay_hours)
         );
     }
     let more = summary.rule_sets.keys().map(|name| format!(", alerts.{name}.jsonl"));

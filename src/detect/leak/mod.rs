@@ -129,7 +129,7 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
         return;
     };
     state.know();
-    follow_runs(settings, &runs, state, hour, litres);
+    follow_runs(settings, &runs, state, home, (hour, litres));
     let end = EventTime::from_hour(hour + 1);
     for (index, rule) in settings.rules.iter().enumerate() {
         match rule.when {
@@ -177,14 +177,20 @@ fn hundredths(home: &HomeView<'_>, hours: u32, before: u32) -> Option<u64> {
 }
 
 /// Keeps the runs, and ends what rules on runs have begun after enough dry hours.
-fn follow_runs(settings: &LeakSettings, runs: &[RunOf], state: &mut LeakState, hour: u32, litres: f32) {
+fn follow_runs(
+    settings: &LeakSettings,
+    runs: &[RunOf],
+    state: &mut LeakState,
+    home: &HomeView<'_>,
+    (hour, litres): (u32, f32),
+) {
     for (place, run) in runs.iter().enumerate().take(MAX_RUNS) {
         if run.is_wet(litres) {
             state.extend(place, hour);
             continue;
         }
         if run.at_least <= 0.0 {
-            state.shown(state.run(place).hours() < LEAK_HOURS);
+            state.shown(!is_leak(state, home, place, hour));
         }
         state.end_run(place);
     }
@@ -211,6 +217,21 @@ fn follow_runs(settings: &LeakSettings, runs: &[RunOf], state: &mut LeakState, h
             }
         }
     }
+}
+
+/// Whether the run at `place`, which dry hour `hour` ends, was a leak by any rule. One that was reported may have been cut by hours
+/// that are not known.
+fn is_leak(state: &LeakState, home: &HomeView<'_>, place: usize, hour: u32) -> bool {
+    let across_gaps = RunOf {
+        at_least: 0.0,
+        skips: WINDOW_HOURS,
+    };
+    let is_cut = || {
+        steady::run(home, hour, across_gaps)
+            .last()
+            .is_some_and(|(first, _)| hour - first >= LEAK_HOURS)
+    };
+    state.run(place).hours() >= LEAK_HOURS || state.is_open() && is_cut()
 }
 
 fn judge_steady(

@@ -415,6 +415,26 @@ fn what_a_leak_shows_while_it_is_open_does_not_make_the_next_one_wait() {
 }
 
 #[test]
+fn a_leak_cut_by_lost_hours_does_not_make_the_next_one_wait() {
+    let found = |is_cut: bool| {
+        let mut home = fresh(Vec::new());
+        home.hours((0..24 * 28).map(ordinary));
+        let leak = |home: &mut Watched, hour| home.hours([ordinary(hour) + 2.0]);
+        // Two days and a half; what is lost is less than a day before its end.
+        home.hours((0..24 * 2).map(|hour| ordinary(hour) + 2.0));
+        match is_cut {
+            true => home.lose(4),
+            false => home.hours((24 * 2..24 * 2 + 4).map(|hour| ordinary(hour) + 2.0)),
+        }
+        home.hours((24 * 2 + 4..24 * 2 + 12).map(|hour| ordinary(hour) + 2.0));
+        home.hours((24 * 2 + 12..24 * 8).map(ordinary));
+        assert!(!home.is_open(AlertKind::Leak));
+        hours_until_found(&mut home, 24, leak).expect("found again")
+    };
+    assert_eq!(found(true), found(false));
+}
+
+#[test]
 fn a_floor_that_grows_is_told_with_its_interval_and_stays_one_at_its_peak() {
     let rule = Condition::Growing {
         days: 8,

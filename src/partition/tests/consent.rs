@@ -376,3 +376,49 @@ fn nothing_counts_a_withdrawn_home_among_those_of_its_zone() {
     let effects = partition.advance(at(30));
     assert_eq!(effects.zone_reports, []);
 }
+
+#[test]
+fn a_record_that_says_withdrawn_withdraws_whatever_else_is_wrong_with_it() {
+    let consent = |fields: &str| format!(r#""consent":{{{fields}"withdrawn_at":"2024-03-01T08:00:00Z"}}"#);
+    let given = r#""purpose":"welfare","given_at":"2024-02-01T00:00:00Z","#;
+    let whole = consent(given);
+    let withdrawn = [
+        format!(r#""x":1,{whole}"#),
+        format!(r#""kind":"castle",{whole}"#),
+        format!(r#""zone":5,{whole}"#),
+        format!(r#""appliances":"none",{whole}"#),
+        consent(&format!(r#"{given}"by":"clerk","#)),
+        consent(r#""purpose":"welfare","given_at":"1969-02-01T00:00:00Z","#),
+        consent(""),
+        whole.replace("2024-03-01T08:00:00Z", "2026-02-01"),
+        whole.replace("2024-03-01T08:00:00Z", "2200-02-01T00:00:00Z"),
+        whole.replace(r#""2024-03-01T08:00:00Z""#, "true"),
+    ];
+    for fields in withdrawn {
+        let mut partition = Partition::new(consenting());
+        take(&mut partition, &[vec![home(GIVEN, 0.0)], dry_until(30)].concat());
+        let effects = take(&mut partition, &[home(&fields, 30.0)]);
+        assert_eq!(
+            (effects.withdrawals.len(), effects.dead_letters.len()),
+            (1, 0),
+            "{fields}"
+        );
+        assert_eq!(partition.arena().occupied().count(), 0, "{fields}");
+    }
+    let kept = [
+        format!(r#""x":1,{GIVEN}"#),
+        format!(r#""x":1,{}"#, whole.replace(r#""2024-03-01T08:00:00Z""#, "null")),
+        r#""x":1,"consent":"withdrawn_at""#.to_owned(),
+    ];
+    for fields in kept {
+        let mut partition = Partition::new(consenting());
+        take(&mut partition, &[vec![home(GIVEN, 0.0)], dry_until(30)].concat());
+        let effects = take(&mut partition, &[home(&fields, 30.0)]);
+        assert_eq!(
+            (effects.withdrawals.len(), effects.dead_letters.len()),
+            (0, 1),
+            "{fields}"
+        );
+        assert_eq!(partition.arena().occupied().count(), 1, "{fields}");
+    }
+}

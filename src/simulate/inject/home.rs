@@ -241,6 +241,15 @@ impl<'a> Home<'a> {
             .filter(|row| row.meter == meter && row.start < at);
         let last = before.max_by_key(|row| row.start).and_then(register);
         if let Some(last) = last {
+            // One that rolls over later has no index from which the new one could count.
+            let mut later = self
+                .history
+                .rows
+                .iter()
+                .filter(|row| row.meter == meter && row.start >= at);
+            if later.any(|row| register(row).is_some_and(|index| index < last)) {
+                return false;
+            }
             for row in self.history.rows.iter_mut().filter(is_later) {
                 if let Some(Measure::Register(index)) = &mut row.measure {
                     *index -= last;
