@@ -157,12 +157,13 @@ fn size(leak: &LeakCase) -> (String, usize, String) {
     let kind = leak.kind.replace('_', " ");
     let place = |flow: f64| SIZES.iter().position(|(end, _)| flow < *end).unwrap_or(SIZES.len() - 1);
     match (&leak.detail, leak.litres_per_hour) {
-        (Some(detail), flow) => {
-            let name = match detail.split_once(':') {
-                Some((what, litres)) => format!("{what}, {litres} L/h").replace('-', " "),
-                None => detail.replace('-', " "),
+        (Some(detail), _) => {
+            let (number, name) = match detail.split_once(':') {
+                Some((what, litres)) => (litres.parse().unwrap_or(0.0), format!("{what}, {litres} L/h")),
+                None => (0.0, detail.clone()),
             };
-            (kind, flow.map_or(0, |flow| flow as usize), name)
+            // Down to a hundredth of a litre.
+            (kind, (100.0 * number) as usize, name.replace('-', " "))
         }
         (None, Some(flow)) if leak.is_leak() => {
             let place = place(flow);
@@ -370,7 +371,7 @@ mod tests {
             leak("leak", None, Some(2.2), Some(9.0)),
         ];
         homes[1].leaks = vec![
-            leak("leak", Some("leak:10"), Some(10.0), Some(10.0)),
+            leak("leak", Some("leak:10"), Some(12.5), Some(10.0)),
             leak("prolonged_draw", None, None, None),
         ];
         let sizes = by_size(&homes);

@@ -278,57 +278,15 @@ fn learning(course: &Course<'_>, fleet: &Fleet<'_>) -> anyhow::Result<Vec<OfAge>
 /// The curves in figures, a line each.
 pub(super) fn tell(analysis: &Analysis) -> anyhow::Result<()> {
     if let Some(curves) = &analysis.curve {
-        say!("  mean delay in hours at budgets of false alerts a home-month");
-        let rates: Vec<String> = curves
+        let has_delay = curves
             .rules
-            .at_budgets
+            .points
             .iter()
-            .map(|at| format!("{:<22}", at.false_per_home_month))
-            .collect();
-        say!("    {:<36}{}", "", rates.concat().trim_end());
-        for (name, curve) in [
-            ("the rules, λ swept", &curves.rules),
-            ("bound: without the judged fortnight", &curves.bound_without_fortnight),
-            ("bound: in sample", &curves.bound_in_sample),
-        ] {
-            let at: Vec<String> = curve
-                .at_budgets
-                .iter()
-                .map(|at| format!("{:<22}", super::told::figure(at.delay_hours)))
-                .collect();
-            say!("    {name:<36}{}", at.concat().trim_end());
-        }
-        say!(
-            "    bounds are of each home's own spells by the hour at which they begin: the first knows all of them but those of the judged"
-        );
-        say!(
-            "    fortnight, and a rule that has learnt from other homes may pass it; the second knows those as well, as nobody can"
-        );
-        for (name, curve) in [
-            ("the rules", &curves.rules),
-            ("bound: without the judged fortnight", &curves.bound_without_fortnight),
-            ("bound: in sample", &curves.bound_in_sample),
-        ] {
-            for point in &curve.points {
-                let (rate, delay) = (
-                    super::told::figure(point.false_per_home_month),
-                    super::told::figure(point.delay_hours),
-                );
-                say!(
-                    "    {name:<36}λ {:<9.1} {rate:<22} false a home-month, delay {delay} h",
-                    point.lambda
-                );
-            }
-        }
-        for set in &curves.others {
-            let (rate, delay) = (
-                super::told::figure(set.false_per_home_month),
-                super::told::figure(set.delay_hours),
-            );
-            say!(
-                "    {:<36}            {rate:<22} false a home-month, delay {delay} h",
-                set.name
-            );
+            .any(|point| point.delay_hours.value.is_some());
+        if has_delay {
+            tell_curves(curves)?
+        } else {
+            tell_rates(curves)?
         }
     }
     for of in &analysis.learning {
@@ -339,6 +297,78 @@ pub(super) fn tell(analysis: &Analysis) -> anyhow::Result<()> {
             super::told::figure(of.false_per_home_month),
             of.until_days
         );
+    }
+    Ok(())
+}
+
+fn tell_curves(curves: &Curves) -> anyhow::Result<()> {
+    say!("  mean delay in hours at budgets of false alerts a home-month");
+    let rates: Vec<String> = curves
+        .rules
+        .at_budgets
+        .iter()
+        .map(|at| format!("{:<22}", at.false_per_home_month))
+        .collect();
+    say!("    {:<36}{}", "", rates.concat().trim_end());
+    for (name, curve) in [
+        ("the rules, λ swept", &curves.rules),
+        ("bound: without the judged fortnight", &curves.bound_without_fortnight),
+        ("bound: in sample", &curves.bound_in_sample),
+    ] {
+        let at: Vec<String> = curve
+            .at_budgets
+            .iter()
+            .map(|at| format!("{:<22}", super::told::figure(at.delay_hours)))
+            .collect();
+        say!("    {name:<36}{}", at.concat().trim_end());
+    }
+    say!(
+        "    bounds are of each home's own spells by the hour at which they begin: the first knows all of them but those of the judged"
+    );
+    say!(
+        "    fortnight, and a rule that has learnt from other homes may pass it; the second knows those as well, as nobody can"
+    );
+    for (name, curve) in [
+        ("the rules", &curves.rules),
+        ("bound: without the judged fortnight", &curves.bound_without_fortnight),
+        ("bound: in sample", &curves.bound_in_sample),
+    ] {
+        for point in &curve.points {
+            let (rate, delay) = (
+                super::told::figure(point.false_per_home_month),
+                super::told::figure(point.delay_hours),
+            );
+            say!(
+                "    {name:<36}λ {:<9.1} {rate:<22} false a home-month, delay {delay} h",
+                point.lambda
+            );
+        }
+    }
+    for set in &curves.others {
+        let (rate, delay) = (
+            super::told::figure(set.false_per_home_month),
+            super::told::figure(set.delay_hours),
+        );
+        say!(
+            "    {:<36}            {rate:<22} false a home-month, delay {delay} h",
+            set.name
+        );
+    }
+    Ok(())
+}
+
+/// Without emergencies there are false alerts to count, and no delays.
+fn tell_rates(curves: &Curves) -> anyhow::Result<()> {
+    say!(
+        "  no emergency in the truth: false alerts can be counted, and no delay (`tapwatch inject` puts emergencies in)"
+    );
+    for point in &curves.rules.points {
+        let rate = super::told::figure(point.false_per_home_month);
+        say!("    the rules, λ {:<20.1} {rate} false a home-month", point.lambda);
+    }
+    for set in &curves.others {
+        let rate = super::told::figure(set.false_per_home_month);
+        say!("    {:<33} {rate} false a home-month", set.name);
     }
     Ok(())
 }
