@@ -103,6 +103,7 @@ impl Service {
     pub fn watch_topics(&self) {
         let (kafka, metrics) = (self.validated.settings.kafka.clone(), self.metrics.clone());
         tokio::spawn(async move {
+            let mut is_refused = false;
             loop {
                 match check_removal(&kafka).await {
                     Ok(()) => {}
@@ -110,7 +111,11 @@ impl Service {
                         metrics.kafka_error("cleanup_policy");
                         lines.iter().for_each(|line| tracing::error!("{line}"));
                     }
-                    // A broker that does not answer is spoken of elsewhere, and a right that is not given is the operator's choice.
+                    Err(TopicsError::Refused(reason)) if !is_refused => {
+                        is_refused = true;
+                        tracing::warn!("whether all topics keep what is needed cannot be looked at: {reason}");
+                    }
+                    // Said already, or a broker that does not answer, of which others speak.
                     Err(error) => tracing::debug!(%error, "whether topics keep what is needed is not looked at"),
                 }
                 tokio::time::sleep(TOPICS_WATCHED_EVERY).await;

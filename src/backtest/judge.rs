@@ -427,9 +427,10 @@ impl Home<'_> {
     }
 
     fn back_dated(&self) -> usize {
-        let patience = self.timeline().longest_if_punctual();
+        let timeline = self.timeline();
         let is_wrong = |alert: &&JudgedAlert| {
             let waited = alert.decided_at.since(alert.detected_at);
+            let patience = timeline.patience(alert.detected_at);
             alert.decided_at < alert.detected_at || patience.is_some_and(|patience| waited > patience)
         };
         let all = self.raised(AlertKind::Inactivity).chain(self.raised_of_water());

@@ -154,8 +154,8 @@ pub(super) struct Timeline {
     litres: Litres,
     /// The longest interval in seconds.
     longest: u32,
-    /// The same, with gaps that a register proved dry.
-    patience: u32,
+    /// Longer stretches, of which a register that has not moved tells.
+    proved: Vec<Stretch>,
     /// Readings that were received after the end of their interval: stretches of those that came together, and when they came.
     late: Vec<(Stretch, EventTime)>,
 }
@@ -170,7 +170,7 @@ impl Timeline {
             in_water: Vec::new(),
             litres: 0.0,
             longest: 0,
-            patience: 0,
+            proved: Vec::new(),
             late: Vec::new(),
         }
     }
@@ -192,6 +192,8 @@ impl Timeline {
             let overlaps = |incident: &Incident| incident.start < stretch.end && stretch.start < incident.end;
             water.iter().any(|incident| overlaps(incident))
         };
+        let longest = rows.iter().map(|row| row.seconds).max().unwrap_or(0);
+        let is_longer = |stretch: &Stretch| stretch.seconds() > longest;
         Self {
             known: merged(measured.iter().map(|(stretch, _)| *stretch)),
             used: merged(measured.iter().filter(is_use).map(|(stretch, _)| *stretch)),
@@ -203,8 +205,8 @@ impl Timeline {
                 .filter(|(stretch, _)| is_in_water(stretch))
                 .copied()
                 .collect(),
-            longest: rows.iter().map(|row| row.seconds).max().unwrap_or(0),
-            patience: measured.iter().map(|(stretch, _)| stretch.seconds()).max().unwrap_or(0),
+            longest,
+            proved: measured.iter().map(|(stretch, _)| *stretch).filter(is_longer).collect(),
             late: late(rows),
         }
     }
@@ -240,9 +242,12 @@ impl Timeline {
         (seconds > 0.0).then(|| sum / seconds)
     }
 
-    /// The longest interval in seconds, or gap that a register proved dry; `None` where readings came late.
-    pub fn longest_if_punctual(&self) -> Option<u32> {
-        self.late.is_empty().then_some(self.patience)
+    /// How many seconds after `moment` a reading may tell of it: the longest interval, or the gap that a register proved dry; `None`
+    /// where readings came late.
+    pub fn patience(&self, moment: EventTime) -> Option<u32> {
+        let proved = self.proved.iter().filter(|stretch| stretch.was_seen_at(moment));
+        let longest = proved.map(|stretch| stretch.seconds()).fold(self.longest, u32::max);
+        self.late.is_empty().then_some(longest)
     }
 
     /// When the readings up to `moment` could be known, whoever judges them.
@@ -258,7 +263,8 @@ impl Timeline {
         let from = self.in_water.partition_point(|(stretch, _)| stretch.start < start);
         let within = self.in_water[from..]
             .iter()
-            .take_while(|(stretch, _)| stretch.end <= end);
+            .take_while(|(stretch, _)| stretch.start < end)
+            .filter(|(stretch, _)| stretch.end <= end);
         let flows = within
             .filter(|(stretch, _)| stretch.seconds() >= HOUR / 4)
             .map(|(stretch, litres)| litres * f64::from(HOUR) / f64::from(stretch.seconds()));
@@ -445,11 +451,16 @@ mod tests {
         let measured = |timeline: &Timeline, (from, to)| timeline.measured(from, to) / HOUR;
         let still = timeline(6.0);
         assert_eq!(measured(&still, hours(2, 11)), 9);
-        assert_eq!(still.longest_if_punctual(), Some(10 * HOUR));
+        let patience =
+            |timeline: &Timeline, hour: u32| timeline.patience(EventTime::from_hour(hour)).map(|all| all / HOUR);
+        assert_eq!(
+            [2, 3, 12, 13].map(|hour| patience(&still, hour)),
+            [1, 10, 10, 1].map(Some)
+        );
         assert_eq!(still.interval(), HOUR);
         let moved = timeline(7.0);
         assert_eq!(measured(&moved, hours(2, 11)), 0);
-        assert_eq!(moved.longest_if_punctual(), Some(HOUR));
+        assert_eq!(patience(&moved, 3), Some(1));
     }
 
     #[test]

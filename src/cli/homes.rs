@@ -33,10 +33,9 @@ pub(super) fn known_homes(path: Option<&Path>, rules: &Rules) -> anyhow::Result<
     if !wrong.is_empty() {
         let (path, count) = (path.display(), wrong.len());
         say!("  {path}: what it says of {count} homes cannot be used; they are read by the defaults, in {zone}:");
-        wrong
-            .iter()
-            .take(NAMED)
-            .for_each(|home| drop(super::print_line(&format!("    {home}"))));
+        for home in wrong.iter().take(NAMED) {
+            say!("    {home}");
+        }
         if count > NAMED {
             say!("    … and {} more", count - NAMED);
         }

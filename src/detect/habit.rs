@@ -1,6 +1,6 @@
 //! Habits among flows that were reported: a garden is watered again and again at its hour of the day, a pipe breaks at any.
 //!
-//! Method: flows in a row, each at most a week after the one before and within an hour of its time of day. People use water at
+//! Method: flows in a row, each a day to a week after the one before and within an hour of its time of day; what comes sooner does not count. People use water at
 //! some seventeen hours of the day, so four flows that have nothing to do with each other are taken for a habit once in two hundred times.
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const TIMES: u8 = 4;
 /// The longest from one to the next, in hours.
 const APART: u32 = 7 * 24;
+/// What begins sooner after the last, in hours, may be a part of it, or the same by another rule.
+const TOGETHER: u32 = 23;
 
 /// Flows in a row that were reported and taught nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +24,8 @@ impl Habit {
     /// Takes a flow that was reported, is over, and began in UTC hour `hour`; whether it makes a habit, which then begins anew.
     pub fn is_made_by(&mut self, hour: u32) -> bool {
         let since = hour.saturating_sub(self.last);
-        if since == 0 {
-            return false; // The same flow, by another rule.
+        if since < TOGETHER {
+            return false;
         }
         let is_alike = since <= APART && (since + 1) % 24 <= 2;
         self.times = if is_alike { self.times + 1 } else { 1 };
@@ -56,9 +58,9 @@ mod tests {
             "two hours off"
         );
         assert_eq!(
-            made(&[at(0, 7), at(1, 7), at(2, 7), at(17, 7)]),
+            made(&[at(0, 7), at(1, 7), at(2, 7), at(10, 7)]),
             [no; 4],
-            "a fortnight and a day"
+            "a week and a day"
         );
         assert_eq!(
             made(&[at(0, 0), at(0, 23), at(2, 0), at(2, 23)]),
@@ -76,5 +78,8 @@ mod tests {
             [no; 4],
             "one flow counts once"
         );
+        assert_eq!(made(&[at(0, 7), at(0, 8), at(0, 9), at(0, 10)]), [no; 4], "in parts");
+        let twice_a_day: Vec<u32> = (0..4).flat_map(|day| [at(day, 7), at(day, 18)]).collect();
+        assert_eq!(made(&twice_a_day), [no, no, no, no, no, no, yes, no]);
     }
 }

@@ -155,19 +155,37 @@ fn is_broker(text: &str) -> bool {
         |scheme: &str| ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&scheme.to_uppercase().as_str());
     let scheme_is_right = text.split_once("://").is_none_or(|(scheme, _)| is_scheme(scheme));
     let port_is_right = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    scheme_is_right && port_is_right && !host.is_empty() && !host.contains(['/', ' '])
+    scheme_is_right && port_is_right && !host.is_empty() && !host.contains(['/', ' ', '"'])
 }
+
+/// Names that are no topic's, and topics that are Kafka's own.
+const OF_KAFKA: [&str; 6] = [
+    ".",
+    "..",
+    "__consumer_offsets",
+    "__transaction_state",
+    "__cluster_metadata",
+    "__share_group_state",
+];
 
 impl KafkaSettings {
     /// What is wrong with the settings, by key; whether librdkafka takes the properties is part of it.
     pub fn mistakes(&self) -> Vec<(String, String)> {
         let mut mistakes = Vec::new();
         let mut mistake = |key: &str, message: String| mistakes.push((key.to_owned(), message));
-        if self.bootstrap_servers.trim().is_empty() {
+        // librdkafka passes over empty ones.
+        let brokers = self
+            .bootstrap_servers
+            .split(',')
+            .filter(|broker| !broker.trim().is_empty());
+        if brokers.clone().next().is_none() {
             mistake("bootstrap_servers", "no broker is named".into());
         }
-        for broker in self.bootstrap_servers.split(',').filter(|broker| !is_broker(broker)) {
-            mistake("bootstrap_servers", format!("{broker:?} is no broker: host:port is"));
+        for broker in brokers.filter(|broker| !is_broker(broker)) {
+            mistake(
+                "bootstrap_servers",
+                format!("{broker:?} is no broker; expects host:port, or several with commas between them"),
+            );
         }
         if self.group_id.is_empty() {
             mistake("group_id", "the group has no name".into());
@@ -187,7 +205,7 @@ impl KafkaSettings {
         ];
         for (index, (key, name)) in names.iter().enumerate() {
             let is_right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            let is_kafkas_own = matches!(name.as_str(), "." | "..") || name.starts_with("__");
+            let is_kafkas_own = OF_KAFKA.contains(&name.as_str());
             if name.is_empty() || name.len() > 249 || is_kafkas_own || !name.chars().all(is_right) {
                 mistake(key, format!("{name:?} is no name of a Kafka topic"));
             }
@@ -381,7 +399,14 @@ mod tests {
 
     #[test]
     fn brokers_are_hosts_with_ports() {
-        for right in ["a", "a:9092", "10.0.0.7:1, b:65535", "[::1]:9092", "SASL_SSL://a:9092"] {
+        for right in [
+            "a",
+            "a:9092",
+            "10.0.0.7:1, b:65535",
+            "[::1]:9092",
+            "a:9092,,b,",
+            "SASL_SSL://a:9092",
+        ] {
             let settings = KafkaSettings {
                 bootstrap_servers: right.into(),
                 ..KafkaSettings::default()
@@ -395,7 +420,7 @@ mod tests {
             "a:b",
             ":9092",
             ",",
-            "a:9092,",
+            "[\"a:9092\"]",
             "http://a:9092",
             "a/b:9092",
         ] {

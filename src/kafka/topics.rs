@@ -146,7 +146,7 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
 /// after its retention.
 ///
 /// # Errors
-/// [`TopicsError::Wrong`] where a topic removes what is needed; [`TopicsError::Refused`] where the broker does not say (it asks
+/// [`TopicsError::Wrong`] where a topic removes what is needed; else [`TopicsError::Refused`] where the broker does not say of one (it asks
 /// for `DESCRIBE_CONFIGS` on the topics).
 pub async fn check_removal(settings: &KafkaSettings) -> Result<(), TopicsError> {
     const POLICY: &str = "cleanup.policy";
@@ -158,11 +158,20 @@ pub async fn check_removal(settings: &KafkaSettings) -> Result<(), TopicsError> 
         TopicsError::Refused(format!("the settings of topic {name} are not told: {reason}"))
     };
     let answers = admin.describe_configs(&resources, &options).await?;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut untold) = (Vec::new(), None);
     for ((name, configs), answer) in wanted.iter().zip(answers) {
-        let resource = answer.map_err(|code| refused(name, &code))?;
+        let resource = match answer {
+            Ok(resource) => resource,
+            Err(code) => {
+                untold.get_or_insert_with(|| refused(name, &code));
+                continue;
+            }
+        };
         let found = resource.get(POLICY).and_then(|entry| entry.value.as_deref());
-        let found = found.ok_or_else(|| refused(name, &"no cleanup.policy"))?;
+        let Some(found) = found else {
+            untold.get_or_insert_with(|| refused(name, &"no cleanup.policy"));
+            continue;
+        };
         let asked = configs.iter().find(|(key, _)| *key == POLICY);
         let asked = asked.map_or("delete", |(_, value)| *value);
         if found != asked {
@@ -176,10 +185,10 @@ pub async fn check_removal(settings: &KafkaSettings) -> Result<(), TopicsError> 
             ));
         }
     }
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(TopicsError::Wrong(wrong))
+    match untold {
+        _ if !wrong.is_empty() => Err(TopicsError::Wrong(wrong)),
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
     }
 }
 

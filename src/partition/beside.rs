@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::Partition;
@@ -301,10 +302,19 @@ pub fn home_record<'a>(record: &RawRecord<'a>) -> Result<(&'a str, Option<HomeRe
 
 /// The record of a home that was withdrawn, from a payload that is not what the schema says but that it was.
 fn withdrawal(household: &str, payload: Option<&[u8]>) -> Option<HomeRecord> {
-    let said: serde_json::Value = serde_json::from_slice(payload?).ok()?;
-    let is_of_home = said.get("household_id").is_none_or(|id| id == household);
+    let said: Value = serde_json::from_slice(payload?).ok()?;
+    // The id of another home is a mistake about whom; anything else that stands there is none.
+    let is_of_home = said
+        .get("household_id")
+        .and_then(Value::as_str)
+        .is_none_or(|id| id == household);
     let withdrawn_at = said.get("consent")?.get("withdrawn_at")?;
-    let is_withdrawn = !matches!(withdrawn_at, serde_json::Value::Null | serde_json::Value::Bool(false));
+    let is_withdrawn = match withdrawn_at {
+        Value::Bool(is_withdrawn) => *is_withdrawn,
+        // As every date begins; an empty field is one that is not filled in.
+        Value::String(text) => text.len() >= 4 && text.bytes().take(4).all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    };
     let at = serde_json::from_value(withdrawn_at.clone()).unwrap_or(EventTime::ZERO);
     (is_of_home && is_withdrawn).then(|| HomeRecord {
         household_id: household.to_owned(),

@@ -275,13 +275,15 @@ fn listed(text: &str) -> Result<Vec<String>, String> {
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
         _ => None,
     };
-    let list = toml::from_str::<toml::Table>(&format!("list = {text}")).ok();
-    let list = list.and_then(|mut table| table.remove("list"));
+    let table = toml::from_str::<toml::Table>(&format!("list = {text}")).ok();
+    let list = table
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("list"));
     let items = match list {
         Some(toml::Value::Array(items)) => items.into_iter().map(item).collect(),
         _ => None,
     };
-    items.ok_or_else(|| format!("expects a list, such as a,b or [\"a\", \"b\"], got {text:?}"))
+    items.ok_or_else(|| format!("expects a list of texts or numbers, such as a,b or [\"a\", \"b\"] (tables: in a settings file), got {text:?}"))
 }
 
 /// Checks and converts what is neither a table nor a list by what is expected.

@@ -134,7 +134,7 @@ fn a_list_may_be_given_as_a_settings_file_has_it() {
         &[],
         &["kafka.brokers=[c:1]"],
         expect![[r#"
-            --set kafka.brokers: expects a list, such as a,b or ["a", "b"], got "[c:1]""#]],
+            --set kafka.brokers: expects a list of texts or numbers, such as a,b or ["a", "b"] (tables: in a settings file), got "[c:1]""#]],
     );
 }
 

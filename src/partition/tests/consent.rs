@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::care::{GIVEN, Input, WITHDRAWN, beside, consenting, lines, readings, sign, take, used};
 use super::*;
 use crate::model::DeadLetter;
+use crate::partition::beside::home_record;
 
 const DEPLOYMENT: u32 = 7;
 
@@ -405,10 +406,28 @@ fn a_record_that_says_withdrawn_withdraws_whatever_else_is_wrong_with_it() {
         );
         assert_eq!(partition.arena().occupied().count(), 0, "{fields}");
     }
+    let named = |id: &str| {
+        let value = format!(r#"{{"household_id":{id},"x":1,{whole}}}"#).into_bytes();
+        let record = RawRecord {
+            offset: 9,
+            timestamp: None,
+            key: Some(b"h1"),
+            value: Some(&value),
+        };
+        home_record(&record).is_ok()
+    };
+    assert_eq!(
+        [r#""h1""#, "7", "null", r#""h2""#].map(named),
+        [true, true, true, false]
+    );
     let kept = [
         format!(r#""x":1,{GIVEN}"#),
         format!(r#""x":1,{}"#, whole.replace(r#""2024-03-01T08:00:00Z""#, "null")),
         r#""x":1,"consent":"withdrawn_at""#.to_owned(),
+        whole.replace("2024-03-01T08:00:00Z", ""),
+        whole.replace(r#""2024-03-01T08:00:00Z""#, "0"),
+        whole.replace(r#""2024-03-01T08:00:00Z""#, "false"),
+        whole.replace("2024-03-01T08:00:00Z", "no"),
     ];
     for fields in kept {
         let mut partition = Partition::new(consenting());

@@ -224,7 +224,7 @@ impl<'a> Home<'a> {
     }
 
     /// From `at` on another meter: a register begins near zero, volumes come under another name. `false` where no meter
-    /// is left by then.
+    /// is left by then, or its register falls later.
     fn swap_meter(&mut self, at: EventTime) -> bool {
         let Some(meter) = water::meter_at(self.history, &self.name, at) else {
             return false;
