@@ -195,6 +195,33 @@ fn a_swapped_meter_begins_anew_and_no_water_is_lost() {
 }
 
 #[test]
+fn no_register_of_a_swapped_meter_is_negative_though_it_rolls_over_later() {
+    let (mut history, homes) = quiet(HOUR);
+    let rollover = 20_000.0;
+    for row in &mut history.rows {
+        if let Some(Measure::Register(index)) = &mut row.measure {
+            *index %= rollover;
+        }
+    }
+    injection(&["swapped-meter"], &[])
+        .apply(&mut history, &homes, &[])
+        .unwrap();
+    let registers: Vec<f64> = history
+        .rows
+        .iter()
+        .filter_map(|row| match row.measure {
+            Some(Measure::Register(index)) => Some(index),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        registers.iter().any(|index| *index > rollover / 2.0),
+        "they come near it"
+    );
+    assert!(registers.iter().all(|index| *index >= 0.0));
+}
+
+#[test]
 fn each_swap_that_is_labelled_has_happened() {
     let (before, homes) = quiet(HOUR);
     let mut after = before.clone();
