@@ -146,16 +146,14 @@ const OURS: [&str; 20] = [
 
 /// Whether a text names a broker, with a port or without; librdkafka takes ports modulo 65,536.
 fn is_broker(text: &str) -> bool {
-    let text = text.trim();
-    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    const SCHEMES: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+    let (scheme, address) = text.trim().split_once("://").unwrap_or((SCHEMES[0], text.trim()));
     // A colon within brackets belongs to an address of IPv6.
     let port = address.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
-    let (host, port) = port.map_or((address, None), |(host, port)| (host, Some(port)));
-    let is_scheme =
-        |scheme: &str| ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].contains(&scheme.to_uppercase().as_str());
-    let scheme_is_right = text.split_once("://").is_none_or(|(scheme, _)| is_scheme(scheme));
-    let port_is_right = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    scheme_is_right && port_is_right && !host.is_empty() && !host.contains(['/', ' ', '"'])
+    let (host, port) = port.unwrap_or((address, "9092"));
+    let is_host = !host.is_empty() && !host.contains(['/', ' ', '"']);
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    SCHEMES.contains(&scheme.to_uppercase().as_str()) && is_host && is_port
 }
 
 /// Names that are no topic's, and topics that are Kafka's own.
@@ -399,6 +397,13 @@ mod tests {
 
     #[test]
     fn brokers_are_hosts_with_ports() {
+        let mistakes = |brokers: &str| {
+            let settings = KafkaSettings {
+                bootstrap_servers: brokers.into(),
+                ..KafkaSettings::default()
+            };
+            settings.mistakes()
+        };
         for right in [
             "a",
             "a:9092",
@@ -407,11 +412,7 @@ mod tests {
             "a:9092,,b,",
             "SASL_SSL://a:9092",
         ] {
-            let settings = KafkaSettings {
-                bootstrap_servers: right.into(),
-                ..KafkaSettings::default()
-            };
-            assert_eq!(settings.mistakes(), [], "{right}");
+            assert_eq!(mistakes(right), [], "{right}");
         }
         for wrong in [
             "",
@@ -424,11 +425,7 @@ mod tests {
             "http://a:9092",
             "a/b:9092",
         ] {
-            let settings = KafkaSettings {
-                bootstrap_servers: wrong.into(),
-                ..KafkaSettings::default()
-            };
-            assert!(!settings.mistakes().is_empty(), "{wrong}");
+            assert!(!mistakes(wrong).is_empty(), "{wrong}");
         }
     }
 

@@ -160,17 +160,16 @@ pub async fn check_removal(settings: &KafkaSettings) -> Result<(), TopicsError> 
     let answers = admin.describe_configs(&resources, &options).await?;
     let (mut wrong, mut untold) = (Vec::new(), None);
     for ((name, configs), answer) in wanted.iter().zip(answers) {
-        let resource = match answer {
-            Ok(resource) => resource,
-            Err(code) => {
-                untold.get_or_insert_with(|| refused(name, &code));
+        let told = answer.map_err(|code| refused(name, &code)).and_then(|resource| {
+            let policy = resource.get(POLICY).and_then(|entry| entry.value.clone());
+            policy.ok_or_else(|| refused(name, &"no cleanup.policy"))
+        });
+        let found = match told {
+            Ok(found) => found,
+            Err(refusal) => {
+                untold.get_or_insert(refusal);
                 continue;
             }
-        };
-        let found = resource.get(POLICY).and_then(|entry| entry.value.as_deref());
-        let Some(found) = found else {
-            untold.get_or_insert_with(|| refused(name, &"no cleanup.policy"));
-            continue;
         };
         let asked = configs.iter().find(|(key, _)| *key == POLICY);
         let asked = asked.map_or("delete", |(_, value)| *value);
