@@ -120,6 +120,7 @@ fn offset(partition: i32, next_offset: i64) -> CommitOffset {
             beside: BesideOffsets::default(),
             replay: ReplayPoint::default(),
             homes: 3,
+            stored: 0,
             partitions: PARTITIONS as i32,
             cluster: "a-cluster".into(),
         },

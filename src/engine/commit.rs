@@ -327,6 +327,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 beside: work.beside.clone(),
                 replay,
                 homes: work.state.arena().len() as u64,
+                stored: work.state.stored_homes(),
                 partitions: self.deployment.partitions,
                 cluster: self.deployment.cluster.clone(),
             },

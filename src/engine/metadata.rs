@@ -19,8 +19,10 @@ pub struct CommitMetadata {
     pub beside: BesideOffsets,
     /// Where a restart begins to replay.
     pub replay: ReplayPoint,
-    /// Homes of the partition: a restart that finds fewer has lost stored states.
+    /// Homes of the partition.
     pub homes: u64,
+    /// Those of them that have a stored state: a restart that finds fewer has lost some.
+    pub stored: u64,
     /// Partitions of the readings topic.
     pub partitions: i32,
     /// The cluster's own id.
@@ -36,13 +38,14 @@ impl fmt::Display for CommitMetadata {
         } = self.replay;
         write!(
             f,
-            "tapwatch/3 clock={} {} replay={offset} replay_clock={} replay_jump={} homes={} partitions={} \
+            "tapwatch/3 clock={} {} replay={offset} replay_clock={} replay_jump={} homes={} stored={} partitions={} \
              cluster={}",
             self.clock.seconds(),
             self.beside,
             log_clock.seconds(),
             jump.seconds(),
             self.homes,
+            self.stored,
             self.partitions,
             self.cluster
         )
@@ -81,6 +84,8 @@ impl FromStr for CommitMetadata {
                 jump: time("replay_jump")?,
             },
             homes: u64::try_from(number("homes")?).map_err(|_| foreign())?,
+            // Versions before this one did not say it.
+            stored: number("stored").map_or(Ok(0), |stored| u64::try_from(stored).map_err(|_| foreign()))?,
             partitions: i32::try_from(number("partitions")?).map_err(|_| foreign())?,
             cluster: field("cluster")?.into(),
         })

@@ -87,9 +87,9 @@ pub enum RebuildError {
     )]
     StateWithoutOffset,
     /// States that were stored are gone.
-    #[error("{found} of the {expected} homes known at the last commit are in the state topic and the readings since")]
+    #[error("{found} of the {expected} homes that were stored at the last commit are in the state topic")]
     StateMissing {
-        /// Homes at the last commit.
+        /// Homes stored at the last commit.
         expected: u64,
         /// Homes found.
         found: u64,
@@ -319,6 +319,12 @@ impl Rebuild {
     pub fn finish(mut self) -> Result<Rebuilt, RebuildError> {
         self.begin();
         let from_scratch = self.metadata.is_none();
+        let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.stored);
+        let found = self.recovery.stored_homes();
+        if found < expected {
+            // Homes that are among the readings to replay would be there, without what they had learnt before.
+            return Err(RebuildError::StateMissing { expected, found });
+        }
         let unreadable = self.recovery.unreadable();
         let replayed_from = self
             .metadata
@@ -328,13 +334,8 @@ impl Rebuild {
             (None, _) | (_, Some(Mutation::ForgetClock)) => EventTime::ZERO,
             (Some(metadata), _) => metadata.clock,
         };
-        let expected = self.metadata.as_ref().map_or(0, |metadata| metadata.homes);
-        let Recovered { state, effects, gone } = self.recovery.finish(self.until, clock)?;
-        let found = (state.arena().len() + gone) as u64;
+        let Recovered { state, effects } = self.recovery.finish(self.until, clock)?;
         let lost_to_state = u64::try_from(self.first.min(self.until) - replayed_from).unwrap_or(0);
-        if found < expected && lost_to_state == 0 {
-            return Err(RebuildError::StateMissing { expected, found });
-        }
         let mut beside = self.beside;
         let too_far = |topic| (topic, beside.next(topic) + 1);
         let mistaken = match self.mutation {

@@ -96,35 +96,11 @@ impl KafkaSettings {
         &self,
         topic: &str,
         partition: i32,
-        take: impl FnMut(i64, Option<&[u8]>, Option<&[u8]>),
-    ) -> Result<(), InspectError> {
-        self.scan_at(topic, partition, Offset::Beginning, take)
-    }
-
-    /// The same, of the records from an offset on.
-    ///
-    /// # Errors
-    /// As [`KafkaSettings::scan`].
-    pub fn scan_from(
-        &self,
-        topic: &str,
-        partition: i32,
-        from: i64,
-        take: impl FnMut(i64, Option<&[u8]>, Option<&[u8]>),
-    ) -> Result<(), InspectError> {
-        self.scan_at(topic, partition, Offset::Offset(from), take)
-    }
-
-    fn scan_at(
-        &self,
-        topic: &str,
-        partition: i32,
-        from: Offset,
         mut take: impl FnMut(i64, Option<&[u8]>, Option<&[u8]>),
     ) -> Result<(), InspectError> {
         let reader = self.open_reader()?;
         let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(topic, partition, from)?;
+        list.add_partition_offset(topic, partition, Offset::Beginning)?;
         reader.assign(&list)?;
         let mut heard = Instant::now();
         loop {

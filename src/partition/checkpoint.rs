@@ -44,6 +44,28 @@ const MARK_DISTANCE: i64 = 1_024;
 /// In `since`: nothing is to be stored.
 const STORED: u32 = u32::MAX;
 
+/// A set of slots, a bit for each.
+#[derive(Debug, Default)]
+struct Kept {
+    bits: Vec<u64>,
+    count: u64,
+}
+
+impl Kept {
+    fn set(&mut self, slot: u32, is_kept: bool) {
+        let (place, bit) = (slot as usize / 64, 1_u64 << (slot % 64));
+        if self.bits.len() <= place {
+            self.bits.resize(place + 1, 0);
+        }
+        match (self.bits[place] & bit != 0, is_kept) {
+            (false, true) => self.count += 1,
+            (true, false) => self.count -= 1,
+            _ => return,
+        }
+        self.bits[place] ^= bit;
+    }
+}
+
 /// Homes that changed since they were stored.
 #[derive(Debug, Default)]
 pub(super) struct Unsaved {
@@ -54,6 +76,8 @@ pub(super) struct Unsaved {
     since: Vec<u32>,
     /// How many of them are not stored.
     count: usize,
+    /// Homes that have a stored state, be it an older one.
+    kept: Kept,
     /// Slots that must be stored with the next commit, because what they hold cannot be had by replay.
     urgent: Vec<u32>,
     /// Homes of which nothing is to be kept, since the last commit.
@@ -91,8 +115,19 @@ impl Unsaved {
     /// The home in slot `slot` is removed; what is stored of it must go with the next commit.
     pub fn remove(&mut self, slot: u32, household: &str) {
         self.forget(slot);
+        self.kept.set(slot, false);
         self.urgent.retain(|urgent| *urgent != slot);
         self.removed.insert(household.into());
+    }
+
+    /// There is a stored state of slot `slot`, or none any more.
+    pub fn keep(&mut self, slot: u32, is_kept: bool) {
+        self.kept.set(slot, is_kept);
+    }
+
+    /// How many homes have a stored state, counting what was taken as stored.
+    pub fn kept(&self) -> u64 {
+        self.kept.count
     }
 
     /// Nothing is to be kept of a home that is in no slot.
@@ -121,7 +156,7 @@ impl Unsaved {
         let mut slots = std::mem::take(&mut self.urgent);
         slots.sort_unstable();
         slots.dedup();
-        slots.iter().for_each(|slot| self.forget(*slot));
+        slots.iter().for_each(|slot| self.stored(*slot));
         slots
     }
 
@@ -129,7 +164,7 @@ impl Unsaved {
     pub fn take_oldest(&mut self) -> Option<u32> {
         let (_, slot) = self.oldest()?;
         self.queue.pop_front();
-        self.forget(slot);
+        self.stored(slot);
         Some(slot)
     }
 
@@ -161,7 +196,15 @@ impl Unsaved {
 
     /// Memory taken, in bytes, without unused capacity.
     pub fn bytes(&self) -> usize {
-        4 * self.since.len() + 8 * self.queue.len() + size_of::<ReplayPoint>() * self.marks.len()
+        4 * self.since.len()
+            + 8 * self.kept.bits.len()
+            + 8 * self.queue.len()
+            + size_of::<ReplayPoint>() * self.marks.len()
+    }
+
+    fn stored(&mut self, slot: u32) {
+        self.forget(slot);
+        self.kept.set(slot, true);
     }
 
     fn forget(&mut self, slot: u32) {

@@ -244,6 +244,11 @@ impl Partition {
         self.unsaved.len()
     }
 
+    /// How many homes have a stored state, if every checkpoint given out is stored.
+    pub fn stored_homes(&self) -> u64 {
+        self.unsaved.kept()
+    }
+
     /// Memory taken by all homes, in bytes, with what an allocator adds, but without unused capacity.
     pub fn bytes(&self) -> usize {
         let cases = cases::heap_bytes(&self.cases);

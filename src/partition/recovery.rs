@@ -57,8 +57,6 @@ pub struct Recovered {
     pub state: Partition,
     /// What it has to say.
     pub effects: Effects,
-    /// Homes that were known at the commit and may be watched no more.
-    pub gone: usize,
 }
 
 impl Recovery {
@@ -93,6 +91,7 @@ impl Recovery {
                 if let Some(slot) = self.state.arena.find(household) {
                     self.state.forget(slot);
                     self.state.arena.remove(slot);
+                    self.state.unsaved.keep(slot, false);
                     self.hold(slot, 0);
                     self.restored.remove(&slot);
                 }
@@ -107,6 +106,7 @@ impl Recovery {
                 }
                 Ok(restored) => {
                     self.hold(restored.slot, restored.stamp.offset);
+                    self.state.unsaved.keep(restored.slot, true);
                     if restored.rules_changed || restored.parting.is_some() || restored.listed.is_some() {
                         self.restored.insert(restored.slot, restored);
                     } else {
@@ -203,9 +203,10 @@ impl Recovery {
         self.unreadable.len()
     }
 
-    /// How many homes have a stored state.
-    pub fn homes(&self) -> usize {
-        self.held.iter().filter(|held| **held > 0).count()
+    /// How many homes have a stored state, readable or not.
+    pub fn stored_homes(&self) -> u64 {
+        let is_other = |household: &&Box<str>| self.state.arena.find(household).is_none();
+        self.state.stored_homes() + self.unreadable.iter().filter(is_other).count() as u64
     }
 
     /// Takes readings, in the order of their offsets.
@@ -287,7 +288,6 @@ impl Recovery {
             return Ok(Recovered {
                 state,
                 effects: Effects::default(),
-                gone: 0,
             });
         }
         state.log_clock = log_clock;
@@ -297,13 +297,7 @@ impl Recovery {
             next_offset: until,
             ..Effects::default()
         };
-        let found = state.arena.len();
-        let gone = lost
-            .iter()
-            .filter(|household| state.arena.find(household).is_none())
-            .count();
         state.settle(self.restored, lost, until, &mut effects);
-        let gone = gone + found - state.arena.len();
         state.deadlines.clear();
         for slot in state.arena.occupied().collect::<Vec<_>>() {
             let known = state.arena.slot_mut(slot);
@@ -312,7 +306,7 @@ impl Recovery {
             let heard = known.heard;
             state.schedule(slot, heard);
         }
-        Ok(Recovered { state, effects, gone })
+        Ok(Recovered { state, effects })
     }
 
     fn hold(&mut self, slot: u32, offset: i64) {

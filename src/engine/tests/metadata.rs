@@ -15,6 +15,7 @@ pub fn metadata() -> CommitMetadata {
             jump: EventTime::ZERO,
         },
         homes: 56,
+        stored: 55,
         partitions: 8,
         cluster: "MkU3OEVBNTcwNTJENDM2Qk".into(),
     }
@@ -26,10 +27,15 @@ fn what_is_written_is_read_and_fields_may_be_added_behind() {
     assert_eq!(
         text,
         "tapwatch/3 clock=1800000000 homes_offset=12 signs_offset=0 responses_offset=9 zones_offset=0 replay=34 \
-         replay_clock=1799999999 replay_jump=0 homes=56 partitions=8 cluster=MkU3OEVBNTcwNTJENDM2Qk"
+         replay_clock=1799999999 replay_jump=0 homes=56 stored=55 partitions=8 cluster=MkU3OEVBNTcwNTJENDM2Qk"
     );
     assert_eq!(text.parse(), Ok(metadata()));
     assert_eq!(format!("{text} more=3").parse(), Ok(metadata()));
+    let older = CommitMetadata {
+        stored: 0,
+        ..metadata()
+    };
+    assert_eq!(text.replace(" stored=55", "").parse(), Ok(older));
 }
 
 #[test]
@@ -45,6 +51,7 @@ fn what_is_not_whole_or_of_another_is_refused() {
         &text.replace("replay=34", "replay=x"),
         &text.replace("clock=1800000000", "clock=-1"),
         &text.replace("homes=56", "homes=-56"),
+        &text.replace("stored=55", "stored=-55"),
         &shorter(" cluster"),
         &shorter(" partitions"),
     ] {

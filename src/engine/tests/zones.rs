@@ -76,7 +76,7 @@ fn moments_at_which_something_was_said_stay_apart() {
 #[test]
 fn a_rebuild_takes_of_the_zones_topic_what_is_in_the_commit() {
     let mut metadata = metadata();
-    metadata.homes = 0;
+    (metadata.homes, metadata.stored) = (0, 0);
     metadata.beside.set(InputTopic::Zones, 8);
     let rules = || Arc::new(Rules::default());
     let outage_with = |offset| {

@@ -324,7 +324,7 @@ fn what_was_said_of_a_zone_is_of_its_deployment_and_no_home() {
         StoredOutcome::Unreadable(_)
     ));
     assert_eq!(recovery.stored(key, Some(bytes), 1), StoredOutcome::Taken);
-    assert_eq!((recovery.homes(), recovery.unreadable()), (0, 0));
+    assert_eq!((recovery.stored_homes(), recovery.unreadable()), (0, 0));
 }
 
 fn told(cause: Cause, from: u32, to: Option<u32>) -> ZoneRecord {

@@ -29,6 +29,7 @@ fn offset(next_offset: i64) -> CommitOffset {
         beside: BesideOffsets::default(),
         replay: ReplayPoint::default(),
         homes: 0,
+        stored: 0,
         partitions: 2,
         cluster: "c".into(),
     };
