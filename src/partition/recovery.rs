@@ -205,8 +205,9 @@ impl Recovery {
 
     /// How many homes have a stored state, readable or not.
     pub fn stored_homes(&self) -> u64 {
-        let is_other = |household: &&Box<str>| self.state.arena.find(household).is_none();
-        self.state.stored_homes() + self.unreadable.iter().filter(is_other).count() as u64
+        let unreadable = self.unreadable.iter();
+        let others = unreadable.filter(|household| self.state.arena.find(household).is_none());
+        self.state.stored_homes() + others.count() as u64
     }
 
     /// Takes readings, in the order of their offsets.
