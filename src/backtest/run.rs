@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::about::About;
 use super::analysis::Analysis;
 use super::judge::{Answers, JudgedAlert, Score, judge};
 use super::letters::{DeadLetters, Spool};
@@ -479,6 +480,9 @@ impl Outcome {
 pub struct Summary {
     /// The version of tapwatch.
     pub version: &'static str,
+    /// What it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// Readings by what became of them.
     pub readings: BTreeMap<&'static str, u64>,
     /// Readings that came after a hole.
@@ -547,6 +551,7 @@ impl Outcome {
         }
         Summary {
             version: env!("CARGO_PKG_VERSION"),
+            about: None,
             readings: self.counts.readings().collect(),
             gaps: self.counts.gaps,
             meter_events: self.counts.meter_events().collect(),

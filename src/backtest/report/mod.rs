@@ -10,9 +10,11 @@ mod plot;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use self::html::{figure, number, percent, said, table, text};
+use super::about::About;
 use super::analysis::pages::Page;
 use super::judge::Score;
 use super::run::Summary;
@@ -24,10 +26,24 @@ pub struct Report<'a> {
     pub summary: &'a Summary,
     /// The cases that are shown one by one.
     pub pages: &'a [Page],
-    /// From the first reading to the last.
-    pub period: Option<(EventTime, EventTime)>,
-    /// The files that were read, by name, and what of them was judged against.
-    pub sources: &'a str,
+}
+
+/// The files that were read, and what decided in the learned rules.
+fn sources(about: &About) -> String {
+    let named = |what| about.files.get(what).map(|files: &Vec<String>| files.join(", "));
+    let mut said = format!("Readings: {}", named("readings").unwrap_or_default());
+    if let Some(truth) = named("truth") {
+        said += &format!(", judged against {truth}");
+    }
+    let lambdas = about.programmes.values().flat_map(|programme| &programme.lambda_hours);
+    let lambdas: BTreeSet<String> = lambdas
+        .map(|(rule, hours)| format!("{rule} {}", number(*hours)))
+        .collect();
+    if !lambdas.is_empty() {
+        let all: Vec<String> = lambdas.into_iter().collect();
+        said += &format!(". Rules: {}, λ of {} h", about.rule_set, all.join(", "));
+    }
+    text(&said) + ". "
 }
 
 const STYLE: &str = include_str!("style.css");
@@ -60,16 +76,17 @@ impl Report<'_> {
     fn head(&self) -> String {
         let score = &self.summary.score;
         let mut html = String::from("<header><h1>tapwatch backtest</h1>");
-        let period = self
-            .period
-            .map(|(from, to)| format!(", {} to {}", day(from), day(to)))
+        let about = self.summary.about.as_ref();
+        let period = about
+            .and_then(|about| about.period)
+            .map(|[from, to]| format!(", {} to {}", day(from), day(to)))
             .unwrap_or_default();
         let _ = write!(
             html,
-            "<p class=\"soft\">{} homes, {} home-months judged{period}. {}. tapwatch {}.</p>",
+            "<p class=\"soft\">{} homes, {} home-months judged{period}. {}tapwatch {}.</p>",
             score.homes,
             number(score.home_months),
-            text(self.sources),
+            about.map(sources).unwrap_or_default(),
             text(self.summary.version)
         );
         html += &self.contents();

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use roxmltree::{Document, Node};
 
 use super::*;
+use crate::backtest::AboutProgramme;
 use crate::backtest::analysis::groups::{Daily, OfHour, OfKind, OfSize};
 use crate::backtest::analysis::learning::OfAge;
 use crate::backtest::analysis::pages::{Choice, Subject, page};
@@ -14,6 +15,7 @@ use crate::backtest::resample::Figure;
 use crate::backtest::run::RuleSetSummary;
 use crate::history::Row;
 use crate::model::{Alert, Flags, HOUR, Measure, Quality};
+use crate::partition::Rules;
 
 const HOSTILE: &str = "<script src='http://x'>alert(1)</script>&\u{0}\"";
 
@@ -150,6 +152,17 @@ fn summary(analysis: Option<Analysis>) -> Summary {
     };
     Summary {
         version: "0",
+        about: Some(About {
+            files: BTreeMap::from([
+                ("readings", vec![HOSTILE.to_owned()]),
+                ("truth", vec![HOSTILE.to_owned()]),
+            ]),
+            period: Some([EventTime::from_hour(400_000), EventTime::from_hour(402_000)]),
+            partitions: 1,
+            rule_set: HOSTILE.to_owned(),
+            time_zone: "UTC".to_owned(),
+            programmes: AboutProgramme::all(&Rules::default()),
+        }),
         readings: BTreeMap::new(),
         gaps: 0,
         meter_events: BTreeMap::new(),
@@ -168,8 +181,6 @@ fn html(analysis: Option<Analysis>, pages: &[Page]) -> String {
     let report = Report {
         summary: &summary(analysis),
         pages,
-        period: Some((EventTime::from_hour(400_000), EventTime::from_hour(402_000))),
-        sources: HOSTILE,
     };
     report.html()
 }

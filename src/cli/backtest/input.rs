@@ -1,6 +1,6 @@
 //! What a backtest reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -95,21 +95,26 @@ impl Input {
         Ok(())
     }
 
-    /// The files by name, as the report gives them.
-    pub(super) fn names(&self) -> String {
-        let name = |path: &Path| {
-            path.file_name()
-                .unwrap_or(path.as_os_str())
-                .to_string_lossy()
-                .into_owned()
-        };
-        let names: Vec<String> = self.readings.iter().map(|path| name(path)).collect();
-        let judged = self
-            .truth
-            .as_deref()
-            .map(|path| format!(", judged against {}", name(path)));
-        format!("Readings: {}{}", names.join(", "), judged.unwrap_or_default())
+    /// The files by what they hold, by name.
+    pub(super) fn names(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let mut names = BTreeMap::from([("readings", names(&self.readings))]);
+        let others = [("homes", &self.homes), ("truth", &self.truth)];
+        for (what, file) in others {
+            names.extend(file.iter().map(|file| (what, self::names([file]))));
+        }
+        names
     }
+}
+
+/// The names of files without their folders.
+pub(super) fn names<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Vec<String> {
+    let name = |path: &PathBuf| {
+        path.file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    };
+    files.into_iter().map(name).collect()
 }
 
 fn memory(text: &str) -> Result<usize, String> {

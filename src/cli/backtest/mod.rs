@@ -18,6 +18,7 @@ use clap::{Args, ValueHint};
 pub(super) use self::analysis::sweep;
 use self::analysis::{AnalysisArgs, Course};
 pub(super) use self::input::Input;
+use self::input::names;
 use self::output::{names_of_files, remove_earlier, write, write_events};
 pub(super) use self::output::{refuse_overwriting, write_file};
 use self::sets::{of_interest, rule_sets};
@@ -27,7 +28,7 @@ use super::progress;
 use super::wish::{Wish, budget, share, stage_named};
 use crate::backtest::judge::Answers;
 use crate::backtest::report::Report;
-use crate::backtest::{Outcome, RuleSetSummary, Summary};
+use crate::backtest::{About, AboutProgramme, Outcome, RuleSetSummary, Summary};
 use crate::history::{read_people, read_responses, read_signs};
 use crate::model::Stage;
 use crate::partition::ConsentRule;
@@ -162,12 +163,26 @@ pub fn backtest(
         summary.score.gap_caused = Some(course.gap_caused(&args.complete, rules, &outcome)?);
     }
     summary.rule_sets = compared;
+    let set = &sets[of_interest(&sets)];
+    let mut files = args.input.names();
+    let beside = [
+        ("signs", names(&args.signs)),
+        ("responses", names(&args.responses)),
+        ("complete", names(&args.complete)),
+    ];
+    files.extend(beside.into_iter().filter(|(_, names)| !names.is_empty()));
+    summary.about = Some(About {
+        files,
+        period: backtest.readings().span().map(|(from, to)| [from, to]),
+        partitions,
+        rule_set: set.name.clone(),
+        time_zone: validated.settings.defaults.time_zone.clone(),
+        programmes: AboutProgramme::all(&set.rules),
+    });
     write(&args.out, &outcome, &summary)?;
     let report = Report {
         summary: &summary,
         pages: &pages,
-        period: backtest.readings().span(),
-        sources: &args.input.names(),
     };
     write_file(&args.out.join("report.html"), |file| {
         Ok(file.write_all(report.html().as_bytes())?)
