@@ -112,6 +112,13 @@ impl Timelines {
             .expect("nothing goes to disk")
     }
 
+    /// Litres a day of the home in the middle; `None` without a measured reading.
+    pub fn median_litres_a_day(&self) -> Option<Litres> {
+        let mut litres: Vec<Litres> = self.0.values().filter_map(Timeline::litres_a_day).collect();
+        litres.sort_unstable_by(f64::total_cmp);
+        litres.get(litres.len() / 2).copied()
+    }
+
     /// That of a home.
     pub(super) fn of(&self, household: &str) -> Option<&Timeline> {
         self.0.get(household)

@@ -274,7 +274,7 @@ fn columns_are_refused_by_name() {
             &format!("optional binary meter_id (STRING); optional int64 colour; {rest}"),
             vec![meter(), time(), seconds, litres]
         ),
-        ", schema: missing columns: timestamp"
+        ", schema: missing columns: timestamp; unknown columns: \"colour\""
     );
     let [seconds, litres] = others();
     assert_eq!(

@@ -65,7 +65,7 @@ pub enum HistoryError {
         file: PathBuf,
         /// Where in it.
         place: Place,
-        /// The columns, alternatives joined by "or".
+        /// The columns, alternatives joined by "or", and those in the file that nobody knows.
         columns: String,
     },
     /// Columns that nobody knows.

@@ -104,10 +104,14 @@ impl Table {
             .map(|group| group.join(" or "))
             .collect();
         if !missing.is_empty() {
+            let mut columns = missing.join(", ");
+            if !unknown.is_empty() {
+                columns += &format!("; unknown columns: {}", unknown.join(", "));
+            }
             return Err(HistoryError::MissingColumns {
                 file: self.file.clone(),
                 place,
-                columns: missing.join(", "),
+                columns,
             });
         }
         if !unknown.is_empty() {

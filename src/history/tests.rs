@@ -106,6 +106,10 @@ fn a_file_is_refused_with_the_line_and_the_reason() {
         ", line 1: missing columns: timestamp, interval_seconds"
     );
     assert_eq!(
+        refusal(b"meter_id,time,interval_seconds,volume_m3\n"),
+        ", line 1: missing columns: timestamp, volume_litres or register_litres; unknown columns: \"time\", \"volume_m3\""
+    );
+    assert_eq!(
         refusal(b"timestamp,interval_seconds\n"),
         ", line 1: missing columns: household_id or meter_id, volume_litres or register_litres"
     );

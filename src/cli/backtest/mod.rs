@@ -34,6 +34,9 @@ use crate::model::Stage;
 use crate::partition::ConsentRule;
 use crate::settings::{SettingsFile, Validated};
 
+/// So few litres a day are hardly anybody's; in cubic metres they would be much for one home.
+const LITTLE_LITRES_A_DAY: f64 = 2.0;
+
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
     #[command(flatten)]
@@ -122,6 +125,12 @@ pub fn backtest(
     let outcomes = backtest.run(&rules, |done| bar.inc(done))?;
     bar.finish_and_clear();
     let timelines = backtest.timelines(&truth)?;
+    let median = timelines.median_litres_a_day();
+    if let Some(litres) = median.filter(|litres| *litres > 0.0 && *litres < LITTLE_LITRES_A_DAY) {
+        say!(
+            "  half of the homes use {litres:.2} L a day or less: volume_litres and register_litres are litres, not cubic metres"
+        );
+    }
     let (truth, outside) = timelines.within_readings(truth);
     if outside > 0 {
         say!("  {outside} incidents of the truth lie outside the readings of their homes and are not judged");
