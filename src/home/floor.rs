@@ -8,6 +8,8 @@ use crate::model::HOUR;
 const FLOOR_HOURS: u32 = 24;
 /// With fewer known hours than this among them, the floor may fall but not rise.
 const ENOUGH_HOURS: u32 = 18;
+/// So many hours in a row, the quietest of the day, show the leak alone.
+const QUIET_HOURS: u32 = 3;
 /// Hours after which the smallest step seen begins to be forgotten.
 const STEP_HOURS: u32 = 7 * 24;
 const STEPS_PER_LITRE: f32 = 100.0;
@@ -19,10 +21,13 @@ const VARIATION: f32 = 0.1;
 ///
 /// The floor falls at once and rises only when a whole day has lain above it, so that use is never taken for a leak
 /// within a day. Method: minimum night flow as water utilities measure it (IWA), over all hours of the day, because
-/// one home's quiet hours are its own.
+/// one home's quiet hours are its own. What goes on above it in the quietest hours in a row is the leak's as well.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     litres_per_hour: f32,
+    /// How far the leak alone goes above the floor, in litres: a cistern that fills again and again does not come out even in
+    /// hours.
+    swing: f32,
     /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
     steps: [u16; 2],
 }
@@ -31,6 +36,7 @@ impl Default for Floor {
     fn default() -> Self {
         Self {
             litres_per_hour: 0.0,
+            swing: 0.0,
             steps: [UNSEEN; 2],
         }
     }
@@ -69,7 +75,8 @@ impl Floor {
         }
         let leak = self.leak_in(seconds);
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
-        litres > leak + self.resolution().unwrap_or(1.0).min(10.0).max(VARIATION * leak) + 1e-4
+        let step = self.resolution().unwrap_or(1.0).min(10.0);
+        litres > leak + step.max(VARIATION * leak).max(self.swing) + 1e-4
     }
 
     /// Whether `litres` in `seconds` are more than the leak at its least: a use, or no more than the leak's own step.
@@ -83,8 +90,8 @@ impl Floor {
     }
 
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
-    /// the floor rose.
-    pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
+    /// what is taken for the leak rose.
+    pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> bool {
         // While a leak flows the least volume is the leak's, and says nothing of the meter's step.
         if next.is_multiple_of(STEP_HOURS) && self.litres_per_hour <= 0.0 {
             self.steps = [
@@ -110,6 +117,23 @@ impl Floor {
         if rose || least < self.litres_per_hour {
             self.litres_per_hour = least;
         }
-        rose
+        let swung = self.swing;
+        self.swing = self.swing_of(litres, next).unwrap_or(self.swing);
+        rose || self.swing > swung
+    }
+
+    /// How far the quietest hours in a row of the last day go above the floor; `None` where none in a row are known.
+    fn swing_of(&self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<f32> {
+        if self.litres_per_hour <= 0.0 {
+            return Some(0.0);
+        }
+        let first = next.saturating_sub(FLOOR_HOURS)..=next.saturating_sub(QUIET_HOURS);
+        let most = first.filter_map(|first| {
+            let mut hours = (first..first + QUIET_HOURS).map(litres);
+            hours.try_fold(0.0_f32, |most, litres| Some(most.max(litres?)))
+        });
+        let most = most.reduce(f32::min)?;
+        // Behind a burst all hours in a row hold some of it.
+        Some((most - self.litres_per_hour).clamp(0.0, self.litres_per_hour))
     }
 }

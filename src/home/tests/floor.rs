@@ -25,6 +25,29 @@ fn a_leak_raises_the_floor_after_a_day_and_its_end_lowers_it_at_once() {
 }
 
 #[test]
+fn a_cistern_that_fills_again_and_again_is_no_sign_of_life_and_a_use_above_it_is() {
+    let mut home = Home::default();
+    // 8 L every 25 minutes; the last use is the 40 L of hour 20.
+    let refills = |hour: u32| [16.0, 24.0, 24.0, 16.0, 24.0][hour as usize % 5];
+    home.hours(
+        0,
+        (0..60).map(|hour| refills(hour) + if hour == 20 { 40.0 } else { 0.0 }),
+    );
+    assert_eq!(home.usage().last_sign(), Some(at(21)));
+    home.hours(60, [refills(60) + 9.0, refills(61)]);
+    assert_eq!(home.usage().last_sign(), Some(at(61)));
+}
+
+#[test]
+fn behind_a_burst_use_is_seen_at_once() {
+    let mut home = Home::default();
+    home.hours(0, [3.0; 30]);
+    home.hours(30, [400.0; 30]);
+    home.hours(60, [3.0, 9.0, 3.0]);
+    assert_eq!(home.usage().last_sign(), Some(at(62)));
+}
+
+#[test]
 fn a_spell_is_as_long_as_it_is_however_few_litres_are_kept() {
     let mut home = Home::default();
     home.hours(0, [0.0, 12.0]);

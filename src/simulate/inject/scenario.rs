@@ -10,6 +10,8 @@ pub enum Scenario {
     Emergency,
     /// The same, while a leak runs that began three days before.
     EmergencyUnderLeak(u32),
+    /// The same, while a cistern of so many tenths of a litre fills again every 25 minutes.
+    EmergencyUnderRefills(u32),
     /// A draw goes on for one to three hours, then use stops for 72 hours.
     EmergencyInBath,
     /// Over six weeks more and more uses fail to come, up to half of them; four weeks later all is as before.
@@ -36,13 +38,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// As the command names them, with a flow where one belongs to it.
-    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-in-bath, decline, leak:2, intermittent-leak:20, \
-        toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
+    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-refills:8, emergency-in-bath, decline, \
+        leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
 
     /// The kind that its label bears.
     pub const fn kind(self) -> &'static str {
         match self {
-            Self::Emergency | Self::EmergencyUnderLeak(_) | Self::EmergencyInBath => "emergency",
+            Self::Emergency | Self::EmergencyUnderLeak(_) | Self::EmergencyUnderRefills(_) | Self::EmergencyInBath => {
+                "emergency"
+            }
             Self::Decline => "decline",
             Self::Leak(_) | Self::IntermittentLeak(_) | Self::Toilet(_) => "leak",
             Self::Burst => "burst",
@@ -56,7 +60,7 @@ impl Scenario {
 
 /// A name that is none of a scenario's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: not one of {examples}, with the flow in L/h where one is shown", examples = Scenario::EXAMPLES)]
+#[error("{0}: not one of {examples}, with the flow in L/h (of refills the litres of each) where one is shown", examples = Scenario::EXAMPLES)]
 pub struct UnknownScenario(String);
 
 impl FromStr for Scenario {
@@ -75,6 +79,7 @@ impl FromStr for Scenario {
         match (name, flow.map(|tenths| tenths as u32)) {
             ("emergency", None) => Ok(Self::Emergency),
             ("emergency-under-leak", Some(flow)) => Ok(Self::EmergencyUnderLeak(flow)),
+            ("emergency-under-refills", Some(litres)) => Ok(Self::EmergencyUnderRefills(litres)),
             ("emergency-in-bath", None) => Ok(Self::EmergencyInBath),
             ("decline", None) => Ok(Self::Decline),
             ("leak", Some(flow)) => Ok(Self::Leak(flow)),
@@ -96,6 +101,7 @@ impl fmt::Display for Scenario {
         let (name, flow) = match self {
             Self::Emergency => ("emergency", None),
             Self::EmergencyUnderLeak(flow) => ("emergency-under-leak", Some(flow)),
+            Self::EmergencyUnderRefills(litres) => ("emergency-under-refills", Some(litres)),
             Self::EmergencyInBath => ("emergency-in-bath", None),
             Self::Decline => ("decline", None),
             Self::Leak(flow) => ("leak", Some(flow)),

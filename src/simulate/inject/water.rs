@@ -11,6 +11,8 @@ use crate::model::{DAY, EventTime, HOUR, Litres, MINUTE, Measure};
 /// How long nobody uses water in an emergency: the time after which the judge gives up waiting for an alert.
 pub const EMERGENCY_SECONDS: u32 = 3 * DAY;
 
+const REFILL_SECONDS: u32 = 25 * MINUTE;
+
 /// Water that runs by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Flow {
@@ -18,6 +20,8 @@ pub enum Flow {
     Steady(Litres),
     /// So many litres an hour in the first 20 minutes of every hour: a toilet that fills and leaks again.
     Toilet(Litres),
+    /// So many litres at once, every 25 minutes: a cistern that fills, leaks empty and fills again.
+    Refills(Litres),
     /// So many litres an hour in the quarter-hours of the day (UTC) that are set, day after day.
     Quarters(Litres, Box<[bool; 96]>),
 }
@@ -102,6 +106,7 @@ impl Flow {
         match self {
             Self::Steady(rate) => *rate,
             Self::Toilet(rate) => rate / 3.0,
+            Self::Refills(litres) => litres * f64::from(HOUR) / f64::from(REFILL_SECONDS),
             Self::Quarters(rate, set) => rate * set.iter().filter(|is_set| **is_set).count() as f64 / 96.0,
         }
     }
@@ -115,6 +120,7 @@ impl Flow {
                 let open = |at: EventTime| at.hour() * 20 * MINUTE + (at.seconds() % HOUR).min(20 * MINUTE);
                 hours(open(moment) - open(start)) * rate
             }
+            Self::Refills(litres) => f64::from(moment.since(start) / REFILL_SECONDS) * litres,
             Self::Quarters(rate, set) => {
                 let quarter = 15 * MINUTE;
                 let open = |at: EventTime| {
