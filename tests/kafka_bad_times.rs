@@ -256,6 +256,22 @@ fn the_state_topic_is_deleted_while_it_runs() {
 }
 
 #[test]
+fn a_topic_is_deleted_while_nothing_comes() {
+    let deployment = Deployment::new(Broker::shared(), "idle").with("kafka.instance_id=one");
+    live_through(&deployment, 0, District::shared().at(0.1));
+    let mut instance = deployment.start();
+    instance.wait_until_ready();
+    delete_topic(&deployment, &deployment.topic("homes"));
+    assert_eq!(instance.process.wait().code(), Some(1));
+    let said = instance.process.said();
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    assert!(
+        last.contains(&format!("topic {} does not exist", deployment.topic("homes"))),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_readings_topic_is_deleted_while_it_runs() {
     let district = District::shared();
     let deployment = Deployment::new(Broker::shared(), "no-readings").with("kafka.instance_id=one");

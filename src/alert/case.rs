@@ -91,6 +91,8 @@ pub enum Cause {
     LateReadings,
     /// No answer came to the stage before.
     NoAnswer,
+    /// A later stage is due though somebody has acknowledged it: it has become graver.
+    Graver,
     /// Nobody has acknowledged it.
     NotAcknowledged,
     /// Somebody acknowledged it, and no outcome came.
@@ -340,6 +342,8 @@ impl Care<'_> {
                 AlertState::Updated
             },
             cause: match stage {
+                // An acknowledgement was an answer.
+                Some(_) if is_held => Cause::Graver,
                 Some(_) => Cause::NoAnswer,
                 None if is_expired => Cause::NoOutcome,
                 None => self.found(has_moved),

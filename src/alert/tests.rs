@@ -138,6 +138,25 @@ fn stages_come_one_by_one_each_after_the_time_for_an_answer() {
 }
 
 #[test]
+fn whoever_has_acknowledged_is_not_said_to_have_been_silent() {
+    let policy = PolicySettings::default();
+    let asked = Finding {
+        stages: Some(Stages::until(Stage::Ask, [Stage::Ask])),
+        ..finding(100, Severity::Medium)
+    };
+    let raised = care(&policy, 10 * MINUTE).decide(None, Some(&asked)).remove(0).case;
+    let held = care(&policy, 20 * MINUTE).respond(&raised, Response::Acknowledged);
+    let held = held.expect("it is open").case;
+    let graver = staged(&[Stage::Ask, Stage::Contact]);
+    let next = care(&policy, 60 * MINUTE).decide(Some(&held), Some(&graver)).remove(0);
+    assert_eq!(
+        (next.state, next.case.stage, next.cause),
+        (AlertState::Escalated, Some(Stage::Contact), Cause::Graver)
+    );
+    assert!(!next.case.is_acknowledged());
+}
+
+#[test]
 fn a_stage_is_never_taken_back() {
     let policy = PolicySettings::default();
     let raised = care(&policy, 200).decide(None, Some(&staged(&Stage::ALL))).remove(0);

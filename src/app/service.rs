@@ -1,8 +1,8 @@
 //! The service: metrics page, Kafka, and the engine's turns, until somebody says stop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
@@ -11,7 +11,7 @@ use super::observer::Telemetry;
 use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, EngineSettings, Now, RebuildError};
 use crate::kafka::{
     GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, check_removal,
-    deployment, join, wait_for_topics,
+    deployment, join, missing_topics, wait_for_topics,
 };
 use crate::model::EventTime;
 use crate::parallel::all_processors;
@@ -24,8 +24,12 @@ const STALLED: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How long leaving the group may take after it.
 const PARTING: Duration = Duration::from_secs(7);
-/// How often the service looks at what topics are told to remove.
-const TOPICS_WATCHED_EVERY: Duration = Duration::from_secs(300);
+/// How often the service looks whether topics are there.
+const TOPICS_WATCHED_EVERY: Duration = Duration::from_secs(30);
+/// After so many of these looks it looks at what they are told to remove.
+const REMOVAL_WATCHED_EVERY: usize = 10;
+/// A topic that is missing is looked for again after this long: a cluster that is about to elect may not know it.
+const TOPIC_MAY_COME_BACK: Duration = Duration::from_secs(5);
 
 /// The wall clock, in whole seconds.
 pub fn wall_clock() -> EventTime {
@@ -45,6 +49,22 @@ fn clocks(began: Instant) -> Now {
     }
 }
 
+/// Topics that are missing, and are so still after a moment; none where nobody can say.
+async fn still_missing(kafka: &KafkaSettings) -> Vec<String> {
+    let look = || {
+        let kafka = kafka.clone();
+        async move {
+            let looked = tokio::task::spawn_blocking(move || missing_topics(&kafka)).await;
+            looked.ok().and_then(Result::ok).unwrap_or_default()
+        }
+    };
+    if look().await.is_empty() {
+        return Vec::new();
+    }
+    tokio::time::sleep(TOPIC_MAY_COME_BACK).await;
+    look().await
+}
+
 /// The engine as it runs on Kafka.
 pub type KafkaEngine = Engine<KafkaSource, KafkaRestorer, KafkaCommits, Telemetry>;
 
@@ -55,6 +75,8 @@ pub struct Service {
     metrics: Metrics,
     health: Health,
     stop: Arc<AtomicBool>,
+    /// Why it must end.
+    broken: Arc<Mutex<Option<TopicsError>>>,
 }
 
 impl Service {
@@ -67,6 +89,7 @@ impl Service {
             metrics: Metrics::new(),
             health,
             stop: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
@@ -98,14 +121,27 @@ impl Service {
         Ok(address)
     }
 
-    /// Looks now and then at what the topics are told to remove, and speaks of what is needed: whoever makes a topic by hand, or lets a
+    /// Looks now and then whether the topics are there, and ends the service where one is not: what is to be written into it, or
+    /// heard from it, would be missed when it comes, at the first alert of a night.
+    ///
+    /// Looks also at what the topics are told to remove, and speaks of what is needed: whoever makes a topic by hand, or lets a
     /// client make it, gets one that forgets homes and states after a week. No reason to end: until then nothing is lost.
     pub fn watch_topics(&self) {
         let (kafka, metrics) = (self.validated.settings.kafka.clone(), self.metrics.clone());
+        let broken = Arc::clone(&self.broken);
         tokio::spawn(async move {
             let mut is_refused = false;
-            loop {
-                match check_removal(&kafka).await {
+            for look in 0.. {
+                let gone = still_missing(&kafka).await;
+                if !gone.is_empty() {
+                    *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(TopicsError::Wrong(gone));
+                    return;
+                }
+                let removal = match look % REMOVAL_WATCHED_EVERY {
+                    0 => check_removal(&kafka).await,
+                    _ => Ok(()),
+                };
+                match removal {
                     Ok(()) => {}
                     Err(TopicsError::Wrong(lines)) => {
                         metrics.kafka_error("cleanup_policy");
@@ -217,6 +253,9 @@ impl Service {
     fn turns(&self, engine: &mut KafkaEngine, turned: &mut impl FnMut(&KafkaEngine) -> bool) -> anyhow::Result<()> {
         let began = Instant::now();
         while !self.is_stopped() {
+            if let Some(error) = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                bail!(error);
+            }
             self.health.heartbeat(Instant::now());
             engine.turn(clocks(began))?;
             match engine.readiness() {

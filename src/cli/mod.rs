@@ -26,10 +26,10 @@ mod wish;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use crate::settings::{Settings, SettingsFile, Sources, Validated};
+use crate::settings::{ENVIRONMENT_PREFIX, Settings, SettingsFile, Sources, Validated};
 use crate::telemetry::check_filter;
 
 /// Watches smart-meter water use as it streams through Kafka, and raises an alert when somebody who lives alone has
@@ -243,12 +243,19 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
 
 impl Common {
     fn settings(&self, rules: Option<&Path>) -> anyhow::Result<Validated> {
-        let environment =
-            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let mut environment = Vec::new();
+        for (key, value) in std::env::vars_os() {
+            let Ok(key) = key.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => environment.push((key, value)),
+                Err(_) if key.starts_with(ENVIRONMENT_PREFIX) => bail!("the value of {key} is not UTF-8"),
+                Err(_) => {}
+            }
+        }
         let sources = Sources {
             file: self.config.as_deref().map(read_file).transpose()?,
             rules: rules.map(read_file).transpose()?,
-            environment: environment.collect(),
+            environment,
             flags: self.set.clone(),
         };
         let validated = Settings::read(&sources)?;

@@ -32,19 +32,21 @@ fn start_logging(settings: &Settings) -> anyhow::Result<()> {
     init_logging(settings.log.format, &settings.log.filter).context("setting log.filter")
 }
 
-/// Calls `stop` at the first SIGTERM or SIGINT, and ends the process at the second.
+/// Calls `stop` at the first SIGTERM, SIGINT or SIGHUP, and ends the process at the second.
 pub(super) fn on_signal(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         let mut is_asked = false;
         loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hang_up.recv() => {} }
             if is_asked {
                 std::process::exit(130);
             }
             is_asked = true;
-            tracing::info!("stopping: publishing and committing what was read");
+            // Before anything is said: whoever reads the log may hang, and this must not.
             stop();
+            tokio::task::spawn_blocking(|| tracing::info!("stopping: publishing and committing what was read"));
         }
     });
     Ok(())

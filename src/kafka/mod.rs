@@ -33,6 +33,7 @@ pub use restore::KafkaRestorer;
 pub use settings::{KafkaSettings, TopicNames};
 pub use source::{GroupContext, GroupMember, KafkaSource, join};
 pub use topics::{
-    TopicReport, TopicsError, check_removal, check_topics, cluster_id, create_topics, deployment, wait_for_topics,
+    TopicReport, TopicsError, check_removal, check_topics, cluster_id, create_topics, deployment, missing_topics,
+    wait_for_topics,
 };
 pub use transactions::KafkaTransactions;

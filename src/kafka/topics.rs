@@ -142,6 +142,21 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
     }
 }
 
+/// The topics that do not exist, each with what is to be done about it.
+///
+/// # Errors
+/// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission.
+pub fn missing_topics(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
+    let client = settings.open_reader()?;
+    let mut gone = Vec::new();
+    for (name, _) in settings.wanted() {
+        if count_partitions(&client, settings, name)? == 0 {
+            gone.push(missing(name));
+        }
+    }
+    Ok(gone)
+}
+
 /// Looks at what the topics are told to remove: one that is compacted keeps one record of a key, and one that is not forgets
 /// after its retention.
 ///

@@ -115,10 +115,15 @@ pub(super) fn with_cause(mut words: Explanation, transition: &Transition) -> Exp
             "No answer came to the stage before.",
             "上一阶段未得到应答。",
         ),
+        Cause::Graver => (
+            "graver",
+            "Somebody acknowledged this alert; it has become graver since.",
+            "此告警已有人确认，其后变得更为严重。",
+        ),
         Cause::NotAcknowledged => (
             "not_acknowledged",
-            "Nobody has acknowledged this alert.",
-            "此告警尚无人确认。",
+            "Nobody has acknowledged this alert since it was raised or became graver.",
+            "自告警发出或升级以来，尚无人确认。",
         ),
         Cause::NoOutcome => (
             "no_outcome",
