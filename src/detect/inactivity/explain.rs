@@ -98,6 +98,7 @@ fn said(
             text.zh += &format!("此前读数缺失，最近一次已知用水止于{last}。");
         }
     }
+    add_hours_without_readings(home, alert.since, &mut evidence, &mut text);
     if let Some(rule) = rule {
         let place = settings
             .learned()
@@ -123,6 +124,25 @@ fn said(
 
 fn hours(seconds: u32) -> Value {
     json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
+}
+
+/// Says in how many whole hours since `since` nothing is known.
+fn add_hours_without_readings(
+    home: &HomeView<'_>,
+    since: EventTime,
+    evidence: &mut Map<String, Value>,
+    text: &mut BothLanguages,
+) {
+    let routine = home.usage.routine();
+    let first = since.plus(HOUR - 1).hour().max(routine.first_hour());
+    let missing = (first..routine.next_hour())
+        .filter(|hour| routine.used(*hour).is_none())
+        .count();
+    if missing > 0 {
+        evidence.insert("hours_without_readings".into(), json!(missing));
+        text.en += &format!(" In {missing} h of these readings are missing.");
+        text.zh += &format!("其中{missing}小时读数缺失。");
+    }
 }
 
 /// Says which water was counted, where it is not the ordinary.
@@ -458,13 +478,22 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
     evidence.insert("use_returned_by".into(), json!(sign));
     evidence.insert("dry_hours_at_most".into(), hours(dry));
     let returned = local_time(sign, home.usage.frontier(), zone);
-    let text = BothLanguages {
+    let mut text = BothLanguages {
         en: format!(
             "Water is used again, by {returned}; it was dry since {since}, for at most {}.",
             format_span(dry)
         ),
         zh: format!("{returned}前已恢复用水；此前自{since}起无用水，至多{}。", span_zh(dry)),
     };
+    let floor = home.usage.floor().litres_per_hour();
+    if floor > 0.0 && counts == Counts::AboveLeak {
+        evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
+        text.en += &format!(
+            " More than the leak of about {} L/h flowed; should the leak have grown, it was no use.",
+            figure(floor)
+        );
+        text.zh += &format!("流量超过约{}升/小时的漏水；若为漏水增大，则并非用水。", figure(floor));
+    }
     Explanation {
         reason: "use_returned",
         evidence,

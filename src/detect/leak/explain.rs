@@ -133,8 +133,8 @@ pub fn explain(
     // With too few known hours in its last day the size is not known yet.
     if floor > 0.0 {
         let (rate, day) = (figure(floor), figure((floor * 24.0).round()));
-        text.en += &format!(" At least {rate} L/h flow all the time, {day} L a day.");
-        text.zh += &format!("持续流量至少{rate}升/小时，即每天{day}升。");
+        text.en += &format!(" In the last day at least {rate} L/h flowed all the time, {day} L a day.");
+        text.zh += &format!("近一日持续流量至少{rate}升/小时，即每天{day}升。");
     }
     if record != AlertState::Raised {
         reason = "leak_grew";

@@ -4,7 +4,8 @@
 //! readings show: water or the index that runs backwards, more water than it can pass (its overload flow rate Q4 = 1.25 Q3 of
 //! ISO 4064-1 where Q3 is known, else what ingest believes), an index that goes on from another value, values that the next
 //! one contradicts, intervals that end after they arrived. Readings that are not measured, or refused, are heard too. Of small
-//! backward flows, bad reads and wrong times several are needed; of the others one is enough. A register that has not moved for far longer
+//! backward flows, bad reads and wrong times several are needed; of the others one is enough. Gaps in the readings that never leave
+//! half a day between them for days hide whether water is used: a dry spell counts anew from each. A register that has not moved for far longer
 //! than people stay without water may be stuck; other signs of life do not excuse that, they make it more likely. There is one
 //! alert a home, which bears the name of the worst trouble.
 //! Units: readings' own time. Limits: a stuck register and an empty home look the same, and the words say so; a trouble is over
@@ -63,6 +64,15 @@ impl Signs {
         noted.take(at, if one_is_enough { 1 } else { settings.repeated });
         if noted.is_met() && self.since == EventTime::ZERO {
             self.since = noted.first;
+        }
+    }
+
+    /// Takes a gap in the readings.
+    fn note_gap(&mut self, settings: &MeterTroubleSettings, gap: &Interval) {
+        let holes = &mut self.of[Trouble::Holes as usize];
+        holes.take_gap(gap, settings.watchable_hours * HOUR, settings.holes_days * DAY);
+        if holes.is_met() && self.since == EventTime::ZERO {
+            self.since = holes.first;
         }
     }
 
@@ -136,6 +146,9 @@ impl Detector for MeterTrouble {
         home: &HomeView<'_>,
         interval: &Interval,
     ) {
+        if interval.flow == Flow::Unknown && settings.watches_holes() {
+            state.noted.get_or_insert_default().note_gap(settings, interval);
+        }
         let Flow::Measured(litres) = interval.flow else { return };
         if let Some(q3) = home.circumstances.q3_litres_per_hour {
             // As at ingest, what comes in less than an hour may be what an hour brought.

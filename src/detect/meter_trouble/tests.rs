@@ -45,6 +45,30 @@ fn signs_that_lie_far_apart_are_no_trouble() {
 }
 
 #[test]
+fn holes_that_never_leave_half_a_day_between_them_are_told_after_three_days_and_over_after_it() {
+    let mut often = home();
+    for turn in 0..13 {
+        assert!(!is_open(&often), "after {turn}: {}", often.told);
+        often.lose(1);
+        often.hours([1.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+    assert!(is_open(&often), "{}", often.told);
+    assert!(
+        often.told.contains("meter_trouble Raised (Medium, holes)"),
+        "{}",
+        often.told
+    );
+    often.hours([0.0; 6]);
+    assert!(!is_open(&often), "{}", often.told);
+    let mut seldom = home();
+    for _ in 0..20 {
+        seldom.lose(1);
+        seldom.hours([1.0, 0.0, 0.0, 0.0, 0.0, 0.0].repeat(2));
+    }
+    assert!(!is_open(&seldom), "{}", seldom.told);
+}
+
+#[test]
 fn a_gap_ends_no_trouble() {
     let mut home = home();
     home.read(HOUR, -40.0);

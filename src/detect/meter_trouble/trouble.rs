@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::home::MeterEvent;
+use crate::home::{Interval, MeterEvent};
 use crate::model::{EventTime, Severity};
 
 /// What is wrong with a meter.
@@ -17,6 +17,8 @@ pub enum Trouble {
     ImpossibleFlow,
     #[serde(rename = "meter-says-leak")]
     SaysLeak,
+    #[serde(rename = "holes")]
+    Holes,
     #[serde(rename = "other-index")]
     OtherIndex,
     #[serde(rename = "low-battery")]
@@ -29,11 +31,12 @@ pub enum Trouble {
 
 impl Trouble {
     /// The gravest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tamper,
         Self::Backwards,
         Self::ImpossibleFlow,
         Self::SaysLeak,
+        Self::Holes,
         Self::OtherIndex,
         Self::LowBattery,
         Self::BadReads,
@@ -63,6 +66,7 @@ impl Trouble {
             Self::Backwards => "reverse-flow",
             Self::ImpossibleFlow => "impossible-flow",
             Self::SaysLeak => "meter-says-leak",
+            Self::Holes => "holes",
             Self::OtherIndex => "other-index",
             Self::LowBattery => "low-battery",
             Self::BadReads => "bad-reads",
@@ -73,7 +77,7 @@ impl Trouble {
     /// How much it matters.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::Tamper | Self::Backwards | Self::ImpossibleFlow | Self::SaysLeak => Severity::Medium,
+            Self::Tamper | Self::Backwards | Self::ImpossibleFlow | Self::SaysLeak | Self::Holes => Severity::Medium,
             Self::OtherIndex | Self::LowBattery | Self::BadReads | Self::Clock => Severity::Low,
         }
     }
@@ -93,6 +97,10 @@ impl Trouble {
                 "水表报告的流量超出其量程",
             ),
             Self::SaysLeak => ("The meter's own rule for leaks is met", "水表自身的漏水判定成立"),
+            Self::Holes => (
+                "Readings are lost so often that it would not be noticed if nobody used water",
+                "读数频繁缺失，即使无人用水也无从察觉",
+            ),
             Self::OtherIndex => (
                 "The index went on from another value: another meter, or a new start",
                 "水表读数从另一数值起计：已换表或被清零",
@@ -127,6 +135,21 @@ impl Noted {
         if !self.is_met() && self.count >= enough {
             self.met_at = at.max(self.first);
         }
+    }
+
+    /// Takes a gap; those never `apart` seconds from each other for `long` seconds make a trouble, which goes on until it is quiet.
+    pub fn take_gap(&mut self, gap: &Interval, apart: u32, long: u32) {
+        if self.count > 0 && !self.is_met() && gap.start >= self.last.plus(apart) {
+            *self = Self::default();
+        }
+        self.take(gap.end, u8::MAX);
+        self.met_at = if gap.end.since(self.first) < long {
+            EventTime::ZERO
+        } else if self.met_at > EventTime::ZERO {
+            self.met_at
+        } else {
+            gap.end
+        };
     }
 
     /// Whether there were enough of them.

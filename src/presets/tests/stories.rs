@@ -55,7 +55,7 @@ fn shanghai_changning() {
         hours,
         expect![[r#"
             Tue 07:00 inactivity raised changning-under-10l-in-12h to visit [street-platform]: Only 0 L in the last 12 h; the programme expects 10 L.
-            Tue 07:00 inactivity escalated changning-under-10l-in-12h to visit [paired-volunteer]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
+            Tue 07:00 inactivity escalated changning-under-10l-in-12h to visit [paired-volunteer]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
 }
@@ -70,9 +70,9 @@ fn shanghai_jingan() {
         hours,
         expect![[r#"
             Wed 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Only 9 L on 2024-03-05; the programme expects 10 L.
-            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
-            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
-            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Only 9 L on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
             Wed 10:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again: 10 L on 2024-03-06; the programme expects 10 L.
         "#]],
     );
@@ -86,8 +86,8 @@ fn shenzhen_longgang() {
         hours,
         expect![[r#"
             Tue 07:00 inactivity raised longgang-under-10l-in-12h to visit [platform]: Only 0 L in the last 12 h; the programme expects 10 L.
-            Tue 07:00 inactivity escalated longgang-under-10l-in-12h to visit [community-worker]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
-            Tue 07:00 inactivity escalated longgang-under-10l-in-12h to visit [family]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
+            Tue 07:00 inactivity escalated longgang-under-10l-in-12h to visit [community-worker]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 07:00 inactivity escalated longgang-under-10l-in-12h to visit [family]: Only 0 L in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
 }
@@ -114,10 +114,10 @@ fn taicang() {
         hours,
         expect![[r#"
             Tue 19:00 inactivity raised taicang-under-10l-in-24h to visit [civil-affairs]: Only 4 L in the last 24 h; the programme expects 10 L.
-            Tue 19:00 inactivity escalated taicang-under-10l-in-24h to visit [water-group]: Only 4 L in the last 24 h; the programme expects 10 L. Nobody has acknowledged this alert.
+            Tue 19:00 inactivity escalated taicang-under-10l-in-24h to visit [water-group]: Only 4 L in the last 24 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
             Wed 08:00 inactivity resolved taicang-under-10l-in-24h to visit: Enough water is used again: 10 L in the last 24 h; the programme expects 10 L.
             Wed 10:00 inactivity raised taicang-under-10l-in-24h to visit [civil-affairs]: Only 6 L in the last 24 h; the programme expects 10 L.
-            Wed 10:00 inactivity escalated taicang-under-10l-in-24h to visit [water-group]: Only 6 L in the last 24 h; the programme expects 10 L. Nobody has acknowledged this alert.
+            Wed 10:00 inactivity escalated taicang-under-10l-in-24h to visit [water-group]: Only 6 L in the last 24 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
 }
@@ -132,7 +132,7 @@ fn ningbo_haishu() {
         hours,
         expect![[r#"
             Tue 19:00 inactivity raised haishu-at-most-8l-in-24h to contact [relatives]: Only 8 L in the last 24 h; the programme expects more than 8 L.
-            Tue 19:00 inactivity escalated haishu-at-most-8l-in-24h to contact [grid-worker]: Only 8 L in the last 24 h; the programme expects more than 8 L. Nobody has acknowledged this alert.
+            Tue 19:00 inactivity escalated haishu-at-most-8l-in-24h to contact [grid-worker]: Only 8 L in the last 24 h; the programme expects more than 8 L. Nobody has acknowledged this alert since it was raised or became graver.
             Wed 08:00 inactivity resolved haishu-at-most-8l-in-24h to contact: Enough water is used again: 14 L in the last 24 h; the programme expects more than 8 L.
         "#]],
     );
@@ -146,7 +146,7 @@ fn ningbo_zhenhai() {
         hours,
         expect![[r#"
             Wed 10:00 inactivity raised zhenhai-under-6l-in-24h to contact [named-contact]: Only 5.9 L in the last 24 h; the programme expects 6 L.
-            Wed 10:00 inactivity escalated zhenhai-under-6l-in-24h to contact [social-worker]: Only 5.9 L in the last 24 h; the programme expects 6 L. Nobody has acknowledged this alert.
+            Wed 10:00 inactivity escalated zhenhai-under-6l-in-24h to contact [social-worker]: Only 5.9 L in the last 24 h; the programme expects 6 L. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
 }
@@ -174,7 +174,7 @@ fn sakaki_kizuki() {
         expect![[r#"
             Mon 07:00 well_today raised well-today [family]: First sign of life today, by 07:00.
             Tue 08:00 inactivity raised kizuki-no-use-8h to contact [family]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days.
-            Tue 08:00 inactivity escalated kizuki-no-use-8h to contact [welfare-commissioner]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert.
+            Tue 08:00 inactivity escalated kizuki-no-use-8h to contact [welfare-commissioner]: No water since 00:00, 8 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 10:00 inactivity resolved kizuki-no-use-8h to contact: Water is used again, by 10:00; it was dry since 00:00, for at most 10 h.
             Tue 10:00 well_today raised well-today [family]: First sign of life today, by 10:00.
         "#]],
@@ -209,7 +209,7 @@ fn k_water() {
         hours,
         expect![[r#"
             Wed 09:00 inactivity raised k-water-both-bands to contact [social-worker]: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days.
-            Wed 09:00 inactivity escalated k-water-both-bands to contact [guardian]: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days. Nobody has acknowledged this alert.
+            Wed 09:00 inactivity escalated k-water-both-bands to contact [guardian]: No water since 14:00, 19 h. The programme expects use in the hours 05-09, 17-21 of the day. The longest within a day was 12 h in 2 days. Nobody has acknowledged this alert since it was raised or became graver.
             Wed 14:00 inactivity escalated k-water-no-use-24h to visit: No water since 2024-03-05 14:00, 24 h. The longest within a day was 12 h in 3 days. No answer came to the stage before.
         "#]],
     );
@@ -225,7 +225,7 @@ fn kepco() {
         days.chain(day(20.0, &[7])),
         expect![[r#"
             Fri 17:00 inactivity raised kepco-level-1 to ask [automatic-call]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days.
-            Fri 17:00 inactivity escalated kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days. Nobody has acknowledged this alert.
+            Fri 17:00 inactivity escalated kepco-level-1 to ask [municipality]: No water since 08:00, 9 h. 90 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days. Nobody has acknowledged this alert since it was raised or became graver.
             Fri 18:00 inactivity escalated kepco-level-2 to visit: No water since 08:00, 10 h. 97.5 % of this home's dry spells of the last 60 days were no longer than 8 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days. No answer came to the stage before.
             Fri 20:00 inactivity updated kepco-level-3 to visit: No water since 08:00, 12 h. 99.5 % of this home's dry spells of the last 60 days were no longer than 9 h. At this hour 100 % of this home's dry spells have ended (59 of 59). Half of them had ended by 11:00. The longest within a day was 9 h in 60 days.
         "#]],
@@ -240,7 +240,7 @@ fn malaga() {
         hours(),
         expect![[r#"
             Tue 19:00 inactivity raised malaga-hours-of-the-person to contact [telecare-centre]: No water since 2024-03-04 19:00, 24 h. The longest within a day was 5 h in 2 days.
-            Tue 19:00 inactivity escalated malaga-hours-of-the-person to contact [emergency-social-unit]: No water since 2024-03-04 19:00, 24 h. The longest within a day was 5 h in 2 days. Nobody has acknowledged this alert.
+            Tue 19:00 inactivity escalated malaga-hours-of-the-person to contact [emergency-social-unit]: No water since 2024-03-04 19:00, 24 h. The longest within a day was 5 h in 2 days. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
     let record = HomeRecord {
@@ -255,7 +255,7 @@ fn malaga() {
         record,
         expect![[r#"
             Tue 09:30 inactivity raised malaga-hours-of-the-person to contact [telecare-centre]: No water since 19:00, 15 h. The longest within a day was 5 h in 1 days.
-            Tue 09:30 inactivity escalated malaga-hours-of-the-person to contact [emergency-social-unit]: No water since 19:00, 15 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert.
+            Tue 09:30 inactivity escalated malaga-hours-of-the-person to contact [emergency-social-unit]: No water since 19:00, 15 h. The longest within a day was 5 h in 1 days. Nobody has acknowledged this alert since it was raised or became graver.
         "#]],
     );
 }
@@ -281,9 +281,9 @@ fn much_in_a_day() {
         hours(),
         expect![[r#"
             Tue 10:00 leak raised jingan-over-2000l-in-24h [emergency-contact]: 2440 L were used in 24 h, more than 2000 L.
-            Tue 10:00 leak escalated jingan-over-2000l-in-24h [street]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
-            Tue 10:00 leak escalated jingan-over-2000l-in-24h [community]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
-            Tue 10:00 leak escalated jingan-over-2000l-in-24h [volunteer]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [street]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [community]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 10:00 leak escalated jingan-over-2000l-in-24h [volunteer]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert since it was raised or became graver.
             Thu 07:00 leak resolved jingan-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
         "#]],
     );
@@ -292,7 +292,7 @@ fn much_in_a_day() {
         hours(),
         expect![[r#"
             Tue 10:00 leak raised zhenhai-over-2000l-in-24h [named-contact]: 2440 L were used in 24 h, more than 2000 L.
-            Tue 10:00 leak escalated zhenhai-over-2000l-in-24h [social-worker]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert.
+            Tue 10:00 leak escalated zhenhai-over-2000l-in-24h [social-worker]: 2440 L were used in 24 h, more than 2000 L. Nobody has acknowledged this alert since it was raised or became graver.
             Thu 07:00 leak resolved zhenhai-over-2000l-in-24h: The use is within the rule again; it had run since 2024-03-04 10:00, for at most 2 d 21 h.
         "#]],
     );
@@ -312,8 +312,8 @@ fn a_flow_that_does_not_stop() {
         "ningbo-haishu",
         flow(2.0, 30),
         expect![[r#"
-            Tue 02:00 leak raised haishu-no-dry-hour-24h [relatives]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
-            Tue 02:00 leak escalated haishu-no-dry-hour-24h [grid-worker]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
+            Tue 02:00 leak raised haishu-no-dry-hour-24h [relatives]: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Tue 02:00 leak escalated haishu-no-dry-hour-24h [grid-worker]: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 09:00 leak resolved haishu-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
         "#]],
     );
@@ -321,35 +321,35 @@ fn a_flow_that_does_not_stop() {
         "kamstrup",
         flow(2.0, 30),
         expect![[r#"
-        Tue 02:00 leak raised kamstrup-no-dry-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
-        Tue 09:00 leak resolved kamstrup-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
-    "#]],
+            Tue 02:00 leak raised kamstrup-no-dry-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Tue 09:00 leak resolved kamstrup-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
+        "#]],
     );
     story(
         "badger-eyeonwater",
         flow(3.8, 30),
         expect![[r#"
-        Tue 02:00 leak raised eyeonwater-1gal-an-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. At least 3.8 L/h flow all the time, 91 L a day.
-        Tue 09:00 leak resolved eyeonwater-1gal-an-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
-    "#]],
+            Tue 02:00 leak raised eyeonwater-1gal-an-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 3.8 L/h flowed all the time, 91 L a day.
+            Tue 09:00 leak resolved eyeonwater-1gal-an-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
+        "#]],
     );
     story("badger-eyeonwater", flow(3.7, 30), expect![[""]]);
     story(
         "sfpuc",
         flow(28.4, 50),
         expect![[r#"
-        Wed 02:00 leak raised sfpuc-28l-an-hour-48h: Water has not stopped since 2024-03-04 02:00, 2 d. At least 28.4 L/h flow all the time, 682 L a day.
-        Wed 05:00 leak resolved sfpuc-28l-an-hour-48h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 2 d 2 h.
-    "#]],
+            Wed 02:00 leak raised sfpuc-28l-an-hour-48h: Water has not stopped since 2024-03-04 02:00, 2 d. In the last day at least 28.4 L/h flowed all the time, 682 L a day.
+            Wed 05:00 leak resolved sfpuc-28l-an-hour-48h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 2 d 2 h.
+        "#]],
     );
     story("sfpuc", flow(28.3, 50), expect![[""]]);
     story(
         "seoul",
         flow(2.0, 80),
         expect![[r#"
-        Thu 02:00 leak raised seoul-no-dry-hour-72h: Water has not stopped since 2024-03-04 02:00, 3 d. At least 2 L/h flow all the time, 48 L a day.
-        Thu 11:00 leak resolved seoul-no-dry-hour-72h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 3 d 8 h.
-    "#]],
+            Thu 02:00 leak raised seoul-no-dry-hour-72h: Water has not stopped since 2024-03-04 02:00, 3 d. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Thu 11:00 leak resolved seoul-no-dry-hour-72h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 3 d 8 h.
+        "#]],
     );
 }
 
@@ -366,9 +366,9 @@ fn slots_of_a_day() {
         quarters([1.0, 0.0, 0.0, 1.0]),
         record(),
         expect![[r#"
-            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flow all the time, 48 L a day. Nobody has acknowledged this alert.
+            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 04:00 leak resolved longgang-every-half-hour-of-a-day: The flow has stopped; it had run since 2024-03-04 01:00, for at most 26 h.
         "#]],
     );
@@ -545,17 +545,17 @@ fn a_reading_of_a_day_says_how_much_it_was() {
         days,
         HomeRecord::default(),
         expect![[r#"
-        Wed 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Too few litres on 2024-03-05; the programme expects 10 L.
-        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
-        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
-        Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert.
-        Fri 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-07; the programme expects 10 L.
-        Sat 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Only 0 L on 2024-03-08; the programme expects 10 L.
-        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
-        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
-        Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert.
-        Sun 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-09; the programme expects 10 L.
-    "#]],
+            Wed 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Too few litres on 2024-03-05; the programme expects 10 L.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Wed 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Too few litres on 2024-03-05; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Fri 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-07; the programme expects 10 L.
+            Sat 00:00 inactivity raised jingan-under-10l-a-day to contact [emergency-contact]: Only 0 L on 2024-03-08; the programme expects 10 L.
+            Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [street]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [community]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Sat 00:00 inactivity escalated jingan-under-10l-a-day to contact [volunteer]: Only 0 L on 2024-03-08; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+            Sun 00:00 inactivity resolved jingan-under-10l-a-day to contact: Enough water is used again on 2024-03-09; the programme expects 10 L.
+        "#]],
     );
     story_of(
         "liaocheng",
@@ -575,9 +575,9 @@ fn a_reading_of_a_day_says_how_much_it_was() {
         days,
         HomeRecord::default(),
         expect![[r#"
-        Wed 00:00 inactivity raised changning-under-10l-in-12h to visit [street-platform]: Too few litres in the last 12 h; the programme expects 10 L.
-        Wed 00:00 inactivity escalated changning-under-10l-in-12h to visit [paired-volunteer]: Too few litres in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert.
-    "#]],
+            Wed 00:00 inactivity raised changning-under-10l-in-12h to visit [street-platform]: Too few litres in the last 12 h; the programme expects 10 L.
+            Wed 00:00 inactivity escalated changning-under-10l-in-12h to visit [paired-volunteer]: Too few litres in the last 12 h; the programme expects 10 L. Nobody has acknowledged this alert since it was raised or became graver.
+        "#]],
     );
 }
 
