@@ -102,19 +102,8 @@ impl KafkaSettings {
 /// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission;
 /// [`TopicsError::Wrong`] when topics are missing, or have another number of partitions than they must, all at once.
 pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
-    let client = settings.open_reader()?;
-    let mut reports = Vec::new();
-    let mut wrong = Vec::new();
-    for (name, _) in settings.wanted() {
-        let partitions = count_partitions(&client, settings, name)?;
-        if partitions == 0 {
-            wrong.push(missing(name));
-        }
-        reports.push(TopicReport {
-            name: name.to_owned(),
-            partitions,
-        });
-    }
+    let reports = count_all(settings)?;
+    let mut wrong = missing_of(&reports);
     // Those that are read, the state and the visits.
     let together = &reports[..InputTopic::ALL.len() + 2];
     let readings = &reports[0];
@@ -147,14 +136,24 @@ pub fn check_topics(settings: &KafkaSettings) -> Result<Vec<TopicReport>, Topics
 /// # Errors
 /// [`TopicsError::Unreachable`] when no broker answers in some seconds; [`TopicsError::Refused`] without permission.
 pub fn missing_topics(settings: &KafkaSettings) -> Result<Vec<String>, TopicsError> {
+    Ok(missing_of(&count_all(settings)?))
+}
+
+fn missing_of(reports: &[TopicReport]) -> Vec<String> {
+    let gone = reports.iter().filter(|report| report.partitions == 0);
+    gone.map(|report| missing(&report.name)).collect()
+}
+
+/// The partitions of each topic that is needed; none where it does not exist.
+fn count_all(settings: &KafkaSettings) -> Result<Vec<TopicReport>, TopicsError> {
     let client = settings.open_reader()?;
-    let mut gone = Vec::new();
-    for (name, _) in settings.wanted() {
-        if count_partitions(&client, settings, name)? == 0 {
-            gone.push(missing(name));
-        }
-    }
-    Ok(gone)
+    let wanted = settings.wanted().into_iter().map(|(name, _)| {
+        Ok(TopicReport {
+            name: name.to_owned(),
+            partitions: count_partitions(&client, settings, name)?,
+        })
+    });
+    wanted.collect()
 }
 
 /// Looks at what the topics are told to remove: one that is compacted keeps one record of a key, and one that is not forgets
