@@ -1,5 +1,7 @@
 //! The leak floor: the flow that never stops.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::HOUR;
@@ -17,17 +19,27 @@ const UNSEEN: u16 = u16::MAX;
 /// How far a steady leak is taken to vary, as a share of itself.
 const VARIATION: f32 = 0.1;
 
+/// The longest pause between two pulses of such a leak, in whole dry hours; people sleep longer.
+const LONGEST_PAUSE: u32 = 5;
+/// The coarsest step of a meter that is taken for a leak's alone, in litres.
+const COARSEST_STEP: f32 = 10.0;
+
 /// The flow of a home that never stopped in its last day, in litres an hour, and how finely its meter counts.
 ///
 /// The floor falls at once and rises only when a whole day has lain above it, so that use is never taken for a leak
 /// within a day. Method: minimum night flow as water utilities measure it (IWA), over all hours of the day, because
 /// one home's quiet hours are its own. What goes on above it in the quietest hours in a row is the leak's as well.
+///
+/// Less than a step of the meter an hour has hours without flow, and a floor of 0. It is known by its pulses: a step, or a
+/// cistern filled again, every few hours by night as by day.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     litres_per_hour: f32,
     /// How far the leak alone goes above the floor, in litres: a cistern that fills again and again does not come out even in
-    /// hours.
+    /// hours, and a slow leak comes in pulses.
     swing: f32,
+    /// Hours from one pulse of a slow leak to the next, at most; 0 where there is none.
+    pulse_hours: u8,
     /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
     steps: [u16; 2],
 }
@@ -37,6 +49,7 @@ impl Default for Floor {
         Self {
             litres_per_hour: 0.0,
             swing: 0.0,
+            pulse_hours: 0,
             steps: [UNSEEN; 2],
         }
     }
@@ -68,15 +81,43 @@ impl Floor {
         }
     }
 
+    /// The pulses of a leak too slow to show in every hour, where there is one: the litres of each at most, and the hours from one to the
+    /// next at most.
+    pub fn pulses(&self) -> Option<(f32, u32)> {
+        (self.pulse_hours > 0).then(|| (self.swing, self.pulse_hours.into()))
+    }
+
     /// Whether `litres` in `seconds` hold more than the leak: a sign of life.
     pub fn is_use(&self, litres: f32, seconds: u32) -> bool {
+        if let Some((pulse, hours)) = self.pulses() {
+            let more = seconds.saturating_sub(HOUR) / (hours.saturating_sub(1).max(1) * HOUR);
+            return litres > pulse * (1 + more) as f32 + 1e-4;
+        }
         if self.litres_per_hour <= 0.0 {
             return litres > 0.0;
         }
+        litres > self.steady_in(seconds).max(self.leak_in(seconds) + self.swing) + 1e-4
+    }
+
+    /// The most that a leak without a swing brings in so many seconds, in litres.
+    fn steady_in(&self, seconds: u32) -> f32 {
         let leak = self.leak_in(seconds);
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
-        let step = self.resolution().unwrap_or(1.0).min(10.0);
-        litres > leak + step.max(VARIATION * leak).max(self.swing) + 1e-4
+        leak + self.step().max(VARIATION * leak)
+    }
+
+    fn step(&self) -> f32 {
+        self.resolution().unwrap_or(1.0).min(COARSEST_STEP)
+    }
+
+    /// [`Self::is_use`] for a part of an hour that had `of_hour` litres with it: a refill or a pulse may come into any part of the hour, not
+    /// into each.
+    pub(super) fn is_use_in_hour(&self, litres: f32, seconds: u32, of_hour: f32) -> bool {
+        let steady = match self.pulses() {
+            Some(_) => 0.0,
+            None => self.steady_in(seconds),
+        };
+        self.is_use(litres, seconds) || litres > steady + 1e-4 && self.swing > 0.0 && self.is_use(of_hour, HOUR)
     }
 
     /// Whether `litres` in `seconds` are more than the leak at its least: a use, or no more than the leak's own step.
@@ -103,10 +144,11 @@ impl Floor {
                 },
             ];
         }
-        if litres(next - 1).is_none() {
-            // A gap moves nothing.
+        let Some(last) = litres(next - 1) else {
+            // A gap moves nothing, but that a pulse may not be waited for.
+            self.miss_pulse(litres, next);
             return false;
-        }
+        };
         let mut known = 0;
         let mut least = f32::INFINITY;
         for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(litres) {
@@ -117,16 +159,50 @@ impl Floor {
         if rose || least < self.litres_per_hour {
             self.litres_per_hour = least;
         }
+        if self.litres_per_hour <= 0.0 {
+            return self.follow_pulses(last, litres, next);
+        }
+        self.pulse_hours = 0;
         let swung = self.swing;
         self.swing = self.swing_of(litres, next).unwrap_or(self.swing);
         rose || self.swing > swung
     }
 
+    /// Learns of a slow leak, where none shows in every hour; answers whether one was found.
+    fn follow_pulses(&mut self, last: f32, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> bool {
+        self.miss_pulse(litres, next);
+        if self.pulse_hours > 0 {
+            return false;
+        }
+        self.swing = 0.0;
+        let step = self.step();
+        let is_step = |litres: &f32| *litres <= step + 1e-4;
+        if last <= 0.0 || !is_step(&last) {
+            return false;
+        }
+        let Some(pause) = pause_of_steps(|hour| litres(hour).filter(is_step), next) else {
+            return false;
+        };
+        // One that never stops has had no longer pause all day.
+        let day = next.saturating_sub(FLOOR_HOURS)..next;
+        let known = day.clone().filter(|hour| litres(*hour).is_some()).count() as u32;
+        if known < ENOUGH_HOURS || longest_pause(litres, day) > pause + 1 {
+            return false;
+        }
+        (self.swing, self.pulse_hours) = (step, pause as u8 + 1);
+        true
+    }
+
+    /// A slow leak is over when its next pulse is more than an hour late, or may not have come.
+    fn miss_pulse(&mut self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) {
+        let hours = u32::from(self.pulse_hours);
+        if hours > 0 && longest_pause(litres, next.saturating_sub(hours + 1)..next) > hours {
+            (self.swing, self.pulse_hours) = (0.0, 0);
+        }
+    }
+
     /// How far the quietest hours in a row of the last day go above the floor; `None` where none in a row are known.
     fn swing_of(&self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<f32> {
-        if self.litres_per_hour <= 0.0 {
-            return Some(0.0);
-        }
         let first = next.saturating_sub(FLOOR_HOURS)..=next.saturating_sub(QUIET_HOURS);
         let most = first.filter_map(|first| {
             let mut hours = (first..first + QUIET_HOURS).map(litres);
@@ -136,4 +212,47 @@ impl Floor {
         // Behind a burst all hours in a row hold some of it.
         Some((most - self.litres_per_hour).clamp(0.0, self.litres_per_hour))
     }
+}
+
+/// The longest pause in hours between the last single steps up to hour `next - 1`, which has one; `None` where something else flowed between
+/// them, or they do not come at distances alike: two pauses of the same length, or three within an hour of each other.
+fn pause_of_steps(step: impl Fn(u32) -> Option<f32>, next: u32) -> Option<u32> {
+    let (mut shortest, mut longest) = (LONGEST_PAUSE, 0);
+    let (mut pauses, mut pause) = (0, 0);
+    for hour in (0..next - 1).rev() {
+        if step(hour)? <= 0.0 {
+            pause += 1;
+            if pause > LONGEST_PAUSE {
+                return None;
+            }
+            continue;
+        }
+        (shortest, longest) = (shortest.min(pause), longest.max(pause));
+        (pauses, pause) = (pauses + 1, 0);
+        let apart = longest - shortest;
+        if apart > 1 {
+            return None;
+        }
+        if longest > 0 && (apart == 0 && pauses == 2 || pauses == 3) {
+            return Some(longest);
+        }
+        if pauses == 3 {
+            return None; // In every hour: that is a floor.
+        }
+    }
+    None
+}
+
+/// The longest stretch of `hours` without flow, as far as is known.
+fn longest_pause(litres: impl Fn(u32) -> Option<f32>, hours: Range<u32>) -> u32 {
+    let (mut longest, mut pause) = (0, 0);
+    for hour in hours {
+        pause = if litres(hour).is_some_and(|litres| litres > 0.0) {
+            0
+        } else {
+            pause + 1
+        };
+        longest = longest.max(pause);
+    }
+    longest
 }

@@ -312,11 +312,12 @@ impl Usage {
                 self.known_since = interval.end;
             }
             Flow::Measured(litres) => {
-                let used = self.floor.is_use(litres, interval.seconds());
+                let of_hour = self.open_hour_with(litres, interval);
+                let used = self.floor.is_use_in_hour(litres, interval.seconds(), of_hour);
                 let placeable = !used || interval.is_placeable();
                 self.pass(interval, placeable.then_some((litres, used)), ahead);
                 // The floor may have risen with the hour that this completed.
-                if used && self.floor.is_use(litres, interval.seconds()) {
+                if used && self.floor.is_use_in_hour(litres, interval.seconds(), of_hour) {
                     self.last_sign = interval.end;
                 } else if interval.is_placeable() && self.floor.is_above(litres, interval.seconds()) {
                     self.last_doubt = interval.end;
@@ -326,6 +327,13 @@ impl Usage {
         }
         self.pass(interval, None, ahead);
         *interval
+    }
+
+    /// Litres of the hour that is not over, with those of the interval that comes next, where it is a part of that hour and no use was
+    /// in it yet.
+    fn open_hour_with(&self, litres: f32, interval: &Interval) -> f32 {
+        let is_part = interval.start.hour() == interval.end.minus(1).hour() && !self.open_used;
+        if is_part { self.open_litres + litres } else { litres }
     }
 
     fn without_appliances(&mut self, interval: &Interval, ahead: &impl Fn(EventTime) -> i32) -> Interval {

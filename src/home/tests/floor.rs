@@ -38,6 +38,68 @@ fn a_cistern_that_fills_again_and_again_is_no_sign_of_life_and_a_use_above_it_is
     assert_eq!(home.usage().last_sign(), Some(at(61)));
 }
 
+/// 0.4 L/h by a meter that counts litres.
+fn drips(hour: u32) -> f64 {
+    f64::from((2 * (hour + 1) / 5) - 2 * hour / 5)
+}
+
+#[test]
+fn a_leak_too_slow_to_show_in_every_hour_is_no_sign_of_life_and_a_use_above_its_step_is() {
+    let mut home = Home::default();
+    home.hours(
+        0,
+        (0..60).map(|hour| drips(hour) + if hour == 20 || hour == 30 { 40.0 } else { 0.0 }),
+    );
+    assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
+    assert_eq!(home.usage().floor().pulses(), Some((1.0, 3)));
+    assert_eq!(home.usage().dry_since(), Some(at(31)));
+    assert!((31..60).all(|hour| home.used(hour) == Some(false)));
+    home.hours(60, [2.0, drips(61)]);
+    assert_eq!(home.usage().last_sign(), Some(at(61)));
+}
+
+#[test]
+fn a_slow_leak_is_forgotten_when_its_next_step_does_not_come() {
+    for missing in [Some([0.0; 4]), None] {
+        let mut home = Home::default();
+        home.hours(0, (0..60).map(drips));
+        assert!(home.usage().floor().pulses().is_some());
+        home.hours(60, missing.into_iter().flatten());
+        home.hours(64, [1.0]);
+        assert_eq!(home.usage().floor().pulses(), None, "{missing:?}");
+        assert_eq!(home.usage().last_sign(), Some(at(65)), "{missing:?}");
+    }
+}
+
+#[test]
+fn small_uses_are_no_leak_where_people_sleep() {
+    let mut home = Home::default();
+    let by_day = |hour: u32| {
+        if hour % 24 < 7 { 0.0 } else { f64::from(hour % 2) }
+    };
+    home.hours(0, (0..93).map(by_day));
+    assert_eq!(home.usage().floor().pulses(), None);
+    assert_eq!(home.usage().last_sign(), Some(at(92)));
+}
+
+#[test]
+fn what_a_refill_may_bring_into_a_minute_it_does_not_bring_into_each() {
+    let mut home = Home::default();
+    let minute = |minute: u32, litres: f64| reading(0, minute * 60, 60, Measure::Volume(litres));
+    // 8 L every 25 minutes; then a shower of 6 L a minute.
+    let refill = |at: u32| match at {
+        7 => 1.0, // the step of this meter
+        at if at.is_multiple_of(25) => 8.0,
+        _ => 0.0,
+    };
+    for at in 0..3600 {
+        let shower = if (3305..3313).contains(&at) { 6.0 } else { 0.0 };
+        home.offer(minute(at, refill(at) + shower));
+    }
+    let last = home.usage().last_sign().expect("a shower");
+    assert!(T0.plus(3305 * 60) < last && last <= T0.plus(3313 * 60), "{last:?}");
+}
+
 #[test]
 fn behind_a_burst_use_is_seen_at_once() {
     let mut home = Home::default();
