@@ -344,6 +344,7 @@ impl Care<'_> {
             cause: match stage {
                 // An acknowledgement was an answer.
                 Some(_) if is_held => Cause::Graver,
+                Some(_) if is_expired => Cause::NoOutcome,
                 Some(_) => Cause::NoAnswer,
                 None if is_expired => Cause::NoOutcome,
                 None => self.found(has_moved),

@@ -142,6 +142,14 @@ impl PolicySettings {
             let message = format!("{} contacts; at most {MAX_STEPS} are allowed", self.ladder.len());
             mistakes.push(("ladder".to_owned(), message));
         }
+        if !self.ladder.is_empty() && self.ladder_kinds.is_empty() {
+            let message = "there is none: nobody on the ladder would be told";
+            mistakes.push(("ladder_kinds".to_owned(), message.to_owned()));
+        }
+        if self.ladder_kinds.contains(&AlertKind::AreaOutage) {
+            let message = "area_outage is of no home, and nobody on a home's ladder is told of it: subscribe to the topic of area alerts";
+            mistakes.push(("ladder_kinds".to_owned(), message.to_owned()));
+        }
         for (place, step) in self.ladder.iter().enumerate() {
             let key = format!("ladder[{place}]");
             if step.contact.trim().is_empty() {

@@ -186,7 +186,9 @@ impl Floor {
         // One that never stops has had no longer pause all day.
         let day = next.saturating_sub(FLOOR_HOURS)..next;
         let known = day.clone().filter(|hour| litres(*hour).is_some()).count() as u32;
-        if known < ENOUGH_HOURS || longest_pause(litres, day) > pause + 1 {
+        // Where no more than a step is ever used at once, a step is a use.
+        let is_used = day.clone().filter_map(litres).any(|litres| !is_step(&litres));
+        if known < ENOUGH_HOURS || !is_used || longest_pause(litres, day) > pause + 1 {
             return false;
         }
         (self.swing, self.pulse_hours) = (step, pause as u8 + 1);

@@ -126,9 +126,17 @@ impl Partition {
     }
 
     fn take_home(&mut self, record: &RawRecord<'_>, effects: &mut Effects) -> Result<(), Refusal> {
-        let (household, home) = home_record(record)?;
-        let said = (record.offset, record.timestamp);
-        Ok(self.put_home(household, home.as_ref(), said, effects)?)
+        let taken = home_record(record).and_then(|(household, home)| {
+            let said = (record.offset, record.timestamp);
+            Ok(self.put_home(household, home.as_ref(), said, effects)?)
+        });
+        if taken.is_err()
+            && let Some(household) = erasure(record)
+            && let Some(index) = self.arena.find(household).filter(|index| self.is_watched(*index))
+        {
+            self.erase(index, effects);
+        }
+        taken
     }
 
     /// Takes what the homes topic says of a home; `None` as record withdraws it.
@@ -300,23 +308,32 @@ pub fn home_record<'a>(record: &RawRecord<'a>) -> Result<(&'a str, Option<HomeRe
     Ok((household, Some(home)))
 }
 
+/// The home whose erasure a record asks for, whatever else is wrong with it.
+fn erasure<'a>(record: &RawRecord<'a>) -> Option<&'a str> {
+    let household = key(record).ok()?;
+    let said: Value = serde_json::from_slice(record.value?).ok()?;
+    (is_of_home(&said, household) && said.get("erase") == Some(&Value::Bool(true))).then_some(household)
+}
+
+/// Whether a payload is of the home of its key: the id of another is a mistake about whom, anything else that stands there is none.
+fn is_of_home(said: &Value, household: &str) -> bool {
+    let id = said.get("household_id").and_then(Value::as_str);
+    id.is_none_or(|id| id == household)
+}
+
 /// The record of a home that was withdrawn, from a payload that is not what the schema says but that it was.
 fn withdrawal(household: &str, payload: Option<&[u8]>) -> Option<HomeRecord> {
     let said: Value = serde_json::from_slice(payload?).ok()?;
-    // The id of another home is a mistake about whom; anything else that stands there is none.
-    let is_of_home = said
-        .get("household_id")
-        .and_then(Value::as_str)
-        .is_none_or(|id| id == household);
     let withdrawn_at = said.get("consent")?.get("withdrawn_at")?;
     let is_withdrawn = match withdrawn_at {
         Value::Bool(is_withdrawn) => *is_withdrawn,
-        // As every date begins; an empty field is one that is not filled in.
-        Value::String(text) => text.len() >= 4 && text.bytes().take(4).all(|byte| byte.is_ascii_digit()),
+        // A date in whatever form; an empty field is one that is not filled in.
+        Value::String(text) => text.bytes().any(|byte| byte.is_ascii_digit()),
+        Value::Number(at) => at.as_f64().is_some_and(|at| at > 0.0),
         _ => false,
     };
     let at = serde_json::from_value(withdrawn_at.clone()).unwrap_or(EventTime::ZERO);
-    (is_of_home && is_withdrawn).then(|| HomeRecord {
+    (is_of_home(&said, household) && is_withdrawn).then(|| HomeRecord {
         household_id: household.to_owned(),
         consent: Some(Consent {
             purpose: String::new(),

@@ -42,16 +42,16 @@ impl Partition {
         };
         if stays_out {
             self.arena.names_mut().release(profile);
-            let Some(index) = known.filter(|_| is_watched) else {
-                return Ok(());
+            return if is_watched {
+                Err(HomeError::ConsentLeftOut)
+            } else {
+                Ok(())
             };
-            if record.erase {
-                self.erase(index, effects);
-            }
-            return Err(HomeError::ConsentLeftOut);
         }
         let index = self.arena.find_or_insert(household);
-        if record.erase {
+        let before = self.arena.slot(index).profile.watched_from();
+        // What was kept of before a later consent is not covered by it.
+        if record.erase || is_watched && profile.watched_from() > before {
             self.erase(index, effects);
         }
         let changes_rules = self.change_profile(index, profile, effects);
@@ -76,7 +76,7 @@ impl Partition {
     }
 
     /// Erases what is kept of a home that goes on being watched.
-    fn erase(&mut self, index: u32, effects: &mut Effects) {
+    pub(super) fn erase(&mut self, index: u32, effects: &mut Effects) {
         let place = self.arena.slot(index).profile.programme();
         let was_listed = self.arena.slot(index).listed;
         self.end_all(index, erased, effects);
@@ -211,13 +211,13 @@ impl Partition {
         }
     }
 
-    /// The same of a record from beside the readings. Who sends what cannot be of a home must be able to find out why,
-    /// and that names programmes and places, but no home.
+    /// The same of a record from beside the readings. Who sends what cannot be of a home must be able to find out why, also where
+    /// nothing of the record is kept.
     pub(super) fn refused(&self, topic: InputTopic, record: &RawRecord<'_>, refusal: &Refusal) -> DeadLetter {
         let letter = self.dead_letter(topic, record, refusal.name(), refusal.to_string());
         match refusal {
-            Refusal::Home(error) => DeadLetter {
-                detail: error.to_string(),
+            Refusal::Home(error) if letter.detail == NOT_KEPT => DeadLetter {
+                detail: error.without_its_words(),
                 ..letter
             },
             _ => letter,

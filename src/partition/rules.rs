@@ -143,6 +143,18 @@ pub enum ConsentRule {
     Assumed,
 }
 
+impl HomeError {
+    /// What is wrong, without the record's own words: of a record of which nothing may be kept.
+    pub(super) fn without_its_words(&self) -> String {
+        match self {
+            Self::TimeZone(_) => "unknown time zone".to_owned(),
+            Self::Programme { known, .. } => format!("unknown programme; the settings have {known}"),
+            Self::Purpose { known, .. } => format!("consent to another purpose; the settings accept {known}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// A record of the homes topic that says what cannot be.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum HomeError {

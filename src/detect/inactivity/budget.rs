@@ -159,6 +159,10 @@ impl InactivitySettings {
                 continue;
             }
             let key = format!("budget.{}", stage.name());
+            if self.rules.iter().all(|rule| rule.stage != stage) {
+                let message = format!("no rule has the stage {}", stage.name());
+                mistakes.push(Mistake::new(&key, message));
+            }
             let Some(budget) = self.budget.a_home_month(stage) else {
                 let message = "alerts_a_day needs budget.homes, how many homes the programme has";
                 mistakes.push(Mistake::new(key, message));

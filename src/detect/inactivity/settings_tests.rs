@@ -232,6 +232,7 @@ fn budgets_set_lambda_stage_by_stage_beside_the_other_rules() {
     expect![[r#"
         rules[1]: learned-contact: asks for contact before learned-ask asks for ask, which comes first
         budget.contact: 1.000 false alerts a home-month are more than the 0.500 of ask, which comes first
+        budget.visit: no rule has the stage visit
         budget.visit: 1000 false alerts a home-month are not between 0.001 and 100
         budget.homes: 0 homes"#]]
     .assert_eq(&named(&settings));

@@ -13,6 +13,7 @@ use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, form
 
 /// Of the quarter-hours of a day, at most this share has flow where a flow stops between.
 const PAUSING_SHARE: f32 = 0.75;
+const DAY_HOURS: u32 = 24;
 /// From here on no tap left running explains it, in litres an hour: a fifth of Q3 of a home's usual meter (2.5 m³/h).
 const BURST_LITRES_PER_HOUR: f32 = 500.0;
 
@@ -133,8 +134,20 @@ pub fn explain(
     // With too few known hours in its last day the size is not known yet.
     if floor > 0.0 {
         let (rate, day) = (figure(floor), figure((floor * 24.0).round()));
-        text.en += &format!(" In the last day at least {rate} L/h flowed all the time, {day} L a day.");
-        text.zh += &format!("近一日持续流量至少{rate}升/小时，即每天{day}升。");
+        // The floor may be that of a shorter stretch than a day.
+        let next = usage.next_hour();
+        let has_it = |hour: &u32| usage.litres(*hour).is_some_and(|litres| litres >= floor - 0.05);
+        let hours = (next.saturating_sub(DAY_HOURS)..next).rev().take_while(has_it).count() as u32;
+        let [en, zh] = match hours {
+            0 | 1 => [String::new(), String::new()],
+            DAY_HOURS => [" in the last day".to_owned(), "近一日".to_owned()],
+            _ => [
+                format!(" in each of the last {hours} h"),
+                format!("近{hours}小时每小时"),
+            ],
+        };
+        text.en += &format!(" At least {rate} L/h flowed{en}, {day} L a day at that rate.");
+        text.zh += &format!("{zh}流量至少{rate}升/小时，以此计每天{day}升。");
     }
     if record != AlertState::Raised {
         reason = "leak_grew";

@@ -292,6 +292,10 @@ impl LeakSettings {
                 let message = format!("{} is more than 240 hours", rule.skip_unknown_hours);
                 mistakes.push(Mistake::new(format!("{key}.skip_unknown_hours"), message));
             }
+            if rule.run().is_none() && rule.skip_unknown_hours != one() {
+                let message = "this rule counts no hours in a row: there is nothing to skip";
+                mistakes.push(Mistake::new(format!("{key}.skip_unknown_hours"), message));
+            }
             if self.rules[..index].iter().any(|other| other.name == rule.name) {
                 mistakes.push(Mistake::new(
                     &key,

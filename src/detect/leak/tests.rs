@@ -115,8 +115,8 @@ fn a_leak_is_told_with_its_size_and_its_end() {
     home.hours([0.0; 3]);
     expect![[r#"
         Wed 04:00 leak Raised (Medium, no-dry-hour-24h) since Tue 04:00: flow_never_stopped
-            Water has not stopped since 2024-03-05 04:00, 24 h. In the last day at least 6 L/h flowed all the time, 144 L a day.
-            自2024-03-05 04:00起24小时水流未曾停止。近一日持续流量至少6升/小时，即每天144升。
+            Water has not stopped since 2024-03-05 04:00, 24 h. At least 6 L/h flowed in the last day, 144 L a day at that rate.
+            自2024-03-05 04:00起24小时水流未曾停止。近一日流量至少6升/小时，以此计每天144升。
         Wed 13:00 leak Resolved (Medium, no-dry-hour-24h) since Tue 04:00: flow_stopped
             The flow has stopped; it had run since 2024-03-05 04:00, for at most 30 h.
             持续流水已停止，自2024-03-05 04:00起至多30小时。

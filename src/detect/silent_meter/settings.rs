@@ -38,8 +38,16 @@ impl SilentMeterSettings {
             ("at_most_hours", self.at_most_hours),
         ];
         let wrong = all.into_iter().filter(|(_, hours)| !(1..=24 * 60).contains(hours));
-        wrong
+        let mut mistakes: Vec<Mistake> = wrong
             .map(|(key, hours)| Mistake::new(key, format!("{hours} is not between 1 and 1440 hours")))
-            .collect()
+            .collect();
+        if self.at_least_hours > self.at_most_hours {
+            let message = format!(
+                "{} is more than at_most_hours = {}",
+                self.at_least_hours, self.at_most_hours
+            );
+            mistakes.push(Mistake::new("at_least_hours", message));
+        }
+        mistakes
     }
 }

@@ -62,7 +62,7 @@ fn a_leak_too_slow_to_show_in_every_hour_is_no_sign_of_life_and_a_use_above_its_
 fn a_slow_leak_is_forgotten_when_its_next_step_does_not_come() {
     for missing in [Some([0.0; 4]), None] {
         let mut home = Home::default();
-        home.hours(0, (0..60).map(drips));
+        home.hours(0, (0..60).map(|hour| drips(hour) + if hour == 50 { 40.0 } else { 0.0 }));
         assert!(home.usage().floor().pulses().is_some());
         home.hours(60, missing.into_iter().flatten());
         home.hours(64, [1.0]);

@@ -400,7 +400,7 @@ fn the_list_of_visits_is_made_once_a_day_with_the_gravest_first() {
     for place in 1..32 {
         inputs.push(Input::Reading(hour("h1", place, 0.0)));
         inputs.push(Input::Reading(hour("h2", place, if place == 24 { 3.0 } else { 0.0 })));
-        inputs.push(Input::Reading(hour("h3", place, f64::from(place % 2))));
+        inputs.push(Input::Reading(hour("h3", place, f64::from(place % 2 * place))));
     }
     let mut partition = Partition::new(rules());
     let effects = take(&mut partition, &inputs);

@@ -222,7 +222,7 @@ fn a_list_that_names_a_home_is_made_anew_when_it_may_not_any_more() {
         let mut partition = Partition::new(rules());
         let mut inputs = [used("h1"), used("h2"), used("h3")].concat();
         for place in 1..32 {
-            let litres = if place == 20 { 3.0 } else { f64::from(place % 2) };
+            let litres = if place == 20 { 3.0 } else { f64::from(place % 2 * place) };
             inputs.extend(readings("h1", place..place + 1, 0.0));
             inputs.extend(readings("h2", place..place + 1, 0.0));
             inputs.extend(readings("h3", place..place + 1, litres));
@@ -394,6 +394,8 @@ fn a_record_that_says_withdrawn_withdraws_whatever_else_is_wrong_with_it() {
         whole.replace("2024-03-01T08:00:00Z", "2026-02-01"),
         whole.replace("2024-03-01T08:00:00Z", "2200-02-01T00:00:00Z"),
         whole.replace(r#""2024-03-01T08:00:00Z""#, "true"),
+        whole.replace(r#""2024-03-01T08:00:00Z""#, "1709280000"),
+        whole.replace("2024-03-01T08:00:00Z", "27/11/2026"),
     ];
     for fields in withdrawn {
         let mut partition = Partition::new(consenting());
@@ -439,5 +441,65 @@ fn a_record_that_says_withdrawn_withdraws_whatever_else_is_wrong_with_it() {
             "{fields}"
         );
         assert_eq!(partition.arena().occupied().count(), 1, "{fields}");
+    }
+}
+
+#[test]
+fn a_later_consent_covers_nothing_of_what_was_kept_before_it() {
+    let from = |at: &str| format!(r#""consent":{{"purpose":"welfare","given_at":"{at}"}}"#);
+    let mut partition = Partition::new(consenting());
+    take(&mut partition, &[vec![home(GIVEN, 0.0)], dry_until(8)].concat());
+    // The same again, and an earlier one, change nothing.
+    for given in [GIVEN.to_owned(), from("2024-01-01T00:00:00Z")] {
+        assert_eq!(lines(&take(&mut partition, &[home(&given, 8.0)])), [] as [&str; 0]);
+        assert_ne!(
+            *partition.arena().usage(partition.arena().find("h1").expect("its slot")),
+            Default::default()
+        );
+    }
+    let effects = take(&mut partition, &[home(&from("2024-03-01T08:00:00Z"), 8.0)]);
+    assert_eq!(lines(&effects), ["8 resolved erased (-, then -)"]);
+    assert_eq!(
+        *partition.arena().usage(partition.arena().find("h1").expect("its slot")),
+        Default::default()
+    );
+    let commit = Commit::of(&mut partition, None);
+    let (mut partition, _) = commit.restart(consenting());
+    let effects = take(&mut partition, &readings("h1", 8..15, 0.0));
+    assert_eq!(effects.alerts[0].alert.since, at(8), "{:?}", lines(&effects));
+}
+
+#[test]
+fn an_order_to_erase_is_carried_out_whatever_else_is_wrong_with_its_record() {
+    let wrong = [
+        (format!(r#""time_zone":"X/Y",{GIVEN}"#), "bad_home"),
+        (format!(r#""programme":"X",{GIVEN}"#), "bad_home"),
+        (format!(r#""name":"a",{GIVEN}"#), "bad_value"),
+        (r#""zone":"z""#.to_owned(), "bad_home"),
+    ];
+    for (fields, reason) in wrong {
+        let mut partition = Partition::new(consenting());
+        take(&mut partition, &[vec![home(GIVEN, 0.0)], dry_until(8)].concat());
+        let effects = take(&mut partition, &[home(&format!(r#""erase":true,{fields}"#), 8.0)]);
+        assert_eq!(lines(&effects), ["8 resolved erased (-, then -)"], "{fields}");
+        assert_eq!(effects.dead_letters[0].reason, reason, "{fields}");
+        let slot = partition.arena().find("h1").expect("it is watched on");
+        assert_eq!(*partition.arena().usage(slot), Default::default(), "{fields}");
+    }
+}
+
+#[test]
+fn of_a_withdrawn_home_no_word_is_kept_that_its_record_says() {
+    for fields in [
+        r#""time_zone":"Maria Lopez""#,
+        r#""programme":"Maria Lopez""#,
+        r#""consent":{"purpose":"Maria Lopez","given_at":"2024-02-01T00:00:00Z"}"#,
+    ] {
+        let mut partition = Partition::new(consenting());
+        take(&mut partition, &[home(GIVEN, 0.0), home(WITHDRAWN, 1.0)]);
+        let effects = take(&mut partition, &[home(fields, 2.0)]);
+        let DeadLetter { detail, key, value, .. } = &effects.dead_letters[0];
+        assert!(!detail.contains("Maria"), "{detail}");
+        assert_eq!((key, value), (&None, &None));
     }
 }

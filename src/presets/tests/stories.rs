@@ -312,8 +312,8 @@ fn a_flow_that_does_not_stop() {
         "ningbo-haishu",
         flow(2.0, 30),
         expect![[r#"
-            Tue 02:00 leak raised haishu-no-dry-hour-24h [relatives]: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
-            Tue 02:00 leak escalated haishu-no-dry-hour-24h [grid-worker]: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 02:00 leak raised haishu-no-dry-hour-24h [relatives]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
+            Tue 02:00 leak escalated haishu-no-dry-hour-24h [grid-worker]: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 09:00 leak resolved haishu-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
         "#]],
     );
@@ -321,7 +321,7 @@ fn a_flow_that_does_not_stop() {
         "kamstrup",
         flow(2.0, 30),
         expect![[r#"
-            Tue 02:00 leak raised kamstrup-no-dry-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Tue 02:00 leak raised kamstrup-no-dry-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
             Tue 09:00 leak resolved kamstrup-no-dry-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
         "#]],
     );
@@ -329,7 +329,7 @@ fn a_flow_that_does_not_stop() {
         "badger-eyeonwater",
         flow(3.8, 30),
         expect![[r#"
-            Tue 02:00 leak raised eyeonwater-1gal-an-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. In the last day at least 3.8 L/h flowed all the time, 91 L a day.
+            Tue 02:00 leak raised eyeonwater-1gal-an-hour-24h: Water has not stopped since 2024-03-04 02:00, 24 h. At least 3.8 L/h flowed in the last day, 91 L a day at that rate.
             Tue 09:00 leak resolved eyeonwater-1gal-an-hour-24h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 30 h.
         "#]],
     );
@@ -338,7 +338,7 @@ fn a_flow_that_does_not_stop() {
         "sfpuc",
         flow(28.4, 50),
         expect![[r#"
-            Wed 02:00 leak raised sfpuc-28l-an-hour-48h: Water has not stopped since 2024-03-04 02:00, 2 d. In the last day at least 28.4 L/h flowed all the time, 682 L a day.
+            Wed 02:00 leak raised sfpuc-28l-an-hour-48h: Water has not stopped since 2024-03-04 02:00, 2 d. At least 28.4 L/h flowed in the last day, 682 L a day at that rate.
             Wed 05:00 leak resolved sfpuc-28l-an-hour-48h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 2 d 2 h.
         "#]],
     );
@@ -347,7 +347,7 @@ fn a_flow_that_does_not_stop() {
         "seoul",
         flow(2.0, 80),
         expect![[r#"
-            Thu 02:00 leak raised seoul-no-dry-hour-72h: Water has not stopped since 2024-03-04 02:00, 3 d. In the last day at least 2 L/h flowed all the time, 48 L a day.
+            Thu 02:00 leak raised seoul-no-dry-hour-72h: Water has not stopped since 2024-03-04 02:00, 3 d. At least 2 L/h flowed in the last day, 48 L a day at that rate.
             Thu 11:00 leak resolved seoul-no-dry-hour-72h: The flow has stopped; it had run since 2024-03-04 02:00, for at most 3 d 8 h.
         "#]],
     );
@@ -366,9 +366,9 @@ fn slots_of_a_day() {
         quarters([1.0, 0.0, 0.0, 1.0]),
         record(),
         expect![[r#"
-            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. In the last day at least 2 L/h flowed all the time, 48 L a day. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 04:00 leak resolved longgang-every-half-hour-of-a-day: The flow has stopped; it had run since 2024-03-04 01:00, for at most 26 h.
         "#]],
     );
