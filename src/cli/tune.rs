@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::backtest::{Input, sweep};
 use super::progress;
-use super::wish::{budget, lambda_of, stage_named};
+use super::wish::{budget, lambda_of, one_for_all, stage_named};
 use crate::backtest::Backtest;
 use crate::backtest::analysis::sweep::Sweep;
 use crate::backtest::analysis::tuned::{FOLDS, Tuned};
@@ -40,6 +40,9 @@ pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
     let Some(lambda) = lambda_of(&validated.rules, args.stage) else {
         bail!("no programme has a learned rule to tune");
     };
+    if let Some(note) = one_for_all(&validated.rules, args.stage) {
+        say!("{note}");
+    }
     let space = args.input.space(&std::env::temp_dir());
     let (backtest, truth) = args.input.read(&validated, &space)?;
     let timelines = backtest.timelines(&truth)?;

@@ -50,14 +50,34 @@ pub(super) fn budget(text: &str) -> Result<f64, String> {
 
 /// λ of the learned rule of `stage`, or of the last learned one, in the first programme that has one.
 pub(super) fn lambda_of(rules: &Rules, stage: Option<Stage>) -> Option<f64> {
-    let of_programme = |programme: &Programme| {
+    lambdas_of(rules, stage).next().map(|(_, lambda)| lambda)
+}
+
+/// What a reader of figures at one λ must know where programmes have each its own.
+pub(super) fn one_for_all(rules: &Rules, stage: Option<Stage>) -> Option<String> {
+    let all: Vec<(&str, f64)> = lambdas_of(rules, stage).collect();
+    let differ = all.windows(2).any(|pair| (pair[0].1 - pair[1].1).abs() > 0.05);
+    let named = all.iter().map(|(name, lambda)| format!("{name} {lambda:.1}"));
+    let named: Vec<String> = named.collect();
+    differ.then(|| {
+        format!(
+            "programmes have λ of their own ({}); each λ that is tried is given to all of them",
+            named.join(", ")
+        )
+    })
+}
+
+/// λ of the learned rule of `stage`, or of the last learned one, programme by programme.
+fn lambdas_of(rules: &Rules, stage: Option<Stage>) -> impl Iterator<Item = (&str, f64)> {
+    let of_programme = move |programme: &Programme| {
         let inactivity = &programme.detectors.inactivity;
         let of_stage = |(place, _): &(usize, _)| stage.is_none_or(|stage| inactivity.rules[*place].stage == stage);
         let learned = inactivity.learned().map(|(place, _)| (place, ())).filter(of_stage);
         let last = learned.max_by_key(|(place, ())| inactivity.rules[*place].stage);
         last.map(|(place, ())| inactivity.lambda(place))
     };
-    rules.programmes.iter().find_map(of_programme)
+    let programmes = rules.programmes.iter();
+    programmes.filter_map(move |programme| Some((&*programme.name, of_programme(programme)?)))
 }
 
 /// The rules with what is wished of the learned rule of `stage`, or of the last learned one. λ of the other stages keeps its

@@ -40,6 +40,8 @@ pub struct Floor {
     swing: f32,
     /// Hours from one pulse of a slow leak to the next, at most; 0 where there is none.
     pulse_hours: u8,
+    /// Over how many more stretches of time it is known that this home uses more than a step in an hour.
+    stretches_with_more: u8,
     /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
     steps: [u16; 2],
 }
@@ -50,6 +52,7 @@ impl Default for Floor {
             litres_per_hour: 0.0,
             swing: 0.0,
             pulse_hours: 0,
+            stretches_with_more: 0,
             steps: [UNSEEN; 2],
         }
     }
@@ -133,6 +136,9 @@ impl Floor {
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
     /// what is taken for the leak rose.
     pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> bool {
+        if next.is_multiple_of(STEP_HOURS) {
+            self.stretches_with_more = self.stretches_with_more.saturating_sub(1);
+        }
         // While a leak flows the least volume is the leak's, and says nothing of the meter's step.
         if next.is_multiple_of(STEP_HOURS) && self.litres_per_hour <= 0.0 {
             self.steps = [
@@ -149,6 +155,9 @@ impl Floor {
             self.miss_pulse(litres, next);
             return false;
         };
+        if last > self.step() + 1e-4 {
+            self.stretches_with_more = 2;
+        }
         let mut known = 0;
         let mut least = f32::INFINITY;
         for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(litres) {
@@ -187,7 +196,7 @@ impl Floor {
         let day = next.saturating_sub(FLOOR_HOURS)..next;
         let known = day.clone().filter(|hour| litres(*hour).is_some()).count() as u32;
         // Where no more than a step is ever used at once, a step is a use.
-        let is_used = day.clone().filter_map(litres).any(|litres| !is_step(&litres));
+        let is_used = self.stretches_with_more > 0;
         if known < ENOUGH_HOURS || !is_used || longest_pause(litres, day) > pause + 1 {
             return false;
         }

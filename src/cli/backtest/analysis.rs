@@ -19,7 +19,7 @@ use crate::backtest::analysis::{Analysis, CurveOf, Curves, Fleet, OfRules, zones
 use crate::backtest::cases::HomeCases;
 use crate::backtest::judge::{Answers, cases, gap_caused, score};
 use crate::backtest::{Backtest, Outcome, RuleSetSummary, Timelines, all_processors};
-use crate::cli::wish::{Wish, lambda_of, with_wish};
+use crate::cli::wish::{Wish, lambda_of, one_for_all, with_wish};
 use crate::history::{HistoryError, Incident, People, SortSpace};
 use crate::model::{AlertState, Stage};
 use crate::partition::Rules;
@@ -124,6 +124,12 @@ impl AnalysisArgs {
         let Some(lambda) = lambda_of(&first.rules, course.stage) else {
             return Ok(None);
         };
+        if let Some(note) = one_for_all(&first.rules, course.stage) {
+            bar.suspend(|| -> anyhow::Result<()> {
+                say!("  {note}");
+                Ok(())
+            })?;
+        }
         let lambdas = around(lambda, self.sweep);
         let runs = sweep(
             course.backtest,

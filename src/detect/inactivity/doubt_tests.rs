@@ -65,7 +65,7 @@ fn water_of_a_leak_that_is_over_is_named() {
     home.hours([5.0, 5.0, 5.0, 5.0, 0.0, 0.0]);
     expect![[r#"
         Fri 05:00 inactivity Raised (High, no-use-8h) since Thu 21:00: no_sign_of_life
-            No water since 21:00, 8 h. The longest within a day was 3 h in 4 days. 35 L flowed in this time as a leak does, without a pause; they are not counted as use.
-            自21:00起8小时无用水。近4天一日内最长为3小时。其间有35升水如漏水般不间断流出，不计为用水。
+            No water since 21:00, 8 h. The longest within a day was 3 h in 4 days. 35 L flowed in this time as a leak does; they are not counted as use.
+            自21:00起8小时无用水。近4天一日内最长为3小时。其间有35升水如漏水般流出，不计为用水。
     "#]].assert_eq(&home.told);
 }

@@ -160,6 +160,15 @@ fn add_leak(counts: Counts, home: &HomeView<'_>, evidence: &mut Map<String, Valu
         text.en += &format!(" A leak of about {} L/h runs; it is not counted as use.", figure(floor));
         text.zh += &format!("存在约{}升/小时的漏水，不计为用水。", figure(floor));
     }
+    if let Some((step, hours)) = home.usage.floor().pulses().filter(|_| counts == Counts::AboveLeak) {
+        evidence.insert("slow_leak_litres".into(), json!(step));
+        evidence.insert("slow_leak_every_hours".into(), json!(hours));
+        let step = figure(step);
+        text.en += &format!(
+            " A slow leak runs, {step} L every {hours} h or sooner by night as by day; so little is not counted as use."
+        );
+        text.zh += &format!("存在缓慢漏水，昼夜每{hours}小时内{step}升，此量不计为用水。");
+    }
 }
 
 /// Names what flowed within the spell while a leak ran that is over now.
@@ -171,7 +180,8 @@ fn add_leak_that_ran(
     text: &mut BothLanguages,
 ) {
     let usage = home.usage;
-    if usage.floor().litres_per_hour() > 0.0 || counts != Counts::AboveLeak {
+    let floor = usage.floor();
+    if floor.litres_per_hour() > 0.0 || floor.pulses().is_some() || counts != Counts::AboveLeak {
         return;
     }
     let first = since
@@ -183,9 +193,8 @@ fn add_leak_that_ran(
         let hundredths = (f64::from(litres) * 100.0).round();
         evidence.insert("leak_litres_in_spell".into(), json!(hundredths / 100.0));
         let litres = figure(litres);
-        text.en +=
-            &format!(" {litres} L flowed in this time as a leak does, without a pause; they are not counted as use.");
-        text.zh += &format!("其间有{litres}升水如漏水般不间断流出，不计为用水。");
+        text.en += &format!(" {litres} L flowed in this time as a leak does; they are not counted as use.");
+        text.zh += &format!("其间有{litres}升水如漏水般流出，不计为用水。");
     }
 }
 
