@@ -154,6 +154,10 @@ fn whoever_has_acknowledged_is_not_said_to_have_been_silent() {
         (AlertState::Escalated, Some(Stage::Contact), Cause::Graver)
     );
     assert!(!next.case.is_acknowledged());
+    // Who took it on and said no more was not silent before that.
+    let late = 20 * MINUTE + policy.acknowledged_hours * HOUR;
+    let next = care(&policy, late).decide(Some(&held), Some(&graver)).remove(0);
+    assert_eq!((next.case.stage, next.cause), (Some(Stage::Contact), Cause::NoOutcome));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Reached {
     pub readings_delays: Vec<f64>,
     /// False alerts.
     pub false_alerts: usize,
+    /// Those of them that were raised under a leak slower than the meter: its steps are uses to the judge, also while people are away.
+    pub false_under_slow_leak: usize,
     /// Alerts of people who were away.
     pub absence_alerts: usize,
     /// Those of all these that say that people may be away.

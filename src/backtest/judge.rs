@@ -50,6 +50,8 @@ pub struct JudgedAlert {
     pub alert_id: Arc<str>,
     /// Whether it says that people may be away.
     pub is_likely_away: bool,
+    /// Whether it was raised under a leak slower than the meter, whose steps it does not count and the judge does.
+    pub is_under_slow_leak: bool,
     /// The event time at which the rule was met.
     pub detected_at: EventTime,
     /// The stream's time at which it could be known.
@@ -65,6 +67,7 @@ impl From<&Alert> for JudgedAlert {
             stage: alert.stage,
             alert_id: alert.alert_id.as_str().into(),
             is_likely_away: alert.evidence.get("likely_away") == Some(&Value::Bool(true)),
+            is_under_slow_leak: alert.evidence.contains_key("slow_leak_litres"),
             detected_at: alert.detected_at,
             decided_at: alert.decided_at,
         }
@@ -291,6 +294,7 @@ impl Home<'_> {
                     Some(Turn::False) => {
                         reached.false_alerts += 1;
                         reached.likely_away.false_alerts += is_away;
+                        reached.false_under_slow_leak += usize::from(alert.is_under_slow_leak);
                         reached.left += stage.map_or(1.0, |stage| self.left(alert, stage, answers));
                     }
                     Some(Turn::Absence) => {

@@ -55,6 +55,7 @@ fn alert(kind: AlertKind, state: AlertState, id: &str, detected_at: EventTime) -
         stage: None,
         alert_id,
         is_likely_away: false,
+        is_under_slow_leak: false,
         detected_at,
         decided_at,
     }
@@ -171,6 +172,15 @@ fn alerts_are_false_of_absence_or_unclear() {
         ..raised(at)
     };
     let alerts = [away(hour(50, 9)), raised(hour(50, 10)), away(hour(45, 4))];
+    let under_leak = JudgedAlert {
+        is_under_slow_leak: true,
+        ..raised(hour(45, 4))
+    };
+    let slow = |alert| judged(litres, &[], &[alert]).first;
+    assert_eq!(
+        slow(under_leak).false_under_slow_leak_per_home_month,
+        slow(raised(hour(45, 4))).false_per_home_month
+    );
     let share = judged(litres, &[], &alerts).first.likely_away;
     assert_eq!(
         (

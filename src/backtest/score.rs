@@ -77,6 +77,8 @@ pub struct InactivityScore {
     pub false_alerts: usize,
     /// The same by home-month.
     pub false_per_home_month: Figure,
+    /// Of these, raised under a leak slower than the meter: its steps are uses to the judge, also while people are away.
+    pub false_under_slow_leak_per_home_month: Figure,
     /// Alerts of people who were away; nobody is taken to answer for them.
     pub absence_alerts: usize,
     /// The same by home-month.
@@ -151,6 +153,7 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
         arrival_delay_at_best: hours(|reached| &reached.readings_delays),
         false_alerts: count(&|reached| reached.false_alerts),
         false_per_home_month: rate(&|reached| reached.false_alerts),
+        false_under_slow_leak_per_home_month: rate(&|reached| reached.false_under_slow_leak),
         absence_alerts: count(&|reached| reached.absence_alerts),
         absence_per_home_month: rate(&|reached| reached.absence_alerts),
         likely_away: LikelyAway {

@@ -139,6 +139,13 @@ pub(super) fn tell(
             figure(score.first.arrival_delay_at_best.mean_hours)
         );
     }
+    let under_slow_leaks = score.first.false_under_slow_leak_per_home_month;
+    if under_slow_leaks.value > Some(0.0) {
+        say!(
+            "  {} of the false a home-month were raised while a leak slower than the meter ran: its steps are uses to the judge, also while people are away",
+            figure(under_slow_leaks)
+        );
+    }
     let away = &score.first.likely_away;
     if away.absence_alerts.value > Some(0.0) {
         say!(
