@@ -18,8 +18,7 @@ const STEPS_PER_LITRE: f32 = 100.0;
 const UNSEEN: u16 = u16::MAX;
 /// How far a steady leak is taken to vary, as a share of itself.
 const VARIATION: f32 = 0.1;
-
-/// The longest pause between two pulses of such a leak, in whole dry hours; people sleep longer.
+/// The longest pause between two steps of a leak that is too slow to show in every hour, in whole dry hours; people sleep longer.
 const LONGEST_PAUSE: u32 = 5;
 /// The coarsest step of a meter that is taken for a leak's alone, in litres.
 const COARSEST_STEP: f32 = 10.0;
@@ -30,13 +29,13 @@ const COARSEST_STEP: f32 = 10.0;
 /// within a day. Method: minimum night flow as water utilities measure it (IWA), over all hours of the day, because
 /// one home's quiet hours are its own. What goes on above it in the quietest hours in a row is the leak's as well.
 ///
-/// Less than a step of the meter an hour has hours without flow, and a floor of 0. It is known by its pulses: a step, or a
-/// cistern filled again, every few hours by night as by day.
+/// A leak of less than a step of the meter an hour has hours without flow, and a floor of 0. It is known by its pulses: single
+/// steps every few hours, by night as by day.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     litres_per_hour: f32,
     /// How far the leak alone goes above the floor, in litres: a cistern that fills again and again does not come out even in
-    /// hours, and a slow leak comes in pulses.
+    /// hours, and a slow leak comes in single steps.
     swing: f32,
     /// Hours from one pulse of a slow leak to the next, at most; 0 where there is none.
     pulse_hours: u8,
