@@ -20,6 +20,12 @@ const UNSEEN: u16 = u16::MAX;
 const VARIATION: f32 = 0.1;
 /// The longest pause between two steps of a leak that is too slow to show in every hour, in whole dry hours; people sleep longer.
 const LONGEST_PAUSE: u32 = 5;
+/// From so many steps on a volume does not tell whether it is a whole number of them: litres are rounded.
+const MANY_STEPS: f32 = 20.0;
+/// By how much of a step a volume may miss a whole number of them.
+const UNEVEN: f32 = 0.05;
+/// Stretches of time over which it is remembered whether a meter counts in steps.
+const STRETCHES: i8 = 2;
 /// The coarsest step of a meter that is taken for a leak's alone, in litres.
 const COARSEST_STEP: f32 = 10.0;
 
@@ -39,8 +45,9 @@ pub struct Floor {
     swing: f32,
     /// Hours from one pulse of a slow leak to the next, at most; 0 where there is none.
     pulse_hours: u8,
-    /// Over how many more stretches of time it is known that this home uses more than a step in an hour.
-    stretches_with_more: u8,
+    /// Over how many more stretches of time it is known that this home's volumes are whole numbers of its least, and not always one of
+    /// it: then the least is its meter's step. Below 0, that they are none, and the least is a use.
+    counts_in_steps: i8,
     /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
     steps: [u16; 2],
 }
@@ -51,7 +58,7 @@ impl Default for Floor {
             litres_per_hour: 0.0,
             swing: 0.0,
             pulse_hours: 0,
-            stretches_with_more: 0,
+            counts_in_steps: 0,
             steps: [UNSEEN; 2],
         }
     }
@@ -80,6 +87,12 @@ impl Floor {
             if steps >= 1.0 && steps < f32::from(self.steps[0]) {
                 self.steps[0] = steps as u16;
             }
+        }
+        let steps = litres / self.step();
+        if steps < MANY_STEPS && (steps - steps.round()).abs() > UNEVEN {
+            self.counts_in_steps = -STRETCHES;
+        } else if steps > 1.5 && self.counts_in_steps >= 0 {
+            self.counts_in_steps = STRETCHES;
         }
     }
 
@@ -136,7 +149,7 @@ impl Floor {
     /// what is taken for the leak rose.
     pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> bool {
         if next.is_multiple_of(STEP_HOURS) {
-            self.stretches_with_more = self.stretches_with_more.saturating_sub(1);
+            self.counts_in_steps -= self.counts_in_steps.signum();
         }
         // While a leak flows the least volume is the leak's, and says nothing of the meter's step.
         if next.is_multiple_of(STEP_HOURS) && self.litres_per_hour <= 0.0 {
@@ -154,9 +167,6 @@ impl Floor {
             self.miss_pulse(litres, next);
             return false;
         };
-        if last > self.step() + 1e-4 {
-            self.stretches_with_more = 2;
-        }
         let mut known = 0;
         let mut least = f32::INFINITY;
         for litres in (next.saturating_sub(FLOOR_HOURS)..next).filter_map(litres) {
@@ -194,9 +204,8 @@ impl Floor {
         // One that never stops has had no longer pause all day.
         let day = next.saturating_sub(FLOOR_HOURS)..next;
         let known = day.clone().filter(|hour| litres(*hour).is_some()).count() as u32;
-        // Where no more than a step is ever used at once, a step is a use.
-        let is_used = self.stretches_with_more > 0;
-        if known < ENOUGH_HOURS || !is_used || longest_pause(litres, day) > pause + 1 {
+        // Where no more than a step is ever used at once, or other than whole steps, a step is a use.
+        if known < ENOUGH_HOURS || self.counts_in_steps <= 0 || longest_pause(litres, day) > pause + 1 {
             return false;
         }
         (self.swing, self.pulse_hours) = (step, pause as u8 + 1);

@@ -83,6 +83,17 @@ fn small_uses_are_no_leak_where_people_sleep() {
 }
 
 #[test]
+fn the_least_use_is_no_step_of_a_meter_that_counts_more_finely() {
+    let mut home = Home::default();
+    // Somebody flushes every few hours, also in the night, and washes by day.
+    home.hours(
+        0,
+        (0..60).map(|hour| 6.0 * drips(hour) + if hour % 24 == 20 { 41.3 } else { 0.0 }),
+    );
+    assert_eq!(home.usage().floor().pulses(), None);
+}
+
+#[test]
 fn what_a_refill_may_bring_into_a_minute_it_does_not_bring_into_each() {
     let mut home = Home::default();
     let minute = |minute: u32, litres: f64| reading(0, minute * 60, 60, Measure::Volume(litres));
