@@ -24,8 +24,10 @@ const LONGEST_PAUSE: u32 = 5;
 const MANY_STEPS: f32 = 20.0;
 /// By how much of a step a volume may miss a whole number of them.
 const UNEVEN: f32 = 0.05;
-/// Stretches of time over which it is remembered whether a meter counts in steps.
-const STRETCHES: i8 = 2;
+/// How much a volume that is no whole number of steps weighs against one that is: of volumes of any size one in ten looks like one.
+const UNEVEN_WEIGHT: i8 = 2;
+/// The most that volumes weigh together, so that another meter is soon known for one.
+const MOST_WEIGHT: i8 = 16;
 /// The coarsest step of a meter that is taken for a leak's alone, in litres.
 const COARSEST_STEP: f32 = 10.0;
 
@@ -45,8 +47,8 @@ pub struct Floor {
     swing: f32,
     /// Hours from one pulse of a slow leak to the next, at most; 0 where there is none.
     pulse_hours: u8,
-    /// Over how many more stretches of time it is known that this home's volumes are whole numbers of its least, and not always one of
-    /// it: then the least is its meter's step. Below 0, that they are none, and the least is a use.
+    /// Whether this home's volumes are whole numbers of its least, and not always one of it: above 0 the least is its meter's step,
+    /// else it may be a use.
     counts_in_steps: i8,
     /// The least volume that a meter has shown in this stretch of time and in the one before, in hundredths of a litre.
     steps: [u16; 2],
@@ -89,10 +91,10 @@ impl Floor {
             }
         }
         let steps = litres / self.step();
-        if steps < MANY_STEPS && (steps - steps.round()).abs() > UNEVEN {
-            self.counts_in_steps = -STRETCHES;
-        } else if steps > 1.5 && self.counts_in_steps >= 0 {
-            self.counts_in_steps = STRETCHES;
+        if steps < MANY_STEPS {
+            let is_uneven = (steps - steps.round()).abs() > UNEVEN;
+            let weight = if is_uneven { -UNEVEN_WEIGHT } else { i8::from(steps > 1.5) };
+            self.counts_in_steps = (self.counts_in_steps + weight).clamp(-MOST_WEIGHT, MOST_WEIGHT);
         }
     }
 
@@ -148,9 +150,6 @@ impl Floor {
     /// Takes hour `next - 1` into account, of the litres of each hour where they say something of a leak; answers whether
     /// what is taken for the leak rose.
     pub(super) fn hour_completed(&mut self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> bool {
-        if next.is_multiple_of(STEP_HOURS) {
-            self.counts_in_steps -= self.counts_in_steps.signum();
-        }
         // While a leak flows the least volume is the leak's, and says nothing of the meter's step.
         if next.is_multiple_of(STEP_HOURS) && self.litres_per_hour <= 0.0 {
             self.steps = [

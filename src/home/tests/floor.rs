@@ -48,7 +48,7 @@ fn a_leak_too_slow_to_show_in_every_hour_is_no_sign_of_life_and_a_use_above_its_
     let mut home = Home::default();
     home.hours(
         0,
-        (0..60).map(|hour| drips(hour) + if hour == 20 || hour == 30 { 40.0 } else { 0.0 }),
+        (0..60).map(|hour| drips(hour) + if hour == 20 || hour == 30 { 14.0 } else { 0.0 }),
     );
     assert_eq!(home.usage().floor().litres_per_hour(), 0.0);
     assert_eq!(home.usage().floor().pulses(), Some((1.0, 3)));
@@ -59,10 +59,23 @@ fn a_leak_too_slow_to_show_in_every_hour_is_no_sign_of_life_and_a_use_above_its_
 }
 
 #[test]
+fn a_part_of_a_longer_reading_does_not_unmake_a_meter_that_counts_in_steps() {
+    let mut home = Home::default();
+    let use_at = |hour: u32| match hour {
+        5 | 15 => 9.0,
+        20 => 3.5,
+        25 => 14.0,
+        _ => 0.0,
+    };
+    home.hours(0, (0..60).map(|hour| drips(hour) + use_at(hour)));
+    assert_eq!(home.usage().floor().pulses(), Some((1.0, 3)));
+}
+
+#[test]
 fn a_slow_leak_is_forgotten_when_its_next_step_does_not_come() {
     for missing in [Some([0.0; 4]), None] {
         let mut home = Home::default();
-        home.hours(0, (0..60).map(|hour| drips(hour) + if hour == 50 { 40.0 } else { 0.0 }));
+        home.hours(0, (0..60).map(|hour| drips(hour) + if hour == 50 { 14.0 } else { 0.0 }));
         assert!(home.usage().floor().pulses().is_some());
         home.hours(60, missing.into_iter().flatten());
         home.hours(64, [1.0]);
