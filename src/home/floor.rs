@@ -16,10 +16,17 @@ const QUIET_HOURS: u32 = 3;
 const STEP_HOURS: u32 = 7 * 24;
 const STEPS_PER_LITRE: f32 = 100.0;
 const UNSEEN: u16 = u16::MAX;
-/// How far a steady leak is taken to vary, as a share of itself.
+/// How far a leak is taken to vary from one hour to the next, as a share of itself, and in litres at most: a cistern that is flushed
+/// is seen above whatever leak.
 const VARIATION: f32 = 0.1;
+const MOST_VARIATION: f32 = 3.0;
+/// The same of an hour in which water is used, so that the leak itself is not seen.
+const UNSEEN_VARIATION: f32 = 0.03;
+const MOST_UNSEEN_VARIATION: f32 = 0.5;
 /// The longest pause between two steps of a leak that is too slow to show in every hour, in whole dry hours; people sleep longer.
 const LONGEST_PAUSE: u32 = 5;
+/// How many times the floor the leak's flow of late may be.
+const MOST_ABOVE: f32 = 2.0;
 /// From so many steps on a volume does not tell whether it is a whole number of them: litres are rounded.
 const MANY_STEPS: f32 = 20.0;
 /// By how much of a step a volume may miss a whole number of them.
@@ -35,13 +42,16 @@ const COARSEST_STEP: f32 = 10.0;
 ///
 /// The floor falls at once and rises only when a whole day has lain above it, so that use is never taken for a leak
 /// within a day. Method: minimum night flow as water utilities measure it (IWA), over all hours of the day, because
-/// one home's quiet hours are its own. What goes on above it in the quietest hours in a row is the leak's as well.
+/// one home's quiet hours are its own. What goes on above it in the quietest hours in a row is the leak's as well, and so is what comes
+/// slowly from hour to hour: pressure goes up and down with the day, and leaks grow.
 ///
 /// A leak of less than a step of the meter an hour has hours without flow, and a floor of 0. It is known by its pulses: single
 /// steps every few hours, by night as by day.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     litres_per_hour: f32,
+    /// The leak's flow of late, in litres an hour: the floor or more.
+    of_late: f32,
     /// How far the leak alone goes above the floor, in litres: a cistern that fills again and again does not come out even in
     /// hours, and a slow leak comes in single steps.
     swing: f32,
@@ -58,6 +68,7 @@ impl Default for Floor {
     fn default() -> Self {
         Self {
             litres_per_hour: 0.0,
+            of_late: 0.0,
             swing: 0.0,
             pulse_hours: 0,
             counts_in_steps: 0,
@@ -93,7 +104,11 @@ impl Floor {
         let steps = litres / self.step();
         if steps < MANY_STEPS {
             let is_uneven = (steps - steps.round()).abs() > UNEVEN;
-            let weight = if is_uneven { -UNEVEN_WEIGHT } else { i8::from(steps > 1.5) };
+            let weight = if is_uneven {
+                -UNEVEN_WEIGHT
+            } else {
+                i8::from(steps > 1.5)
+            };
             self.counts_in_steps = (self.counts_in_steps + weight).clamp(-MOST_WEIGHT, MOST_WEIGHT);
         }
     }
@@ -118,9 +133,10 @@ impl Floor {
 
     /// The most that a leak without a swing brings in so many seconds, in litres.
     fn steady_in(&self, seconds: u32) -> f32 {
-        let leak = self.leak_in(seconds);
+        let hours = seconds as f32 / HOUR as f32;
+        let varies = (VARIATION * self.of_late).min(MOST_VARIATION) * hours;
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
-        leak + self.step().max(VARIATION * leak)
+        self.of_late * hours + self.step().max(varies)
     }
 
     fn step(&self) -> f32 {
@@ -177,12 +193,25 @@ impl Floor {
             self.litres_per_hour = least;
         }
         if self.litres_per_hour <= 0.0 {
+            self.of_late = 0.0;
             return self.follow_pulses(last, litres, next);
         }
+        self.follow_flow(last);
         self.pulse_hours = 0;
         let swung = self.swing;
         self.swing = self.swing_of(litres, next).unwrap_or(self.swing);
         rose || self.swing > swung
+    }
+
+    /// Takes an hour's litres for the leak's flow of late, where nobody used water: falls at once, rises slowly.
+    fn follow_flow(&mut self, last: f32) {
+        self.of_late = self.of_late.max(self.litres_per_hour);
+        let follows = if last <= self.steady_in(HOUR) {
+            last.min(self.of_late * (1.0 + VARIATION))
+        } else {
+            self.of_late + (UNSEEN_VARIATION * self.of_late).min(MOST_UNSEEN_VARIATION)
+        };
+        self.of_late = follows.clamp(self.litres_per_hour, MOST_ABOVE * self.litres_per_hour);
     }
 
     /// Learns of a slow leak, where none shows in every hour; answers whether one was found.

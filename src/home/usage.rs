@@ -434,8 +434,11 @@ impl Usage {
         for hour in (next.saturating_sub(WINDOW_HOURS)..next).rev() {
             // An hour that is not wholly measured may hold a use that the window does not: it is not read again.
             let leak_alone = |litres| !self.floor.is_use(litres, HOUR);
-            if !self.window.litres(hour, next).is_some_and(leak_alone) {
+            let Some(litres) = self.window.litres(hour, next).filter(|litres| leak_alone(*litres)) else {
                 return;
+            };
+            if litres < self.floor.litres_per_hour() && self.routine.used(hour) == Some(true) {
+                return; // A use of before the leak.
             }
             self.routine.clear_use(hour);
             if self.last_sign > EventTime::from_hour(hour) {

@@ -34,8 +34,52 @@ fn a_cistern_that_fills_again_and_again_is_no_sign_of_life_and_a_use_above_it_is
         (0..60).map(|hour| refills(hour) + if hour == 20 { 40.0 } else { 0.0 }),
     );
     assert_eq!(home.usage().last_sign(), Some(at(21)));
-    home.hours(60, [refills(60) + 9.0, refills(61)]);
+    home.hours(60, [refills(60) + 11.0, refills(61)]);
     assert_eq!(home.usage().last_sign(), Some(at(61)));
+}
+
+#[test]
+fn a_leak_that_goes_with_the_pressure_or_grows_is_no_sign_of_life_and_a_flush_above_it_is() {
+    let day = |hour: u32| (f64::from(hour) * std::f64::consts::TAU / 24.0).cos();
+    let with_pressure = |hour: u32| 20.0 * (1.0 + 0.2 * day(hour));
+    let grows = |hour: u32| 3.0 + f64::from(hour) / 24.0;
+    for leak in [&with_pressure as &dyn Fn(u32) -> f64, &grows] {
+        let mut home = Home::default();
+        let mut counted = 0.0;
+        home.hours(
+            0,
+            (0..200_u32).map(|hour| {
+                let before = f64::floor(counted);
+                counted += leak(hour) + if [2, 100, 190].contains(&hour) { 6.0 } else { 0.0 };
+                counted.floor() - before
+            }),
+        );
+        let used = |home: &Home| {
+            (48..200)
+                .filter(|hour| home.used(*hour) == Some(true))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(used(&home), [100, 190]);
+        assert_eq!(home.usage().dry_since(), Some(at(191)));
+    }
+}
+
+#[test]
+fn a_flush_is_seen_above_whatever_leak() {
+    let mut home = Home::default();
+    home.hours(0, [1.0, 12.0]);
+    home.hours(2, (2..60).map(|hour| 150.0 + if hour == 50 { 4.0 } else { 0.0 }));
+    assert_eq!(home.usage().last_sign(), Some(at(51)));
+}
+
+#[test]
+fn a_great_leak_does_not_unmake_the_uses_before_it() {
+    let mut home = Home::default();
+    home.hours(0, [0.0, 12.0, 0.0, 30.0, 0.0]);
+    home.hours(5, [1500.0; 26]);
+    assert_eq!(home.usage().floor().litres_per_hour(), 1500.0);
+    assert_eq!(home.usage().dry_since(), Some(at(4)));
+    assert_eq!([1, 3].map(|hour| home.used(hour)), [Some(true); 2]);
 }
 
 /// 0.4 L/h by a meter that counts litres.
