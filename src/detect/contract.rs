@@ -43,7 +43,17 @@ impl HomeView<'_> {
 
     /// Until when a lack of water says nothing of the people.
     pub fn excused_until(&self) -> EventTime {
+        self.excused_by(self.circumstances)
+    }
+
+    /// The same of a rule that was met at `met_at`: an outage takes nothing from what was met while there was water.
+    pub fn excused_until_though_met(&self, met_at: EventTime) -> EventTime {
         let mut circumstances = self.circumstances;
+        circumstances.outage = circumstances.outage.filter(|outage| outage.is_on_at(met_at));
+        self.excused_by(circumstances)
+    }
+
+    fn excused_by(&self, mut circumstances: Circumstances) -> EventTime {
         circumstances.absence = circumstances.absence.filter(|absence| !self.is_cut_short(absence));
         circumstances.excused_until(self.usage.frontier())
     }

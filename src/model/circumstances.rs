@@ -116,6 +116,13 @@ pub struct Outage {
     pub to: Option<EventTime>,
 }
 
+impl Outage {
+    /// Whether it had begun before `moment` and was not over.
+    pub fn is_on_at(&self, moment: EventTime) -> bool {
+        self.from < moment && self.to.is_none_or(|to| moment < to)
+    }
+}
+
 /// What is known of a home from beside its readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Circumstances {

@@ -14,7 +14,7 @@ use super::{HomeView, InactivityState, chance_of_harm, first_dry_hour, is_few, i
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::home::{Counts, WINDOW_HOURS};
-use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
+use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, Outage, format_span};
 
 pub(super) fn explain(
     settings: &InactivitySettings,
@@ -98,6 +98,7 @@ fn said(
             text.zh += &format!("此前读数缺失，最近一次已知用水止于{last}。");
         }
     }
+    add_outage(home, alert.since, &mut evidence, &mut text);
     add_hours_without_readings(home, alert.since, &mut evidence, &mut text);
     if let Some(rule) = rule {
         let place = settings
@@ -124,6 +125,25 @@ fn said(
 
 fn hours(seconds: u32) -> Value {
     json!((f64::from(seconds) / f64::from(HOUR) * 100.0).round() / 100.0)
+}
+
+/// Says when the zone was without water within the spell.
+fn add_outage(home: &HomeView<'_>, since: EventTime, evidence: &mut Map<String, Value>, text: &mut BothLanguages) {
+    let end = home.usage.frontier();
+    let within = |outage: &Outage| since < outage.from && outage.from < end;
+    let Some(outage) = home.circumstances.outage.filter(within) else {
+        return;
+    };
+    evidence.insert("outage_from".into(), json!(outage.from));
+    evidence.insert("supply_returned_at".into(), json!(outage.to));
+    let when = |time| local_time(time, end, home.time_zone);
+    let from = when(outage.from);
+    let (until, until_zh) = match outage.to {
+        Some(to) => (format!(" until {}", when(to)), format!("至{}", when(to))),
+        None => Default::default(),
+    };
+    text.en += &format!(" The zone was without water from {from}{until}; the alert is of before.");
+    text.zh += &format!("该片区自{from}{until_zh}停水，告警在停水之前已成立。");
 }
 
 /// Says in how many whole hours since `since` nothing is known.
@@ -467,7 +487,7 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
     let mut evidence = Map::new();
     evidence.insert("dry_since".into(), json!(alert.since));
     let sign = home.usage.last_use(counts).filter(|sign| *sign > alert.detected_at);
-    let excused = home.excused_until();
+    let excused = home.excused_until_though_met(alert.detected_at);
     if excused > alert.since && sign.is_none_or(|sign| excused >= sign) {
         return excused_by(home, alert, excused, evidence);
     }

@@ -115,7 +115,8 @@ impl Detector for Inactivity {
     ) {
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
-        let is_excused = (state.met | state.shadow) != 0 && state.since < home.excused_until();
+        let is_excused =
+            (state.met | state.shadow) != 0 && state.since < home.excused_until_though_met(state.detected_at);
         for (index, rule) in settings.rules.iter().enumerate() {
             let is_used = home.usage.last_use(rule.counts) > Some(interval.start);
             if is_excused || is_used && !rule.is_of_litres() {

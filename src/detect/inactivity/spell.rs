@@ -21,7 +21,7 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
         since: state.since,
         detected_at: state.detected_at,
     };
-    let excused = home.excused_until();
+    let excused = home.excused_until_though_met(state.detected_at);
     if state.since >= excused || state.met == 0 {
         return spell;
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::detect::DetectorSettings;
 use crate::detect::local_hours::LocalHours;
 use crate::detect::tests::{Watched, few_litres, in_bands, rule, with_rules};
-use crate::model::{Measure, Severity, Sign, SignKind};
+use crate::model::{Measure, Outage, Severity, Sign, SignKind};
 
 const SHANGHAI: &str = "Asia/Shanghai";
 const MADRID: &str = "Europe/Madrid";
@@ -598,4 +598,53 @@ fn a_gap_does_not_make_people_go_away() {
         (usual, false.into()),
         "somebody was heard of since"
     );
+}
+
+#[test]
+fn an_outage_takes_nothing_from_what_was_met_before_it() {
+    let settings = with_rules(vec![
+        rule("no-use-12h", Severity::High, Condition::NoUse { hours: 12.0 }),
+        rule("no-use-24h", Severity::Critical, Condition::NoUse { hours: 24.0 }),
+    ]);
+    let story = |hours_ago: u32| {
+        let mut home = Watched::new(settings.clone(), SHANGHAI, "2024-03-03T16:00:00Z");
+        home.with_words = true;
+        home.hours(day(&[7, 12, 19, 21]).chain(day(&[7])));
+        let from = EventTime::from_hour(home.next.hour() - hours_ago);
+        home.circumstances.outage = Some(Outage { from, to: None });
+        home.hours([0.0; 8]);
+        let to = Some(home.next);
+        home.circumstances.outage = Some(Outage { from, to });
+        home.hours([0.0; 24]);
+        home.hours([9.0]);
+        home.told
+    };
+    expect![[r#"
+        Tue 20:00 inactivity Raised (High, no-use-12h) since Tue 08:00: no_sign_of_life
+            No water since 08:00, 12 h. The longest within a day was 9 h in 2 days.
+            自08:00起12小时无用水。近2天一日内最长为9小时。
+        Thu 08:00 inactivity Updated (Critical, no-use-24h) since Tue 08:00: still_no_sign_of_life
+            No water since 2024-03-05 08:00, 2 d. The zone was without water from 2024-03-06 00:00 until 2024-03-06 08:00; the alert is of before. The longest within a day was 9 h in 3 days.
+            自2024-03-05 08:00起2天无用水。该片区自2024-03-06 00:00至2024-03-06 08:00停水，告警在停水之前已成立。近3天一日内最长为9小时。
+        Thu 09:00 inactivity Resolved (Critical, no-use-24h) since Tue 08:00: use_returned
+            Water is used again, by 09:00; it was dry since 2024-03-05 08:00, for at most 2 d 1 h.
+            09:00前已恢复用水；此前自2024-03-05 08:00起无用水，至多2天1小时。
+    "#]].assert_eq(&story(0));
+    expect![[r#"
+        Tue 20:00 inactivity Raised (High, no-use-12h) since Tue 08:00: no_sign_of_life
+            No water since 08:00, 12 h. The longest within a day was 9 h in 2 days.
+            自08:00起12小时无用水。近2天一日内最长为9小时。
+        Wed 01:00 inactivity Resolved (High, no-use-12h) since Tue 08:00: supply_interrupted
+            The zone was without water; it counts from the return of supply.
+            该片区停水，自恢复供水起重新计时。
+        Wed 20:00 inactivity Raised (High, no-use-12h) since Wed 08:00: no_sign_of_life
+            Supply returned at 08:00. No water has been used since, 12 h. The last use ended at 2024-03-05 08:00. The longest within a day was 9 h in 3 days.
+            08:00恢复供水。此后12小时无用水。最近一次用水止于2024-03-05 08:00。近3天一日内最长为9小时。
+        Thu 08:00 inactivity Updated (Critical, no-use-24h) since Wed 08:00: still_no_sign_of_life
+            Supply returned at 2024-03-06 08:00. No water has been used since, 24 h. The last use ended at 2024-03-05 08:00. The longest within a day was 9 h in 3 days.
+            2024-03-06 08:00恢复供水。此后24小时无用水。最近一次用水止于2024-03-05 08:00。近3天一日内最长为9小时。
+        Thu 09:00 inactivity Resolved (Critical, no-use-24h) since Wed 08:00: use_returned
+            Water is used again, by 09:00; it was dry since 2024-03-06 08:00, for at most 25 h.
+            09:00前已恢复用水；此前自2024-03-06 08:00起无用水，至多25小时。
+    "#]].assert_eq(&story(5));
 }

@@ -61,7 +61,7 @@ impl Detector for NoReturn {
         if !matches!(interval.flow, Flow::Measured(_)) {
             return;
         }
-        if missed_since(home).is_none() || state.met_at > home.excused_until() {
+        if missed_since(home).is_none() || state.met_at > home.excused_until_though_met(state.met_at) {
             return;
         }
         let Some(dry_since) = home.dry_since() else {
@@ -75,7 +75,7 @@ impl Detector for NoReturn {
 
     fn finding(settings: &NoReturnSettings, state: &NoReturnState, home: &HomeView<'_>) -> Option<Finding> {
         let since = missed_since(home)?;
-        if !settings.enabled || state.met_at <= home.excused_until() {
+        if !settings.enabled || state.met_at <= home.excused_until_though_met(state.met_at) {
             return None;
         };
         Some(Finding {
