@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::interval::{CompactMeasure, Flow, Interval, MeterReading};
-use super::register::{MeterEvent, Register, Step};
+use super::register::{DRY_REVERSE_LITRES, MeterEvent, Register, Step};
 use crate::model::{EventTime, Litres};
 
 /// The most meters one home may have.
@@ -310,20 +310,16 @@ impl Meter {
                     });
                 }
                 let start = if is_gap { reading.start } else { frontier };
-                if litres < 0.0 {
-                    event(MeterEvent::backwards(-f64::from(litres)));
-                    emit(Interval {
-                        start,
-                        end,
-                        flow: Flow::Unknown,
-                    });
-                } else {
-                    emit(Interval {
-                        start,
-                        end,
-                        flow: Flow::Measured(litres),
-                    });
+                let back = -f64::from(litres);
+                if back > 0.0 {
+                    event(MeterEvent::backwards(back));
                 }
+                let flow = if back > DRY_REVERSE_LITRES {
+                    Flow::Unknown
+                } else {
+                    Flow::Measured(litres.max(0.0))
+                };
+                emit(Interval { start, end, flow });
             }
             CompactMeasure::Register(index) => {
                 let Some(register) = &mut self.register else {

@@ -74,6 +74,9 @@ impl From<Flag> for MeterEvent {
 /// A backward step of more litres than this is more than the play of a valve.
 const LARGE_REVERSE_LITRES: Litres = 10.0;
 
+/// A meter that runs backwards by no more than this many litres was dry: pressure moves what stands in the pipe to and fro.
+pub(super) const DRY_REVERSE_LITRES: Litres = 1.0;
+
 /// The largest backward step that is believed at once to be water that ran back through the meter, in litres; a larger one may be a
 /// bad read, and is believed at the next index that follows from it.
 const REVERSE_FLOW_LITRES: Litres = 50.0;
@@ -165,6 +168,14 @@ impl Register {
             };
         }
         let back = self.litres - litres;
+        if !self.is_suspect() && back > 0.0 && back <= DRY_REVERSE_LITRES {
+            // What comes back to where it stood is no use either; what goes on running back is told when it is more.
+            self.at = at;
+            return Step::Litres {
+                litres: 0.0,
+                event: None,
+            };
+        }
         if !self.is_suspect() && back > 0.0 && back <= REVERSE_FLOW_LITRES && litres >= RESET_BELOW_LITRES {
             *self = Self::new(litres, at);
             return Step::Nothing(Some(MeterEvent::backwards(back)));

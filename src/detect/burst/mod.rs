@@ -27,6 +27,8 @@ use crate::model::{AlertKind, AlertState, BothLanguages, EventTime, Explanation,
 const LONGEST_SECONDS: u32 = 2 * HOUR;
 /// Meters' clocks jitter: a stretch may be shorter by a tenth of an interval, up to so many seconds.
 const MOST_SLACK: u32 = 2 * MINUTE;
+/// A leak of less than this share of the limit is none of a burst.
+const DRIP_SHARE: f32 = 0.5;
 /// The peak fades by this part a day.
 const FADES_A_DAY: u16 = 200;
 
@@ -151,8 +153,8 @@ impl BurstState {
         let limits = met.filter_map(|(_, rule)| self.limit(settings, rule, home));
         let limit = limits.fold(f32::MAX, f32::min);
         let floor = home.usage.floor();
-        // A drip that goes on is no burst; a burst that has run for a day is no drip.
-        let is_leak_alone = floor.litres_per_hour() < limit && !floor.is_use(litres, HOUR);
+        // A drip that goes on is no burst; a burst that has run for a day is no drip, nor is it one at its least.
+        let is_leak_alone = floor.litres_per_hour() < DRIP_SHARE * limit && !floor.is_use(litres, HOUR);
         let is_dry = is_leak_alone || litres <= settings.dry_percent / 100.0 * limit;
         let Some(high) = &mut self.high else { return };
         high.peak = high.peak.max(rounded);

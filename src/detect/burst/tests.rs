@@ -169,3 +169,15 @@ fn mistakes_are_named() {
         assert_eq!(settings.mistakes().len(), 1, "{dry_percent}");
     }
 }
+
+#[test]
+fn a_burst_that_swings_for_days_is_one() {
+    let mut home = home(Vec::new());
+    (0..3).for_each(|_| home.hours(DAILY));
+    let swings = |hour: u32| 750.0 * (1.0 + 0.25 * (f64::from(hour) * std::f64::consts::TAU / 24.0).sin());
+    home.hours((0..96).map(swings));
+    assert!(home.is_open(AlertKind::Burst), "{}", home.told);
+    home.hours([0.0]);
+    assert!(!home.is_open(AlertKind::Burst), "{}", home.told);
+    assert_eq!(raised(&home), 1, "{}", home.told);
+}

@@ -82,6 +82,13 @@ impl Draw {
 }
 
 impl ProlongedDrawState {
+    /// Minutes of the home's longest draw by fine readings or by coarse ones; a home whose readings have become finer is known by the
+    /// coarse. 0 where nothing was ever drawn that the rule asks for.
+    fn longest_by(&self, is_fine: bool) -> u16 {
+        let [coarse, fine] = self.longest;
+        if is_fine && fine > 0 { fine } else { coarse }
+    }
+
     /// The moment within `interval` at which a run meets a rule, if it does by its end.
     fn met_at(&self, rule: &Rule, run: (EventTime, f32), interval: &Interval, is_fine: bool) -> Option<EventTime> {
         let (start, litres) = run;
@@ -97,14 +104,14 @@ impl ProlongedDrawState {
                 at_least_minutes,
                 ..
             } => {
-                let longest = self.longest[usize::from(is_fine)];
+                let longest = self.longest_by(is_fine);
                 let own = (factor * f32::from(longest)).ceil() as u32;
                 let coarse = if is_fine {
                     0
                 } else {
                     u32::from(longest) + COARSE_MINUTES
                 };
-                after(own.max(at_least_minutes).max(coarse)).filter(|_| longest > 0)
+                after(own.max(at_least_minutes).max(coarse))
             }
         };
         met.map(|at| at.max(interval.start))
@@ -260,7 +267,7 @@ impl Detector for ProlongedDraw {
         evidence.insert("drawing_since".into(), json!(alert.since));
         evidence.insert("minutes".into(), json!(lasted / MINUTE));
         let is_fine = state.draw.as_ref().map_or(state.longest[1] > 0, |draw| draw.is_fine);
-        let longest = state.longest[usize::from(is_fine)];
+        let longest = state.longest_by(is_fine);
         evidence.insert("own_longest_minutes".into(), json!(longest));
         if record == AlertState::Resolved {
             let is_over = frontier > alert.detected_at;

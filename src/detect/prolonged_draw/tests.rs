@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::detect::tests::{Watched, with_rules};
+use crate::model::DAY;
 
 fn home(rules: Vec<(&str, Condition)>) -> Watched {
     let mut settings = with_rules(Vec::new());
@@ -241,4 +242,24 @@ fn mistakes_are_named() {
     settings.rules.push(settings.rules[0].clone());
     settings.learn_days = 61;
     assert_eq!(settings.mistakes().len(), 4);
+}
+
+#[test]
+fn a_home_that_never_drew_so_much_is_told_of_all_the_same() {
+    for (seconds, needed) in [(HOUR, 3), (900, 4)] {
+        let mut settings = with_rules(Vec::new());
+        settings.leak.enabled = false;
+        settings.burst.enabled = false;
+        let mut home = Watched::new(settings, "UTC", "2024-03-04T00:00:00Z");
+        for _ in 0..15 * DAY / seconds / 4 {
+            [2.0, 0.0, 0.0, 0.0]
+                .iter()
+                .for_each(|litres| home.read(seconds, *litres));
+        }
+        let litres = 150.0 * f64::from(seconds) / f64::from(HOUR);
+        (1..needed).for_each(|_| home.read(seconds, litres));
+        assert!(!home.is_open(AlertKind::ProlongedDraw));
+        home.read(seconds, litres);
+        assert!(home.is_open(AlertKind::ProlongedDraw));
+    }
 }

@@ -75,6 +75,25 @@ fn water_that_runs_back_is_no_use_and_no_new_meter() {
 }
 
 #[test]
+fn pressure_that_moves_the_index_to_and_fro_is_no_use_and_no_gap() {
+    let (events, flows) = story(&[5_000.0, 4_999.0, 5_000.0, 4_999.6, 4_999.6, 5_003.0, 5_001.9, 5_002.9]);
+    assert_eq!(events, [ReverseFlow]);
+    let dry = Flow::Measured(0.0);
+    assert_eq!(flows[1..6], [dry, dry, dry, dry, Flow::Measured(3.0)]);
+    assert_eq!(
+        flows[6..8],
+        [Flow::Unknown, Flow::Measured(1.0)],
+        "more than to and fro"
+    );
+    let mut home = Home::default();
+    home.hours(0, [4.0, 0.0, -0.1, 0.0, -1.0, 0.0]);
+    assert_eq!(home.events, [ReverseFlow, ReverseFlow]);
+    assert_eq!(home.dry_hours(), Some(5.0));
+    home.hours(6, [-1.1, 0.0]);
+    assert_eq!(home.dry_hours(), Some(1.0));
+}
+
+#[test]
 fn a_bad_read_is_passed_over_in_both_directions() {
     for bad in [0.0, 99.0, 900_000.0] {
         let (events, flows) = story(&[5_000.0, bad, 5_000.0, 5_002.0]);
