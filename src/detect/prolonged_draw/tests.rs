@@ -263,3 +263,14 @@ fn a_home_that_never_drew_so_much_is_told_of_all_the_same() {
         assert!(home.is_open(AlertKind::ProlongedDraw));
     }
 }
+
+#[test]
+fn a_tap_that_has_become_a_leak_is_told_once_however_it_swings() {
+    let mut home = home(own());
+    home.hours([0.0, 20.0, 0.0, 30.0, 0.0, 0.0]);
+    let swings = |hour: u32| 600.0 * (1.0 + 0.25 * (f64::from(hour) * std::f64::consts::TAU / 24.0).sin());
+    home.hours([0.0; 24]);
+    home.hours((0..96).map(swings));
+    home.hours([0.0; 2]);
+    assert_eq!(raised(&home), 1, "{}", home.told);
+}
