@@ -27,6 +27,11 @@ const MOST_UNSEEN_VARIATION: f32 = 0.5;
 const LONGEST_PAUSE: u32 = 5;
 /// How many times the floor the leak's flow of late may be.
 const MOST_ABOVE: f32 = 2.0;
+/// So many pauses within an hour of each other tell a slow leak.
+const PAUSES: u32 = 3;
+/// Where a step of the meter is more than this, in litres, a single use is a step, too, and more pauses are needed.
+const A_USE: f32 = 2.5;
+const PAUSES_OF_USES: u32 = 5;
 /// From so many steps on a volume does not tell whether it is a whole number of them: litres are rounded.
 const MANY_STEPS: f32 = 20.0;
 /// By how much of a step a volume may miss a whole number of them.
@@ -226,7 +231,8 @@ impl Floor {
         if last <= 0.0 || !is_step(&last) {
             return false;
         }
-        let Some(pause) = pause_of_steps(|hour| litres(hour).filter(is_step), next) else {
+        let pauses = if step > A_USE { PAUSES_OF_USES } else { PAUSES };
+        let Some(pause) = pause_of_steps(|hour| litres(hour).filter(is_step), next, pauses) else {
             return false;
         };
         // One that never stops has had no longer pause all day.
@@ -262,8 +268,8 @@ impl Floor {
 }
 
 /// The longest pause in hours between the last single steps up to hour `next - 1`, which has one; `None` where something else flowed between
-/// them, or they do not come at distances alike: two pauses of the same length, or three within an hour of each other.
-fn pause_of_steps(step: impl Fn(u32) -> Option<f32>, next: u32) -> Option<u32> {
+/// them, or they do not come at distances alike: `needed` pauses within an hour of each other, or one less of the same length.
+fn pause_of_steps(step: impl Fn(u32) -> Option<f32>, next: u32, needed: u32) -> Option<u32> {
     let (mut shortest, mut longest) = (LONGEST_PAUSE, 0);
     let (mut pauses, mut pause) = (0, 0);
     for hour in (0..next - 1).rev() {
@@ -280,10 +286,10 @@ fn pause_of_steps(step: impl Fn(u32) -> Option<f32>, next: u32) -> Option<u32> {
         if apart > 1 {
             return None;
         }
-        if longest > 0 && (apart == 0 && pauses == 2 || pauses == 3) {
+        if longest > 0 && (apart == 0 && pauses == needed - 1 || pauses == needed) {
             return Some(longest);
         }
-        if pauses == 3 {
+        if pauses == needed {
             return None; // In every hour: that is a floor.
         }
     }

@@ -129,6 +129,25 @@ fn a_slow_leak_is_forgotten_when_its_next_step_does_not_come() {
 }
 
 #[test]
+fn by_a_coarse_meter_more_steps_are_needed_for_they_may_be_uses() {
+    let every_third = |home: &mut Home, hours: std::ops::Range<u32>| {
+        home.hours(hours.start, hours.map(|hour| if hour % 3 == 0 { 10.0 } else { 0.0 }));
+    };
+    let mut home = Home::default();
+    home.hours(
+        0,
+        [
+            20.0, 10.0, 0.0, 0.0, 0.0, 10.0, 20.0, 0.0, 0.0, 0.0, 10.0, 10.0, 0.0, 0.0, 10.0, 20.0,
+        ],
+    );
+    home.hours(16, [0.0, 0.0]);
+    every_third(&mut home, 18..28);
+    assert_eq!(home.usage().floor().pulses(), None, "four steps");
+    every_third(&mut home, 28..31);
+    assert_eq!(home.usage().floor().pulses(), Some((10.0, 3)));
+}
+
+#[test]
 fn small_uses_are_no_leak_where_people_sleep() {
     let mut home = Home::default();
     let by_day = |hour: u32| {
