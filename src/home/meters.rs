@@ -160,7 +160,7 @@ impl Meters {
                 waiting: VecDeque::new(),
             });
         }
-        several.note_presence(&self.first, index, reading.start);
+        several.note_presence(&self.first, index, reading);
         let meter = if index == 0 {
             &mut self.first
         } else {
@@ -196,9 +196,14 @@ impl Several {
         }
     }
 
-    /// A meter that reports is expected; on its first report it takes the place of those that ended before it.
-    fn note_presence(&mut self, first: &Meter, index: usize, start: EventTime) {
+    /// A meter that reports is expected, but for one that was replaced and says late what it measured before; on its first report it
+    /// takes the place of those that ended before it.
+    fn note_presence(&mut self, first: &Meter, index: usize, reading: &MeterReading) {
+        let start = reading.start;
         let is_new = self.frontier(first, index) == EventTime::ZERO;
+        if self.lanes[index].presence == Presence::Replaced && reading.end() <= self.emitted {
+            return;
+        }
         self.lanes[index].presence = Presence::Expected;
         if is_new {
             for other in (0..self.lanes.len()).filter(|other| *other != index) {

@@ -100,6 +100,27 @@ fn a_new_meter_takes_the_place_of_the_one_that_ended() {
 }
 
 #[test]
+fn what_a_replaced_meter_says_late_of_before_holds_nothing_up() {
+    let mut home = Home::default();
+    home.hours(0, [4.0, 0.0]);
+    for hour in 5..10 {
+        home.offer(hour_of(1, hour, 0.0));
+    }
+    assert_eq!(home.usage().frontier(), at(10));
+    for hour in 2..5 {
+        home.offer(hour_of(0, hour, 0.0));
+    }
+    home.offer(hour_of(1, 10, 0.0));
+    assert_eq!(home.usage().frontier(), at(11));
+    // It is in use after all.
+    home.offer(hour_of(0, 11, 3.0));
+    home.offer(hour_of(1, 11, 0.0));
+    assert_eq!(home.usage().last_sign(), Some(at(12)));
+    home.offer(hour_of(1, 12, 0.0));
+    assert_eq!(home.usage().frontier(), at(12));
+}
+
+#[test]
 fn a_home_whose_first_named_meter_measured_nothing_begins_with_the_second() {
     let mut home = Home::default();
     home.offer(hour_of(1, 0, 0.0));
