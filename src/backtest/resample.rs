@@ -37,10 +37,14 @@ impl Fleets {
     }
 
     /// What `of` says of each fleet, and first of the homes as they are; it is given how often each home is in the fleet.
+    /// One home alone says nothing of others: no fleet is drawn.
     pub fn each<T>(&self, mut of: impl FnMut(&[u32]) -> T) -> (T, Vec<T>) {
         let mut counts = vec![1; self.homes];
         let as_they_are = of(&counts);
-        let fleets = (DRAWS / self.homes.max(1)).clamp(LEAST_RESAMPLES, RESAMPLES);
+        let fleets = match self.homes {
+            0 | 1 => 0,
+            homes => (DRAWS / homes).clamp(LEAST_RESAMPLES, RESAMPLES),
+        };
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let drawn = (0..fleets).map(|_| {
             counts.fill(0);
@@ -79,6 +83,19 @@ impl Fleets {
 
     /// The median of the values of all homes.
     pub fn median<V: AsRef<[f64]>>(&self, values: &[V]) -> Figure {
+        self.between(values, |all| ((all - 1) / 2, all / 2))
+    }
+
+    /// What nine in ten of the values of all homes do not exceed.
+    pub fn nine_in_ten<V: AsRef<[f64]>>(&self, values: &[V]) -> Figure {
+        self.between(values, |all| {
+            let place = (9 * all).div_ceil(10) - 1;
+            (place, place)
+        })
+    }
+
+    /// The mean of the two values that have as many before them as `places` says, of one and more.
+    fn between<V: AsRef<[f64]>>(&self, values: &[V], places: impl Fn(u64) -> (u64, u64)) -> Figure {
         let mut sorted: Vec<(f64, usize)> = Vec::new();
         for (home, values) in values.iter().enumerate() {
             sorted.extend(values.as_ref().iter().map(|value| (*value, home)));
@@ -95,8 +112,8 @@ impl Fleets {
                 };
                 sorted.iter().find(reaches).map(|(value, _)| *value)
             };
-            let (below, above) = (nth(all.checked_sub(1)? / 2)?, nth(all / 2)?);
-            Some((below + above) / 2.0)
+            let (below, above) = (all > 0).then(|| places(all))?;
+            Some((nth(below)? + nth(above)?) / 2.0)
         })
     }
 }
@@ -137,11 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn one_home_alone_has_no_spread() {
+    fn one_home_alone_says_nothing_of_others() {
         let figure = Fleets::new(1, 1).mean(&[vec![2.0, 4.0]]);
-        assert_eq!(
-            (figure.low, figure.value, figure.high),
-            (Some(3.0), Some(3.0), Some(3.0))
-        );
+        assert_eq!((figure.low, figure.value, figure.high), (None, Some(3.0), None));
+    }
+
+    #[test]
+    fn nine_in_ten_are_within() {
+        let values: Vec<f64> = (1..=20).map(f64::from).collect();
+        assert_eq!(Fleets::new(1, 1).nine_in_ten(&[&values[..]]).value, Some(18.0));
+        assert_eq!(Fleets::new(1, 1).nine_in_ten(&[&values[..3]]).value, Some(3.0));
     }
 }

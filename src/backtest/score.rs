@@ -16,6 +16,8 @@ pub struct Delay {
     pub mean_hours: Figure,
     /// The median.
     pub median_hours: Figure,
+    /// Within so many hours are nine in ten.
+    pub nine_in_ten_hours: Figure,
 }
 
 /// What a run is worth.
@@ -169,5 +171,6 @@ fn delay<V: AsRef<[f64]>>(values: &[V], fleets: Fleets) -> Delay {
     Delay {
         mean_hours: fleets.mean(values),
         median_hours: fleets.median(values),
+        nine_in_ten_hours: fleets.nine_in_ten(values),
     }
 }

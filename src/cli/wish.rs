@@ -123,6 +123,20 @@ pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) ->
                 }
             })?,
         };
+        if let Wish::Budget(budget) = wish {
+            let curve = inactivity.hazard.model().map(|model| model.about.curve.as_slice());
+            let rates = curve.unwrap_or_default().iter().map(|point| point.false_at_most);
+            let least = rates.min_by(f64::total_cmp);
+            let beyond = match least.filter(|least| budget < *least) {
+                Some(least) => format!("; beyond what was measured: none of it says less than {least:.2}"),
+                None => String::new(),
+            };
+            say!(
+                "  {named}: λ {lambda:.0} h for {}, {}{beyond}",
+                programme.name,
+                stage.name()
+            );
+        }
         for (place, own) in &learned {
             let scaled = (own * lambda / before).clamp(1.0, 1e6);
             inactivity.rules[*place].when = Condition::Learned(Learned::with_lambda(scaled));

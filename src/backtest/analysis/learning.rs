@@ -339,8 +339,8 @@ mod tests {
         );
         assert_eq!(
             (of.delay_hours.value, of.delay_hours.low),
-            (Some(10.0), Some(10.0)),
-            "one home has no spread"
+            (Some(10.0), None),
+            "one home says nothing of others"
         );
         assert_eq!(of.false_per_home_month.value, Some(3.0));
     }

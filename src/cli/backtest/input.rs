@@ -10,6 +10,8 @@ use crate::backtest::Backtest;
 use crate::cli::bar;
 use crate::cli::homes::known_homes;
 use crate::history::{Incident, SortSpace, read_truth};
+use crate::model::HomeRecord;
+use crate::partition::Rules;
 use crate::settings::Validated;
 
 #[derive(Debug, Args)]
@@ -69,12 +71,12 @@ impl Input {
             bar.inc(bytes)
         })?;
         bar.finish_and_clear();
-        self.check(&backtest, &truth)?;
+        self.check(&backtest, &truth, rules)?;
         Ok((backtest, truth))
     }
 
     /// Says what is missing in files before the work begins.
-    fn check(&self, backtest: &Backtest, truth: &[Incident]) -> anyhow::Result<()> {
+    fn check(&self, backtest: &Backtest, truth: &[Incident], rules: &Rules) -> anyhow::Result<()> {
         let readings = backtest.readings();
         for file in readings.empty_files() {
             say!("  {}: no reading in it", file.display());
@@ -82,8 +84,27 @@ impl Input {
         if readings.is_empty() {
             bail!("no reading in {} files", self.readings.len());
         }
-        let known: BTreeSet<&str> = backtest.homes().iter().map(|home| home.household_id.as_str()).collect();
-        let is_unknown = |home: &&str| !readings.has_home(home) && !known.contains(home);
+        let zone = rules.time_zone.iana_name().unwrap_or("UTC");
+        let of_file: BTreeMap<&str, &HomeRecord> = backtest
+            .homes()
+            .iter()
+            .map(|home| (home.household_id.as_str(), home))
+            .collect();
+        let homes = readings.homes();
+        let unsaid = homes.iter().filter(|home| !of_file.contains_key(&***home));
+        if let (Some(first), true) = (unsaid.clone().next(), self.homes.is_some()) {
+            let (count, all) = (unsaid.count(), homes.len());
+            say!(
+                "  --homes says nothing of {count} of the {all} homes of the readings, {first:?} the first of them: their hours are those of {zone} (defaults.time_zone)"
+            );
+        }
+        let without_zone = of_file.values().filter(|home| home.time_zone.is_none()).count();
+        if without_zone > 0 {
+            say!(
+                "  --homes states no time zone of {without_zone} homes: their hours are those of {zone} (defaults.time_zone)"
+            );
+        }
+        let is_unknown = |home: &&str| !readings.has_home(home) && !of_file.contains_key(home);
         let all = truth.iter().map(|incident| &*incident.household);
         let unknown: BTreeSet<&str> = all.filter(is_unknown).collect();
         if let Some(first) = unknown.first() {

@@ -131,10 +131,11 @@ pub(super) fn tell(
     );
     if score.emergencies > 0 {
         say!(
-            "  emergencies: {} of {} found, mean delay {} h (by arrival {} h; with these uploads {} h at best), misses counted as 72 h",
+            "  emergencies: {} of {} found, mean delay {} h, nine in ten within {} h (mean by arrival {} h; with these uploads {} h at best), misses counted as 72 h",
             score.first.detected,
             score.emergencies,
             figure(score.first.delay.mean_hours),
+            figure(score.first.delay.nine_in_ten_hours),
             figure(score.first.arrival_delay.mean_hours),
             figure(score.first.arrival_delay_at_best.mean_hours)
         );
