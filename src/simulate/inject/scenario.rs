@@ -12,6 +12,8 @@ pub enum Scenario {
     EmergencyUnderLeak(u32),
     /// The same, while a cistern of so many tenths of a litre fills again every 25 minutes.
     EmergencyUnderRefills(u32),
+    /// The same, while a leak runs that is greatest in the night, when pressure is.
+    EmergencyUnderSwingingLeak(u32),
     /// A draw goes on for one to three hours, then use stops for 72 hours.
     EmergencyInBath,
     /// Over six weeks more and more uses fail to come, up to half of them; four weeks later all is as before.
@@ -38,15 +40,17 @@ pub enum Scenario {
 
 impl Scenario {
     /// As the command names them, with a flow where one belongs to it.
-    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-refills:8, emergency-in-bath, decline, \
-        leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
+    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-refills:8, emergency-under-swinging-leak:20, \
+        emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
 
     /// The kind that its label bears.
     pub const fn kind(self) -> &'static str {
         match self {
-            Self::Emergency | Self::EmergencyUnderLeak(_) | Self::EmergencyUnderRefills(_) | Self::EmergencyInBath => {
-                "emergency"
-            }
+            Self::Emergency
+            | Self::EmergencyUnderLeak(_)
+            | Self::EmergencyUnderRefills(_)
+            | Self::EmergencyUnderSwingingLeak(_)
+            | Self::EmergencyInBath => "emergency",
             Self::Decline => "decline",
             Self::Leak(_) | Self::IntermittentLeak(_) | Self::Toilet(_) => "leak",
             Self::Burst => "burst",
@@ -80,6 +84,7 @@ impl FromStr for Scenario {
             ("emergency", None) => Ok(Self::Emergency),
             ("emergency-under-leak", Some(flow)) => Ok(Self::EmergencyUnderLeak(flow)),
             ("emergency-under-refills", Some(litres)) => Ok(Self::EmergencyUnderRefills(litres)),
+            ("emergency-under-swinging-leak", Some(flow)) => Ok(Self::EmergencyUnderSwingingLeak(flow)),
             ("emergency-in-bath", None) => Ok(Self::EmergencyInBath),
             ("decline", None) => Ok(Self::Decline),
             ("leak", Some(flow)) => Ok(Self::Leak(flow)),
@@ -102,6 +107,7 @@ impl fmt::Display for Scenario {
             Self::Emergency => ("emergency", None),
             Self::EmergencyUnderLeak(flow) => ("emergency-under-leak", Some(flow)),
             Self::EmergencyUnderRefills(litres) => ("emergency-under-refills", Some(litres)),
+            Self::EmergencyUnderSwingingLeak(flow) => ("emergency-under-swinging-leak", Some(flow)),
             Self::EmergencyInBath => ("emergency-in-bath", None),
             Self::Decline => ("decline", None),
             Self::Leak(flow) => ("leak", Some(flow)),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 
+use super::water::Flow;
 use super::*;
 use crate::history::{Row, arrival};
 use crate::model::Measure;
@@ -140,6 +141,29 @@ fn an_emergency_under_a_leak_shows_the_leak_alone() {
     assert_eq!((leak.start.plus(3 * DAY), leak.end), (emergency.start, emergency.end));
     let (_, left) = effect(&before, &after, emergency);
     assert!((340.0..=361.0).contains(&left), "{left}");
+}
+
+#[test]
+fn a_leak_that_swings_is_greatest_at_night_and_as_much_as_a_steady_one_in_a_day() {
+    let pour = |flow: &Flow| {
+        let (mut history, _) = quiet(HOUR);
+        let (before, name) = (litres(&history), Arc::clone(&history.meters[0].household));
+        let start = EventTime::from_hour(history.rows[0].start.hour() / 24 * 24 + 48);
+        water::pour(&mut history, &name, start, start.plus(DAY), flow, 0.01);
+        let after = litres(&history);
+        let more = |hour: u32| {
+            let key = (Arc::clone(&name), start.plus(hour * HOUR));
+            after[&key] - before[&key]
+        };
+        (0..24).map(more).collect::<Vec<_>>()
+    };
+    let (swinging, steady) = (pour(&Flow::Swinging(20.0)), pour(&Flow::Steady(20.0)));
+    let sum = |litres: &[f64]| litres.iter().sum::<f64>();
+    assert!((sum(&swinging) - sum(&steady)).abs() < 0.1, "{swinging:?}");
+    assert!(
+        (swinging[3] - 24.0).abs() < 0.1 && (swinging[15] - 16.0).abs() < 0.1,
+        "{swinging:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Where several meet, an emergency goes in before a leak, as a leak goes on while nobody uses water. Registers are
 //! changed by what flowed in between, ever after; they must not roll over within that time.
 
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use crate::history::{History, Incident, Row};
@@ -12,6 +13,9 @@ use crate::model::{DAY, EventTime, HOUR, Litres, MINUTE, Measure};
 pub const EMERGENCY_SECONDS: u32 = 3 * DAY;
 
 const REFILL_SECONDS: u32 = 25 * MINUTE;
+/// By what share of its mean a leak goes up and down with pressure, and the hour of the day (UTC) at which it is greatest.
+const SWING: f64 = 0.2;
+const GREATEST_HOUR: f64 = 3.0;
 
 /// Water that runs by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,8 @@ pub enum Flow {
     Steady(Litres),
     /// So many litres an hour in the first 20 minutes of every hour: a toilet that fills and leaks again.
     Toilet(Litres),
+    /// So many litres an hour on average, a fifth more in the night and a fifth less by day.
+    Swinging(Litres),
     /// So many litres at once, every 25 minutes: a cistern that fills, leaks empty and fills again.
     Refills(Litres),
     /// So many litres an hour in the quarter-hours of the day (UTC) that are set, day after day.
@@ -104,7 +110,7 @@ impl Flow {
     /// Its mean, in litres an hour.
     pub(super) fn mean(&self) -> Litres {
         match self {
-            Self::Steady(rate) => *rate,
+            Self::Steady(rate) | Self::Swinging(rate) => *rate,
             Self::Toilet(rate) => rate / 3.0,
             Self::Refills(litres) => litres * f64::from(HOUR) / f64::from(REFILL_SECONDS),
             Self::Quarters(rate, set) => rate * set.iter().filter(|is_set| **is_set).count() as f64 / 96.0,
@@ -116,6 +122,11 @@ impl Flow {
         let hours = |seconds: u32| f64::from(seconds) / f64::from(HOUR);
         match self {
             Self::Steady(rate) => hours(moment.since(start)) * rate,
+            Self::Swinging(rate) => {
+                let turn = TAU / 24.0;
+                let above = |at: EventTime| libm::sin((hours(at.seconds() % DAY) - GREATEST_HOUR) * turn) / turn;
+                (hours(moment.since(start)) + SWING * (above(moment) - above(start))) * rate
+            }
             Self::Toilet(rate) => {
                 let open = |at: EventTime| at.hour() * 20 * MINUTE + (at.seconds() % HOUR).min(20 * MINUTE);
                 hours(open(moment) - open(start)) * rate
