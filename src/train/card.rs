@@ -62,7 +62,7 @@ pub fn card(taught: &Taught) -> String {
         "\n## What it is worth\n\nMean delay in hours at so many false alerts a home-month, with the 90 % interval by drawing homes anew. *Unknown homes*: each home \
          judged by a table that {} fifths of the others taught. *Known homes*: by the table that they taught themselves, a bound that \
          no honest figure passes. Every hour with use from a home's 30th day on is taken as the start of an emergency. \
-         A budget takes a λ that keeps it in four of five fleets drawn.\n",
+         A budget takes a λ that keeps it in nine of ten fleets drawn.\n",
         FOLDS - 1
     ));
     line("| false alerts a home-month | fixed hours | **unknown homes** | λ | λ of the budget | known homes | absence alerts a home-month |\n|---|---|---|---|---|---|---|".into());

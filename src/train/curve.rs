@@ -207,7 +207,7 @@ impl Curve {
         for (place, point) in points.iter_mut().enumerate() {
             let mut rates: Vec<f64> = drawn.iter().map(|points| points[place].false_per_home_month).collect();
             rates.sort_by(f64::total_cmp);
-            point.false_at_most = rates.get(rates.len() * 4 / 5).copied().unwrap_or(f64::INFINITY);
+            point.false_at_most = rates.get(rates.len() * 9 / 10).copied().unwrap_or(f64::INFINITY);
         }
         points
     }

@@ -80,7 +80,7 @@ pub fn lambda_for(hazard: &Hazard, budget: f64) -> Option<f64> {
     lambda_of(&hazard.model()?.about.curve, budget)
 }
 
-/// The λ with which four of five fleets such as those that were measured keep within `budget` false alerts a home-month: between
+/// The λ with which nine of ten fleets such as those that were measured keep within `budget` false alerts a home-month: between
 /// measured points on a line of logarithms, beyond them on the nearest one's. `None` for a budget that is no positive number.
 pub fn lambda_of(curve: &[Point], budget: f64) -> Option<f64> {
     let mut falling: Vec<(f64, f64)> = Vec::new();

@@ -94,7 +94,7 @@ pub struct Point {
     pub lambda: f64,
     /// False alerts a home-month.
     pub false_per_home_month: f64,
-    /// No more than so many in four of five fleets drawn from the homes.
+    /// No more than so many in nine of ten fleets drawn from the homes.
     pub false_at_most: f64,
     /// Mean delay in hours, homes weighing the same.
     pub delay_hours: f64,
