@@ -8,9 +8,8 @@ use clap::{Args, ValueHint};
 
 use crate::backtest::Backtest;
 use crate::cli::bar;
-use crate::cli::homes::known_homes;
+use crate::cli::homes::{known_homes, zone_of_others};
 use crate::history::{Incident, SortSpace, read_truth};
-use crate::model::HomeRecord;
 use crate::partition::Rules;
 use crate::settings::Validated;
 
@@ -84,27 +83,16 @@ impl Input {
         if readings.is_empty() {
             bail!("no reading in {} files", self.readings.len());
         }
-        let zone = rules.time_zone.iana_name().unwrap_or("UTC");
-        let of_file: BTreeMap<&str, &HomeRecord> = backtest
-            .homes()
-            .iter()
-            .map(|home| (home.household_id.as_str(), home))
-            .collect();
+        let known: BTreeSet<&str> = backtest.homes().iter().map(|home| home.household_id.as_str()).collect();
         let homes = readings.homes();
-        let unsaid = homes.iter().filter(|home| !of_file.contains_key(&***home));
+        let unsaid = homes.iter().filter(|home| !known.contains(&***home));
         if let (Some(first), true) = (unsaid.clone().next(), self.homes.is_some()) {
-            let (count, all) = (unsaid.count(), homes.len());
+            let (count, all, zone) = (unsaid.count(), homes.len(), zone_of_others(rules));
             say!(
                 "  --homes says nothing of {count} of the {all} homes of the readings, {first:?} the first of them: their hours are those of {zone} (defaults.time_zone)"
             );
         }
-        let without_zone = of_file.values().filter(|home| home.time_zone.is_none()).count();
-        if without_zone > 0 {
-            say!(
-                "  --homes states no time zone of {without_zone} homes: their hours are those of {zone} (defaults.time_zone)"
-            );
-        }
-        let is_unknown = |home: &&str| !readings.has_home(home) && !of_file.contains_key(home);
+        let is_unknown = |home: &&str| !readings.has_home(home) && !known.contains(home);
         let all = truth.iter().map(|incident| &*incident.household);
         let unknown: BTreeSet<&str> = all.filter(is_unknown).collect();
         if let Some(first) = unknown.first() {
