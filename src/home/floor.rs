@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::WINDOW_HOURS;
 use crate::model::HOUR;
 
 /// Known hours over which the floor is the least: a home without a leak has a dry hour in every day.
@@ -23,6 +24,10 @@ const MOST_VARIATION: f32 = 3.0;
 /// The same of an hour in which water is used, so that the leak itself is not seen.
 const UNSEEN_VARIATION: f32 = 0.03;
 const MOST_UNSEEN_VARIATION: f32 = 0.5;
+/// By how much of a step of the meter the mean of refills may miss a part of the floor.
+const SURE_OF_REFILL: f32 = 0.25;
+/// How many times an hour a cistern fills at most, where its refills are told by their size.
+const MOST_REFILLS: f32 = 5.0;
 /// The longest pause between two steps of a leak that is too slow to show in every hour, in whole dry hours; people sleep longer.
 const LONGEST_PAUSE: u32 = 5;
 /// How many times the floor the leak's flow of late may be.
@@ -148,19 +153,22 @@ impl Floor {
         self.resolution().unwrap_or(1.0).min(COARSEST_STEP)
     }
 
-    /// [`Self::is_use`] for a part of an hour that had `of_hour` litres with it: a refill or a pulse may come into any part of the hour, not
-    /// into each.
-    pub(super) fn is_use_in_hour(&self, litres: f32, seconds: u32, of_hour: f32) -> bool {
-        let steady = match self.pulses() {
-            Some(_) => 0.0,
-            None => self.steady_in(seconds),
-        };
-        self.is_use(litres, seconds) || litres > steady + 1e-4 && self.swing > 0.0 && self.is_use(of_hour, HOUR)
+    /// [`Self::is_use`] for a part of an hour that had `of_hour` litres with it. A refill or a pulse may come into any part of an hour,
+    /// not into each; and where the leak does not come evenly, its hour alone says whether there was more than the leak.
+    pub(super) fn is_use_in_hour(&self, litres: f32, seconds: u32, of_hour: f32, comes_evenly: bool) -> bool {
+        let says_itself = seconds >= HOUR || comes_evenly || self.litres_per_hour <= 0.0;
+        let hour_says = seconds < HOUR && litres > 0.0;
+        says_itself && self.is_use(litres, seconds) || hour_says && self.is_use(of_hour, HOUR)
     }
 
     /// Whether `litres` in `seconds` are more than the leak at its least: a use, or no more than the leak's own step.
     pub(super) fn is_above(&self, litres: f32, seconds: u32) -> bool {
         litres > self.leak_in(seconds) + 1e-4
+    }
+
+    /// Whether `litres` in `seconds` are less than a leak brings that comes evenly, by more than a step of the meter.
+    pub(super) fn is_short(&self, litres: f32, seconds: u32) -> bool {
+        litres + self.step() + 1e-4 < self.leak_in(seconds)
     }
 
     /// Litres of the leak in so many seconds.
@@ -262,8 +270,43 @@ impl Floor {
             hours.try_fold(0.0_f32, |most, litres| Some(most.max(litres?)))
         });
         let most = most.reduce(f32::min)?;
+        let refill = self.refill(litres, next).unwrap_or(0.0);
         // Behind a burst all hours in a row hold some of it.
-        Some((most - self.litres_per_hour).clamp(0.0, self.litres_per_hour))
+        Some(
+            (most - self.litres_per_hour)
+                .max(refill)
+                .clamp(0.0, self.litres_per_hour),
+        )
+    }
+
+    /// What an hour has above the floor with one refill more, where a cistern fills a little more often than a whole number of times an
+    /// hour, so that few hours have one: as much goes into the floor a whole number of times, and came twice with the floor alone in the
+    /// hours beside it.
+    fn refill(&self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<f32> {
+        let step = self.step();
+        let above = |hour| litres(hour).map(|litres| litres - self.litres_per_hour);
+        let at_floor = |hour: &u32| above(*hour).is_some_and(|above| (0.0..=step + 1e-4).contains(&above));
+        let hours = next.saturating_sub(WINDOW_HOURS)..next;
+        let (sum, count) = hours
+            .clone()
+            .filter(at_floor)
+            .filter_map(above)
+            .fold((0.0, 0.0), |(sum, count), above| (sum + above, count + 1.0));
+        let single = |hour: &u32| at_floor(&(hour - 1)) && at_floor(&(hour + 1)) && !at_floor(hour);
+        let singles = || (hours.start + 1..next - 1).filter(single).filter_map(above);
+        let of_size = singles().filter_map(|least| {
+            let alike = singles().filter(|above| (least..=least + step + 1e-4).contains(above));
+            let (most, more, refills) = alike.fold((0.0_f32, 0.0, 0.0), |(most, sum, count), above| {
+                (most.max(above), sum + above, count + 1.0)
+            });
+            let even = sum / count;
+            let refill = more / refills - even;
+            let times = ((self.litres_per_hour + even) / refill).round();
+            let is_part = (1.0..=MOST_REFILLS).contains(&times)
+                && ((self.litres_per_hour + even) / times - refill).abs() <= SURE_OF_REFILL * step;
+            (refills >= 2.0 && is_part).then_some(most)
+        });
+        of_size.reduce(f32::min)
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Usage {
     last_flow: EventTime,
     /// The end of the last flow above the leak floor that is too little for a sign of life.
     last_doubt: EventTime,
+    /// The end of the last part of an hour that shows that the leak does not come evenly.
+    uneven_at: EventTime,
     /// Litres placed in the hour in progress.
     open_litres: f32,
     /// Seconds of the hour in progress that are measured.
@@ -281,6 +283,7 @@ impl Usage {
 
     /// Takes the next stretch; answers what is left of it without what appliances drew.
     fn take(&mut self, measured: &Interval, ahead: &impl Fn(EventTime) -> i32) -> Interval {
+        let flow_before = self.last_flow;
         if let Flow::Measured(litres) | Flow::UsedSomewhere(litres) = measured.flow
             && litres > 0.0
         {
@@ -306,20 +309,32 @@ impl Usage {
         match interval.flow {
             Flow::Unknown => self.known_since = interval.end,
             Flow::UsedSomewhere(litres) => {
-                if self.floor.is_use(litres, interval.seconds()) {
+                let (seconds, of_hour) = (interval.seconds(), self.open_hour_with(litres, interval));
+                let used = self
+                    .floor
+                    .is_use_in_hour(litres, seconds, of_hour, self.comes_evenly(interval));
+                if used {
                     self.last_sign = interval.end;
+                } else if self.floor.is_above(litres, seconds) {
+                    self.last_doubt = interval.end;
                 }
-                self.known_since = interval.end;
+                // In a short gap the leak brought it; in a long one a use may hide behind what the leak did not bring.
+                if used || seconds > HOUR {
+                    self.known_since = interval.end;
+                }
             }
             Flow::Measured(litres) => {
+                self.follow_evenness(litres, interval, flow_before);
+                let comes_evenly = self.comes_evenly(interval);
                 let of_hour = self.open_hour_with(litres, interval);
-                let used = self.floor.is_use_in_hour(litres, interval.seconds(), of_hour);
+                let is_use = |floor: &Floor| floor.is_use_in_hour(litres, interval.seconds(), of_hour, comes_evenly);
+                let used = is_use(&self.floor);
                 let placeable = !used || interval.is_placeable();
                 self.pass(interval, placeable.then_some((litres, used)), ahead);
                 // The floor may have risen with the hour that this completed.
-                if used && self.floor.is_use_in_hour(litres, interval.seconds(), of_hour) {
+                if used && is_use(&self.floor) {
                     self.last_sign = interval.end;
-                } else if interval.is_placeable() && self.floor.is_above(litres, interval.seconds()) {
+                } else if interval.is_placeable() && self.floor.is_above(of_hour, interval.seconds().max(HOUR)) {
                     self.last_doubt = interval.end;
                 }
                 return *interval;
@@ -327,6 +342,23 @@ impl Usage {
         }
         self.pass(interval, None, ahead);
         *interval
+    }
+
+    /// Notes whether a part of an hour, or the pause that goes on with it since the flow before, had less than a leak brings that comes
+    /// evenly: a cistern fills and waits, and coarse meters count seldom.
+    fn follow_evenness(&mut self, litres: f32, interval: &Interval, flow_before: EventTime) {
+        let since = match litres > 0.0 {
+            true => interval.start,
+            false => flow_before.max(self.known_since).min(interval.start),
+        };
+        if interval.seconds() < HOUR && self.floor.is_short(litres, interval.end.since(since)) {
+            self.uneven_at = interval.end;
+        }
+    }
+
+    /// Whether the leak came evenly within the hours of the day before `interval`, as far as is known.
+    fn comes_evenly(&self, interval: &Interval) -> bool {
+        interval.start.since(self.uneven_at) >= DAY
     }
 
     /// Litres of the hour that is not over, with those of the interval that comes next, where it is a part of that hour and no use was

@@ -1,7 +1,8 @@
 //! Prolonged draw: one use of water far longer than this home's longest; a tap, a bath or a shower left running.
 //!
 //! Method: a draw is a run of measured intervals, each with flow above the leak floor (and above what a rule asks for),
-//! ended by one without. Water that has run evenly for a day is the floor itself: it has not stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
+//! ended by one without. A meter that counts in coarse steps shows a run by the minute with minutes between that have none: a pause in which the
+//! least flow that a rule asks for brings no more than a step is none. Water that has run evenly for a day is the floor itself: it has not stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
 //! Phyn state them), or against the longest draw of this home. The longest fades by a sixteenth a week, and one draw at most doubles it.
 //! A draw that is reported teaches nothing, unless such draws are a habit (`habit`): a tap left on is none.
 //! Units: minutes, litres. Limits: an interval with any flow counts as flow throughout, so hourly readings show several
@@ -63,6 +64,8 @@ struct Draw {
     since: EventTime,
     /// When the latest rule was met.
     detected_at: EventTime,
+    /// When the intervals without flow began that may lie between two steps of the meter; zero while water is seen to flow.
+    paused_since: EventTime,
     /// Whether all of it was read finely.
     is_fine: bool,
     /// It runs on as a leak.
@@ -77,6 +80,7 @@ impl Draw {
             floor,
             since: EventTime::ZERO,
             detected_at: EventTime::ZERO,
+            paused_since: EventTime::ZERO,
             is_fine: true,
             is_leak: false,
         }
@@ -131,6 +135,11 @@ impl ProlongedDrawState {
         let draw = self.draw.take().filter(|draw| !draw.is_leak);
         let mut draw = draw.unwrap_or_else(|| Box::new(Draw::on(*floor)));
         draw.is_fine &= seconds <= FINE_SECONDS;
+        let per_hour = match std::mem::take(&mut draw.paused_since) {
+            EventTime::ZERO => per_hour,
+            // What flowed in the pause is counted now, or with the next step.
+            since => (litres + step(home)) * HOUR as f32 / interval.end.since(since) as f32,
+        };
         for (index, rule) in settings.rules.iter().enumerate() {
             if per_hour < rule.when.least_flow() {
                 self.learn(rule, &draw, index, interval.start);
@@ -172,8 +181,25 @@ impl ProlongedDrawState {
 
     /// A measured interval without use ends the draw; if it only looks so because the floor has risen over it, it is a leak, and teaches
     /// nothing.
-    fn dry(&mut self, settings: &ProlongedDrawSettings, interval: &Interval, litres: f32) {
+    fn dry(&mut self, settings: &ProlongedDrawSettings, interval: &Interval, litres: f32, step: f32) {
         let Some(mut draw) = self.draw.take() else { return };
+        let since = match draw.paused_since {
+            EventTime::ZERO => interval.start,
+            since => since,
+        };
+        let pause = interval.end.since(since) as f32 / HOUR as f32;
+        let rules = || settings.rules.iter().enumerate();
+        let outlasts = |rule: &Rule| rule.when.least_flow() > 0.0 && pause * rule.when.least_flow() <= step;
+        if rules().any(|(index, rule)| draw.runs[index].0 > EventTime::ZERO && outlasts(rule)) {
+            for (index, rule) in rules().filter(|(_, rule)| !outlasts(rule)) {
+                self.learn(rule, &draw, index, since);
+                draw.runs[index] = (EventTime::ZERO, 0.0);
+                draw.met &= !(1 << index);
+            }
+            draw.paused_since = since;
+            self.draw = Some(draw);
+            return;
+        }
         if draw.floor.is_use(litres, interval.seconds()) {
             (draw.is_leak, draw.met) = (true, 0);
             self.draw = Some(draw);
@@ -182,8 +208,8 @@ impl ProlongedDrawState {
         if draw.is_leak {
             return;
         }
-        for (index, rule) in settings.rules.iter().enumerate() {
-            self.learn(rule, &draw, index, interval.start);
+        for (index, rule) in rules() {
+            self.learn(rule, &draw, index, since);
         }
     }
 
@@ -212,6 +238,11 @@ impl ProlongedDrawState {
     }
 }
 
+/// The least that the meters of a home count, in litres.
+fn step(home: &HomeView<'_>) -> f32 {
+    home.usage.floor().resolution().unwrap_or(1.0)
+}
+
 impl Detector for ProlongedDraw {
     const KIND: AlertKind = AlertKind::ProlongedDraw;
     type Settings = ProlongedDrawSettings;
@@ -232,14 +263,15 @@ impl Detector for ProlongedDraw {
                 if home.usage.floor().is_use(litres, interval.seconds()) {
                     state.flow(settings, home, interval, litres);
                 } else {
-                    state.dry(settings, interval, litres);
+                    state.dry(settings, interval, litres, step(home));
                 }
             }
-            Flow::Measured(litres) if litres <= 0.0 => state.dry(settings, interval, 0.0),
+            Flow::Measured(litres) if litres <= 0.0 => state.dry(settings, interval, 0.0, 0.0),
             // What flowed is not known: what was found stays, what was not begins anew.
             _ => {
-                if state.draw.as_ref().is_some_and(|draw| draw.met == 0) {
-                    state.draw = None;
+                state.draw = state.draw.take().filter(|draw| draw.met != 0);
+                if let Some(draw) = &mut state.draw {
+                    draw.paused_since = EventTime::ZERO;
                 }
             }
         }

@@ -70,6 +70,42 @@ fn a_tap_left_on_is_found_by_the_homes_own_longest_draw_and_does_not_teach() {
     assert!(home.is_open(AlertKind::ProlongedDraw));
 }
 
+#[test]
+fn a_tap_left_on_is_found_by_a_meter_that_counts_in_coarse_steps() {
+    for (step, flow) in [(3.785, 130.0), (5.0, 200.0), (10.0, 200.0), (10.0, 400.0)] {
+        let mut home = home(vec![(
+            "own",
+            Condition::Own {
+                factor: 1.5,
+                at_least_minutes: 45,
+                at_least_litres_per_hour: 120.0,
+            },
+        )]);
+        let mut flowed = 0.0;
+        let mut run = |home: &mut Watched, per_hour: f64, count: usize| {
+            for _ in 0..count {
+                let before = f64::floor(flowed / step);
+                flowed += per_hour / 60.0;
+                home.read(MINUTE, (f64::floor(flowed / step) - before) * step);
+            }
+        };
+        for _ in 0..3 {
+            run(&mut home, 0.0, 600);
+            run(&mut home, flow, 20);
+        }
+        run(&mut home, 0.0, 600);
+        run(&mut home, flow, 40);
+        assert!(!home.is_open(AlertKind::ProlongedDraw), "{step} L, {flow} L/h");
+        run(&mut home, flow, 20);
+        assert!(home.is_open(AlertKind::ProlongedDraw), "{step} L, {flow} L/h");
+        run(&mut home, 0.0, 10);
+        assert!(!home.is_open(AlertKind::ProlongedDraw), "{step} L, {flow} L/h");
+        // Less than the rule asks for, at steps as regular.
+        run(&mut home, 40.0, 300);
+        assert_eq!(raised(&home), 1, "{step} L, {flow} L/h");
+    }
+}
+
 fn raised(home: &Watched) -> usize {
     home.raised(AlertKind::ProlongedDraw).lines().count()
 }

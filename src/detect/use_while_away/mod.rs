@@ -20,7 +20,7 @@ use serde_json::{Map, json};
 
 use super::words::{figure, local_time};
 use super::{Detector, HomeView, Mistake, OpenAlert};
-use crate::home::{Flow, Interval, WINDOW_HOURS};
+use crate::home::{Counts, Flow, Interval, WINDOW_HOURS};
 use crate::model::{Absence, AlertKind, AlertState, BothLanguages, EventTime, Explanation, Finding, HOUR, Severity};
 
 /// The detector of use while people are away.
@@ -165,7 +165,8 @@ fn in_interval(
 ) -> Option<(EventTime, EventTime)> {
     let leak = home.usage.floor().litres_per_hour() * interval.seconds() as f32 / HOUR as f32;
     let is_within = absence.covers(interval.start) && absence.to.is_none_or(|to| interval.end <= to);
-    let is_enough = litres - leak >= settings.at_least_litres && home.usage.floor().is_use(litres, interval.seconds());
+    let is_use = home.usage.last_use(Counts::AboveLeak) == Some(interval.end);
+    let is_enough = litres - leak >= settings.at_least_litres && is_use;
     (is_within && is_enough).then_some((interval.start, interval.end))
 }
 

@@ -188,6 +188,98 @@ fn what_a_refill_may_bring_into_a_minute_it_does_not_bring_into_each() {
 }
 
 #[test]
+fn one_refill_more_in_few_hours_is_no_sign_of_life_and_another_use_is() {
+    // 8 L every 28, 50 and 19 minutes, and the last use in hour 40.
+    for minutes in [28, 50, 19] {
+        let filled = |minute: u32| minute / minutes * 8;
+        let refills = |hour: u32| f64::from(filled(hour * 60 + 60) - filled(hour * 60));
+        let mut home = Home::default();
+        home.hours(
+            0,
+            (0..96).map(|hour| refills(hour) + if hour == 40 { 31.0 } else { 0.0 }),
+        );
+        assert_eq!(home.usage().last_sign(), Some(at(41)), "{minutes}");
+        home.hours(96, [refills(96) + 14.0, refills(97)]);
+        assert_eq!(home.usage().last_sign(), Some(at(97)), "{minutes}");
+    }
+    // Beside a steady leak that is no whole number of them, flushes are uses.
+    let mut home = Home::default();
+    home.hours(0, [1.0, 9.0]);
+    home.hours(2, (2..96).map(|hour| 20.0 + if hour % 9 == 0 { 6.0 } else { 0.0 }));
+    assert_eq!(home.usage().last_sign(), Some(at(91)));
+}
+
+/// What a meter of `step` litres shows of readings of so many seconds when minute i brings `litres(i)`.
+fn by_steps(seconds: u32, step: f64, count: u32, litres: impl Fn(u32) -> f64) -> Home {
+    let mut home = Home::default();
+    let mut flowed = 0.0;
+    let minutes = seconds / 60;
+    for index in 0..count / minutes {
+        let before = f64::floor(flowed / step + 1e-9);
+        flowed += (index * minutes..(index + 1) * minutes).map(&litres).sum::<f64>();
+        let steps = f64::floor(flowed / step + 1e-9) - before;
+        home.offer(reading(0, index * seconds, seconds, Measure::Volume(steps * step)));
+    }
+    home
+}
+
+#[test]
+fn a_cistern_that_runs_every_hour_hides_nobody_from_readings_finer_than_an_hour() {
+    let toilet = |minute: u32| if (7..27).contains(&(minute % 60)) { 1.0 } else { 0.0 };
+    let refills = |minute: u32| if minute.is_multiple_of(15) { 6.0 } else { 0.0 };
+    for flow in [&toilet as &dyn Fn(u32) -> f64, &refills] {
+        for seconds in [60, 300, 900, 1800] {
+            // A shower in hour 40 and nothing since, and the same with a flush of 9 L in hour 70.
+            for (flush, hour) in [(0.0, 40), (9.0, 70)] {
+                let home = by_steps(seconds, 0.5, 96 * 60, |minute| {
+                    let shower = if (2_400..2_405).contains(&minute) { 8.0 } else { 0.0 };
+                    match minute {
+                        30 => 0.5, // the step of this meter
+                        0..120 => 0.0,
+                        4_210 => flow(minute) + flush,
+                        _ => flow(minute) + shower,
+                    }
+                });
+                let last = home.usage().last_sign().expect("a shower");
+                assert!(at(hour) < last && last <= at(hour + 1), "{last:?} by {seconds} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn by_coarse_steps_read_by_the_minute_a_use_beside_a_leak_is_seen_and_the_leak_alone_raises_no_doubt() {
+    // 50 L/h by 10 L, and 40 L within four minutes of hour 70.
+    let home = by_steps(60, 10.0, 96 * 60, |minute| {
+        50.0 / 60.0 + if (4_210..4_214).contains(&minute) { 10.0 } else { 0.0 }
+    });
+    let last = home.usage().last_sign().expect("a use");
+    assert!(at(70) < last && last <= at(71), "{last:?}");
+    assert!(
+        home.usage().last_doubt() <= Some(at(71)),
+        "{:?}",
+        home.usage().last_doubt()
+    );
+}
+
+#[test]
+fn a_register_that_moved_by_no_more_than_the_leak_across_a_lost_reading_leaves_the_spell_as_it_is() {
+    for (more, is_dry_since) in [(0.0, 3), (9.0, 61)] {
+        let mut home = Home::default();
+        let leak = |quarter: u32| f64::from(quarter) * 5.0 + if quarter > 8 { 40.0 } else { 0.0 };
+        for quarter in (0..300).filter(|quarter| *quarter != 242) {
+            let litres = leak(quarter + 1) + if quarter > 242 { more } else { 0.0 };
+            home.offer(reading(0, quarter * 900, 900, Measure::Register(litres)));
+        }
+        let since = home.usage().dry_since().expect("dry");
+        assert!(
+            at(is_dry_since - 1) < since && since <= at(is_dry_since),
+            "{more}: {since:?}"
+        );
+    }
+}
+
+#[test]
 fn behind_a_burst_use_is_seen_at_once() {
     let mut home = Home::default();
     home.hours(0, [3.0; 30]);
