@@ -26,7 +26,7 @@ pub struct TuneArgs {
     #[command(flatten)]
     input: Input,
     /// False inactivity alerts accepted a home-month at the stage.
-    #[arg(long, value_name = "N", value_parser = budget)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = budget)]
     budget: f64,
     /// The stage whose λ is looked for: ask, contact or visit; the last with a learned rule without it. λ of the others keeps its
     /// proportion to it.

@@ -125,11 +125,16 @@ pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) ->
         };
         if let Wish::Budget(budget) = wish {
             let curve = inactivity.hazard.model().map(|model| model.about.curve.as_slice());
-            let rates = curve.unwrap_or_default().iter().map(|point| point.false_at_most);
-            let least = rates.min_by(f64::total_cmp);
-            let beyond = match least.filter(|least| budget < *least) {
-                Some(least) => format!("; beyond what was measured: none of it says less than {least:.2}"),
-                None => String::new(),
+            let rates = || curve.unwrap_or_default().iter().map(|point| point.false_at_most);
+            let (least, most) = (rates().min_by(f64::total_cmp), rates().max_by(f64::total_cmp));
+            let beyond = match (least, most) {
+                (Some(least), _) if budget < least => {
+                    format!("; beyond what was measured: none of it says less than {least:.2}")
+                }
+                (_, Some(most)) if budget > most => {
+                    format!("; beyond what was measured: none of it says more than {most:.2}")
+                }
+                _ => String::new(),
             };
             say!(
                 "  {named}: λ {lambda:.0} h for {}, {}{beyond}",
@@ -179,18 +184,18 @@ mod tests {
             lambdas(Some(Stage::Ask), Wish::Lambda(200.0)),
             Ok([200.0, 400.0, 800.0])
         );
-        // 0.18 of it go to the rule of 18 hours, and the rest is what the table's curve has at 400.
+        // 0.29 of it go to the rule of 18 hours, and the rest is what the table's curve has at 400.
         let hazard = crate::detect::inactivity::hazard::Hazard::default();
         let curve = &hazard.model().expect("the shipped table").about.curve;
         let point = curve
             .iter()
             .find(|point| point.lambda.round() == 400.0)
             .expect("a point");
-        let budget = point.false_at_most + 0.18;
+        let budget = point.false_at_most + 0.29;
         assert_eq!(lambdas(None, Wish::Budget(budget)), Ok([100.0, 200.0, 400.0]));
         assert_eq!(
             lambdas(None, Wish::Budget(0.1)),
-            Err::<[f64; 3], _>("--budget 0.1: 18h alone is measured at 0.18 false alerts a home-month".to_owned())
+            Err::<[f64; 3], _>("--budget 0.1: 18h alone is measured at 0.29 false alerts a home-month".to_owned())
         );
         for wish in [Wish::Lambda(0.0), Wish::Lambda(f64::NAN), Wish::Budget(-1.0)] {
             assert!(lambdas(None, wish).is_err(), "{wish:?}");

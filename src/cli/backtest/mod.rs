@@ -49,11 +49,11 @@ pub struct BacktestArgs {
     responses: Option<PathBuf>,
     /// λ of the learned rule of a stage: hours of delay accepted for one false alert avoided. Those of the other stages
     /// keep their proportion to it.
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long, value_name = "HOURS", allow_negative_numbers = true)]
     lambda: Option<f64>,
     /// False inactivity alerts accepted a home-month at a stage; sets λ by what was measured on open data, beside the
     /// fixed rules.
-    #[arg(long, value_name = "N", conflicts_with = "lambda", value_parser = budget)]
+    #[arg(long, value_name = "N", conflicts_with = "lambda", allow_negative_numbers = true, value_parser = budget)]
     budget: Option<f64>,
     /// The stage that --lambda or --budget speaks of: ask, contact or visit; the last with a learned rule without it.
     #[arg(long, value_name = "STAGE", value_parser = stage_named)]

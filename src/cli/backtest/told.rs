@@ -117,6 +117,15 @@ pub(super) fn tell(
     for (name, count) in &summary.alerts {
         say!("  {name:<24} {count}");
     }
+    // Two files that overlap, or an export that says everything twice, would go unnoticed.
+    for (state, what) in [
+        ("duplicate", "repeated readings: the first that came holds"),
+        ("too_late", "readings too late to change anything"),
+    ] {
+        if let Some(count) = summary.readings.get(state).filter(|count| **count > 0) {
+            say!("  {count} {what}");
+        }
+    }
     for (reason, count) in &summary.dead_letters {
         say!("  kept out: {reason:<14} {count}");
     }
