@@ -97,16 +97,9 @@ impl<'a> Home<'a> {
                 let emergency = water::emergency(self.history, &name, start);
                 self.truth.push(emergency);
             }
-            Scenario::EmergencyUnderLeak(tenths)
-            | Scenario::EmergencyUnderRefills(tenths)
-            | Scenario::EmergencyUnderSwingingLeak(tenths) => {
+            Scenario::EmergencyUnder(leak) => {
                 let emergency = water::emergency(self.history, &name, start);
-                let began = start.minus(lead);
-                let flow = match scenario {
-                    Scenario::EmergencyUnderRefills(_) => Flow::Refills(rate(tenths)),
-                    Scenario::EmergencyUnderSwingingLeak(_) => Flow::Swinging(rate(tenths)),
-                    _ => Flow::Steady(rate(tenths)),
-                };
+                let (began, flow) = (start.minus(lead), leak.flow());
                 water::pour(self.history, &name, began, end, &flow, resolution);
                 let leak = flowing(label(&name, "leak", began, end), flow.mean());
                 self.truth.extend([emergency, leak]);
@@ -175,9 +168,7 @@ impl<'a> Home<'a> {
         let random = &mut self.random;
         match scenario {
             Scenario::Emergency => (0, EMERGENCY_SECONDS),
-            Scenario::EmergencyUnderLeak(_)
-            | Scenario::EmergencyUnderRefills(_)
-            | Scenario::EmergencyUnderSwingingLeak(_) => (3 * DAY, EMERGENCY_SECONDS),
+            Scenario::EmergencyUnder(_) => (3 * DAY, EMERGENCY_SECONDS),
             Scenario::EmergencyInBath => (0, random.random_range(4..=12) * HOUR / 4 + EMERGENCY_SECONDS),
             Scenario::Decline => (0, 10 * 7 * DAY),
             Scenario::Leak(_) | Scenario::IntermittentLeak(_) | Scenario::Toilet(_) => (0, 7 * DAY),

@@ -3,17 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::water::Flow;
+use crate::model::MINUTE;
+
 /// Something that happens in a home, with the flow it is about in tenths of litres an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scenario {
     /// Use stops for 72 hours.
     Emergency,
     /// The same, while a leak runs that began three days before.
-    EmergencyUnderLeak(u32),
-    /// The same, while a cistern of so many tenths of a litre fills again every 25 minutes.
-    EmergencyUnderRefills(u32),
-    /// The same, while a leak runs that is greatest in the night, when pressure is.
-    EmergencyUnderSwingingLeak(u32),
+    EmergencyUnder(Leak),
     /// A draw goes on for one to three hours, then use stops for 72 hours.
     EmergencyInBath,
     /// Over six weeks more and more uses fail to come, up to half of them; four weeks later all is as before.
@@ -38,19 +37,43 @@ pub enum Scenario {
     SwappedMeter,
 }
 
+/// What flows behind somebody who uses no water any more, in tenths of litres (an hour).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leak {
+    /// Evenly.
+    Steady(u32),
+    /// Most in the night, when pressure is greatest.
+    Swinging(u32),
+    /// In 20 minutes of every hour.
+    Toilet(u32),
+    /// So much at once, every so many minutes: a cistern that fills again and again.
+    Refills(u32, u32),
+}
+
+impl Leak {
+    /// Minutes from one refill to the next where nothing is said.
+    const REFILL_MINUTES: u32 = 25;
+
+    pub(super) fn flow(self) -> Flow {
+        let litres = |tenths: u32| f64::from(tenths) / 10.0;
+        match self {
+            Self::Steady(tenths) => Flow::Steady(litres(tenths)),
+            Self::Swinging(tenths) => Flow::Swinging(litres(tenths)),
+            Self::Toilet(tenths) => Flow::Toilet(litres(tenths)),
+            Self::Refills(tenths, minutes) => Flow::Refills(litres(tenths), minutes * MINUTE),
+        }
+    }
+}
+
 impl Scenario {
     /// As the command names them, with a flow where one belongs to it.
-    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-refills:8, emergency-under-swinging-leak:20, \
-        emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
+    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-swinging-leak:20, emergency-under-toilet:60, \
+        emergency-under-refills:8:25, emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
 
     /// The kind that its label bears.
     pub const fn kind(self) -> &'static str {
         match self {
-            Self::Emergency
-            | Self::EmergencyUnderLeak(_)
-            | Self::EmergencyUnderRefills(_)
-            | Self::EmergencyUnderSwingingLeak(_)
-            | Self::EmergencyInBath => "emergency",
+            Self::Emergency | Self::EmergencyUnder(_) | Self::EmergencyInBath => "emergency",
             Self::Decline => "decline",
             Self::Leak(_) | Self::IntermittentLeak(_) | Self::Toilet(_) => "leak",
             Self::Burst => "burst",
@@ -64,7 +87,7 @@ impl Scenario {
 
 /// A name that is none of a scenario's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: not one of {examples}, with the flow in L/h (of refills the litres of each) where one is shown", examples = Scenario::EXAMPLES)]
+#[error("{0}: not one of {examples}, with the flow in L/h where one is shown (of refills the litres of each, and the minutes between them)", examples = Scenario::EXAMPLES)]
 pub struct UnknownScenario(String);
 
 impl FromStr for Scenario {
@@ -72,19 +95,36 @@ impl FromStr for Scenario {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unknown = || UnknownScenario(text.to_owned());
-        let (name, flow) = match text.split_once(':') {
-            Some((name, flow)) => (name, Some(flow.parse::<f64>().map_err(|_| unknown())?)),
-            None => (text, None),
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default();
+        let tenths = |litres: &str| {
+            let tenths = litres.parse::<f64>().ok().map(|litres| (litres * 10.0).round());
+            tenths
+                .filter(|tenths| (1.0..=1e6).contains(tenths))
+                .map(|tenths| tenths as u32)
         };
-        let flow = flow.map(|litres| (litres * 10.0).round());
-        if flow.is_some_and(|tenths| !(1.0..=1e6).contains(&tenths)) {
+        let flow = parts
+            .next()
+            .map(|litres| tenths(litres).ok_or_else(unknown))
+            .transpose()?;
+        if let ("emergency-under-refills", Some(litres)) = (name, flow) {
+            let minutes = parts.next().map_or(Ok(Leak::REFILL_MINUTES), str::parse);
+            let minutes = minutes
+                .ok()
+                .filter(|minutes| (1..=360).contains(minutes) && parts.next().is_none());
+            return Ok(Self::EmergencyUnder(Leak::Refills(
+                litres,
+                minutes.ok_or_else(unknown)?,
+            )));
+        }
+        if parts.next().is_some() {
             return Err(unknown());
         }
-        match (name, flow.map(|tenths| tenths as u32)) {
+        match (name, flow) {
             ("emergency", None) => Ok(Self::Emergency),
-            ("emergency-under-leak", Some(flow)) => Ok(Self::EmergencyUnderLeak(flow)),
-            ("emergency-under-refills", Some(litres)) => Ok(Self::EmergencyUnderRefills(litres)),
-            ("emergency-under-swinging-leak", Some(flow)) => Ok(Self::EmergencyUnderSwingingLeak(flow)),
+            ("emergency-under-leak", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Steady(flow))),
+            ("emergency-under-swinging-leak", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Swinging(flow))),
+            ("emergency-under-toilet", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Toilet(flow))),
             ("emergency-in-bath", None) => Ok(Self::EmergencyInBath),
             ("decline", None) => Ok(Self::Decline),
             ("leak", Some(flow)) => Ok(Self::Leak(flow)),
@@ -105,9 +145,12 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, flow) = match self {
             Self::Emergency => ("emergency", None),
-            Self::EmergencyUnderLeak(flow) => ("emergency-under-leak", Some(flow)),
-            Self::EmergencyUnderRefills(litres) => ("emergency-under-refills", Some(litres)),
-            Self::EmergencyUnderSwingingLeak(flow) => ("emergency-under-swinging-leak", Some(flow)),
+            Self::EmergencyUnder(Leak::Steady(flow)) => ("emergency-under-leak", Some(flow)),
+            Self::EmergencyUnder(Leak::Swinging(flow)) => ("emergency-under-swinging-leak", Some(flow)),
+            Self::EmergencyUnder(Leak::Toilet(flow)) => ("emergency-under-toilet", Some(flow)),
+            Self::EmergencyUnder(Leak::Refills(tenths, minutes)) => {
+                return write!(f, "emergency-under-refills:{}:{minutes}", f64::from(*tenths) / 10.0);
+            }
             Self::EmergencyInBath => ("emergency-in-bath", None),
             Self::Decline => ("decline", None),
             Self::Leak(flow) => ("leak", Some(flow)),

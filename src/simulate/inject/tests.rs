@@ -187,8 +187,22 @@ fn every_scenario_has_its_label_and_a_name_that_is_read_back() {
             "{name}"
         );
     }
-    for wrong in ["leak", "leak:0", "leak:x", "leak:nan", "emergency:3", "Emergency", ""] {
+    for wrong in [
+        "leak",
+        "leak:0",
+        "leak:x",
+        "leak:nan",
+        "leak:2:3",
+        "emergency:3",
+        "Emergency",
+        "",
+    ] {
         wrong.parse::<Scenario>().unwrap_err();
+    }
+    let refills = |more: &str| format!("emergency-under-refills:8{more}").parse::<Scenario>();
+    assert_eq!(refills(""), refills(":25"), "so many minutes where nothing is said");
+    for wrong in [":0", ":x", ":1000", ":28:1"] {
+        refills(wrong).unwrap_err();
     }
 }
 

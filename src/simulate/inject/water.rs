@@ -12,7 +12,6 @@ use crate::model::{DAY, EventTime, HOUR, Litres, MINUTE, Measure};
 /// How long nobody uses water in an emergency: the time after which the judge gives up waiting for an alert.
 pub const EMERGENCY_SECONDS: u32 = 3 * DAY;
 
-const REFILL_SECONDS: u32 = 25 * MINUTE;
 /// By what share of its mean a leak goes up and down with pressure, and the hour of the day (UTC) at which it is greatest.
 const SWING: f64 = 0.2;
 const GREATEST_HOUR: f64 = 3.0;
@@ -26,8 +25,8 @@ pub enum Flow {
     Toilet(Litres),
     /// So many litres an hour on average, a fifth more in the night and a fifth less by day.
     Swinging(Litres),
-    /// So many litres at once, every 25 minutes: a cistern that fills, leaks empty and fills again.
-    Refills(Litres),
+    /// So many litres at once, every so many seconds: a cistern that fills, leaks empty and fills again.
+    Refills(Litres, u32),
     /// So many litres an hour in the quarter-hours of the day (UTC) that are set, day after day.
     Quarters(Litres, Box<[bool; 96]>),
 }
@@ -112,7 +111,7 @@ impl Flow {
         match self {
             Self::Steady(rate) | Self::Swinging(rate) => *rate,
             Self::Toilet(rate) => rate / 3.0,
-            Self::Refills(litres) => litres * f64::from(HOUR) / f64::from(REFILL_SECONDS),
+            Self::Refills(litres, seconds) => litres * f64::from(HOUR) / f64::from(*seconds),
             Self::Quarters(rate, set) => rate * set.iter().filter(|is_set| **is_set).count() as f64 / 96.0,
         }
     }
@@ -131,7 +130,7 @@ impl Flow {
                 let open = |at: EventTime| at.hour() * 20 * MINUTE + (at.seconds() % HOUR).min(20 * MINUTE);
                 hours(open(moment) - open(start)) * rate
             }
-            Self::Refills(litres) => f64::from(moment.since(start) / REFILL_SECONDS) * litres,
+            Self::Refills(litres, seconds) => f64::from(moment.since(start) / seconds) * litres,
             Self::Quarters(rate, set) => {
                 let quarter = 15 * MINUTE;
                 let open = |at: EventTime| {
