@@ -194,9 +194,10 @@ fn one_refill_more_in_few_hours_is_no_sign_of_life_and_another_use_is() {
         let filled = |minute: u32| minute / minutes * 8;
         let refills = |hour: u32| f64::from(filled(hour * 60 + 60) - filled(hour * 60));
         let mut home = Home::default();
+        home.hours(0, [1.0, 9.0]);
         home.hours(
-            0,
-            (0..96).map(|hour| refills(hour) + if hour == 40 { 31.0 } else { 0.0 }),
+            2,
+            (2..96).map(|hour| refills(hour) + if hour == 40 { 31.0 } else { 0.0 }),
         );
         assert_eq!(home.usage().last_sign(), Some(at(41)), "{minutes}");
         home.hours(96, [refills(96) + 14.0, refills(97)]);
