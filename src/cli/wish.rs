@@ -125,9 +125,10 @@ pub(super) fn with_wish(rules: &Arc<Rules>, stage: Option<Stage>, wish: Wish) ->
         };
         if let Wish::Budget(budget) = wish {
             let curve = inactivity.hazard.model().map(|model| model.about.curve.as_slice());
-            let rates = || curve.unwrap_or_default().iter().map(|point| point.false_at_most);
-            let (least, most) = (rates().min_by(f64::total_cmp), rates().max_by(f64::total_cmp));
-            let beyond = match (least, most) {
+            // Rates of a sound table fall.
+            let mut rates = curve.unwrap_or_default().iter().map(|point| point.false_at_most);
+            let most = rates.next();
+            let beyond = match (rates.next_back(), most) {
                 (Some(least), _) if budget < least => {
                     format!("; beyond what was measured: none of it says less than {least:.2}")
                 }

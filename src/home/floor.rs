@@ -111,7 +111,7 @@ impl Floor {
                 self.steps[0] = steps as u16;
             }
         }
-        let steps = litres / self.step();
+        let steps = litres / self.leak_step();
         if steps < MANY_STEPS {
             let is_uneven = (steps - steps.round()).abs() > UNEVEN;
             let weight = if is_uneven {
@@ -146,11 +146,17 @@ impl Floor {
         let hours = seconds as f32 / HOUR as f32;
         let varies = (VARIATION * self.of_late).min(MOST_VARIATION) * hours;
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
-        self.of_late * hours + self.step().max(varies)
+        self.of_late * hours + self.leak_step().max(varies)
     }
 
-    fn step(&self) -> f32 {
-        self.resolution().unwrap_or(1.0).min(COARSEST_STEP)
+    /// The smallest step of the home's meters in litres: one, as most have it, before any use.
+    pub fn step(&self) -> f32 {
+        self.resolution().unwrap_or(1.0)
+    }
+
+    /// The most that is taken for a step of the leak alone.
+    fn leak_step(&self) -> f32 {
+        self.step().min(COARSEST_STEP)
     }
 
     /// [`Self::is_use`] for a part of an hour that had `of_hour` litres with it. A refill or a pulse may come into any part of an hour,
@@ -168,7 +174,7 @@ impl Floor {
 
     /// Whether `litres` in `seconds` are less than a leak brings that comes evenly, by more than a step of the meter.
     pub(super) fn is_short(&self, litres: f32, seconds: u32) -> bool {
-        litres + self.step() + 1e-4 < self.leak_in(seconds)
+        litres + self.leak_step() + 1e-4 < self.leak_in(seconds)
     }
 
     /// Litres of the leak in so many seconds.
@@ -234,7 +240,7 @@ impl Floor {
             return false;
         }
         self.swing = 0.0;
-        let step = self.step();
+        let step = self.leak_step();
         let is_step = |litres: &f32| *litres <= step + 1e-4;
         if last <= 0.0 || !is_step(&last) {
             return false;
@@ -283,7 +289,7 @@ impl Floor {
     /// hour, so that few hours have one: as much goes into the floor a whole number of times, and came twice with the floor alone in the
     /// hours beside it.
     fn refill(&self, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<f32> {
-        let step = self.step();
+        let step = self.leak_step();
         let above = |hour| litres(hour).map(|litres| litres - self.litres_per_hour);
         let at_floor = |hour: &u32| above(*hour).is_some_and(|above| (0.0..=step + 1e-4).contains(&above));
         let hours = next.saturating_sub(WINDOW_HOURS)..next;
@@ -292,6 +298,7 @@ impl Floor {
             .filter(at_floor)
             .filter_map(above)
             .fold((0.0, 0.0), |(sum, count), above| (sum + above, count + 1.0));
+        let (even, floor) = (sum / count, self.litres_per_hour + sum / count);
         let single = |hour: &u32| at_floor(&(hour - 1)) && at_floor(&(hour + 1)) && !at_floor(hour);
         let singles = || (hours.start + 1..next - 1).filter(single).filter_map(above);
         let of_size = singles().filter_map(|least| {
@@ -299,11 +306,10 @@ impl Floor {
             let (most, more, refills) = alike.fold((0.0_f32, 0.0, 0.0), |(most, sum, count), above| {
                 (most.max(above), sum + above, count + 1.0)
             });
-            let even = sum / count;
             let refill = more / refills - even;
-            let times = ((self.litres_per_hour + even) / refill).round();
-            let is_part = (1.0..=MOST_REFILLS).contains(&times)
-                && ((self.litres_per_hour + even) / times - refill).abs() <= SURE_OF_REFILL * step;
+            let times = (floor / refill).round();
+            let is_part =
+                (1.0..=MOST_REFILLS).contains(&times) && (floor / times - refill).abs() <= SURE_OF_REFILL * step;
             (refills >= 2.0 && is_part).then_some(most)
         });
         of_size.reduce(f32::min)

@@ -374,7 +374,7 @@ impl Usage {
         };
         appliances.set_local(ahead(interval.start));
         appliances.begin_hours(interval);
-        let step = self.floor.resolution().unwrap_or(1.0);
+        let step = self.floor.step();
         let is_use = |flow| matches!(flow, Flow::Measured(litres) if self.floor.is_use(litres, interval.seconds()));
         let rest = appliances.take_off(interval, self.floor.litres_per_hour(), step);
         // It ran as a person's use until now.

@@ -92,7 +92,7 @@ pub fn run(home: &HomeView<'_>, before: u32, of: RunOf) -> Hours {
 
 /// The tail of `run` (of `least_hours` at least) that speaks most for a steady flow.
 pub fn best(home: &HomeView<'_>, run: &[(u32, f32)], least_hours: usize) -> Option<Estimate> {
-    let step = home.usage.floor().resolution().unwrap_or(1.0);
+    let step = home.usage.floor().step();
     // The home's habit is asked for where it is needed, once for each hour.
     let mut habits = [None; WINDOW_HOURS as usize];
     let mut best: Option<Estimate> = None;

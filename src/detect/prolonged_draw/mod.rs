@@ -2,7 +2,8 @@
 //!
 //! Method: a draw is a run of measured intervals, each with flow above the leak floor (and above what a rule asks for),
 //! ended by one without. A meter that counts in coarse steps shows a run by the minute with minutes between that have none: a pause in which the
-//! least flow that a rule asks for brings no more than a step is none. Water that has run evenly for a day is the floor itself: it has not stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
+//! least flow that a rule asks for brings no more than a step is none. Water that has run evenly for a day is the floor itself: it has not
+//! stopped, and is handed over to the leak. Its length and litres are held against fixed limits (as Sakaki's service and the valves of
 //! Phyn state them), or against the longest draw of this home. The longest fades by a sixteenth a week, and one draw at most doubles it.
 //! A draw that is reported teaches nothing, unless such draws are a habit (`habit`): a tap left on is none.
 //! Units: minutes, litres. Limits: an interval with any flow counts as flow throughout, so hourly readings show several
@@ -138,13 +139,11 @@ impl ProlongedDrawState {
         let per_hour = match std::mem::take(&mut draw.paused_since) {
             EventTime::ZERO => per_hour,
             // What flowed in the pause is counted now, or with the next step.
-            since => (litres + step(home)) * HOUR as f32 / interval.end.since(since) as f32,
+            since => (litres + floor.step()) * HOUR as f32 / interval.end.since(since) as f32,
         };
         for (index, rule) in settings.rules.iter().enumerate() {
             if per_hour < rule.when.least_flow() {
-                self.learn(rule, &draw, index, interval.start);
-                draw.runs[index] = (EventTime::ZERO, 0.0);
-                draw.met &= !(1 << index);
+                self.end_run(rule, &mut draw, index, interval.start);
                 continue;
             }
             if !rule.when.is_shown_by(seconds) && draw.met & (1 << index) == 0 {
@@ -192,9 +191,7 @@ impl ProlongedDrawState {
         let outlasts = |rule: &Rule| rule.when.least_flow() > 0.0 && pause * rule.when.least_flow() <= step;
         if rules().any(|(index, rule)| draw.runs[index].0 > EventTime::ZERO && outlasts(rule)) {
             for (index, rule) in rules().filter(|(_, rule)| !outlasts(rule)) {
-                self.learn(rule, &draw, index, since);
-                draw.runs[index] = (EventTime::ZERO, 0.0);
-                draw.met &= !(1 << index);
+                self.end_run(rule, &mut draw, index, since);
             }
             draw.paused_since = since;
             self.draw = Some(draw);
@@ -211,6 +208,13 @@ impl ProlongedDrawState {
         for (index, rule) in rules() {
             self.learn(rule, &draw, index, since);
         }
+    }
+
+    /// Ends the run of one rule within a draw that goes on by others.
+    fn end_run(&mut self, rule: &Rule, draw: &mut Draw, index: usize, end: EventTime) {
+        self.learn(rule, draw, index, end);
+        draw.runs[index] = (EventTime::ZERO, 0.0);
+        draw.met &= !(1 << index);
     }
 
     /// What the run of a rule that asks for the home's longest teaches at its end.
@@ -238,11 +242,6 @@ impl ProlongedDrawState {
     }
 }
 
-/// The least that the meters of a home count, in litres.
-fn step(home: &HomeView<'_>) -> f32 {
-    home.usage.floor().resolution().unwrap_or(1.0)
-}
-
 impl Detector for ProlongedDraw {
     const KIND: AlertKind = AlertKind::ProlongedDraw;
     type Settings = ProlongedDrawSettings;
@@ -263,7 +262,7 @@ impl Detector for ProlongedDraw {
                 if home.usage.floor().is_use(litres, interval.seconds()) {
                     state.flow(settings, home, interval, litres);
                 } else {
-                    state.dry(settings, interval, litres, step(home));
+                    state.dry(settings, interval, litres, home.usage.floor().step());
                 }
             }
             Flow::Measured(litres) if litres <= 0.0 => state.dry(settings, interval, 0.0, 0.0),
