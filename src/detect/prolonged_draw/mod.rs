@@ -31,8 +31,6 @@ const FINE_SECONDS: u32 = 15 * MINUTE + MINUTE;
 /// Readings longer than this say nothing of how long water flowed.
 const LONGEST_SECONDS: u32 = HOUR + 5 * MINUTE;
 
-/// A draw that has become a leak goes on as one while no more than so many times the floor flows.
-const MOST_SWING: f32 = 2.0;
 /// By coarse readings a draw must be so many minutes longer than the longest.
 const COARSE_MINUTES: u32 = 180;
 /// The longest fades by this part a week.
@@ -129,7 +127,8 @@ impl ProlongedDrawState {
         let is_known = home.usage.routine().known_hours() >= settings.learn_days * 24;
         let floor = home.usage.floor();
         let per_hour = litres * HOUR as f32 / seconds as f32;
-        let swings = per_hour <= MOST_SWING * floor.litres_per_hour();
+        // A draw that has become a leak goes on as one while no more flows than a leak brings.
+        let swings = per_hour <= floor.most_litres_per_hour();
         if self.draw.as_ref().is_some_and(|draw| draw.is_leak && swings) {
             return;
         }
