@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
+use super::met::Met;
 use crate::home::{Interval, MeterEvent, Rhythm, Usage};
 use crate::model::{
     Absence, AlertKind, AlertState, Circumstances, EventTime, Explanation, Finding, HOUR, Severity, Stage,
@@ -158,9 +159,9 @@ pub trait Detector {
     fn next_deadline(_settings: &Self::Settings, _state: &Self::State, _home: &HomeView<'_>) -> Option<EventTime> {
         None
     }
-    /// Bit by bit, what it would say if it had learnt this home: it is counted, and not said.
-    fn shadow(_state: &Self::State) -> u16 {
-        0
+    /// The rules by which it would speak if it had learnt this home: they are counted, and not said.
+    fn shadow(_state: &Self::State) -> Met {
+        Met::default()
     }
     /// What it says now.
     fn finding(settings: &Self::Settings, state: &Self::State, home: &HomeView<'_>) -> Option<Finding>;

@@ -11,13 +11,13 @@ mod habit;
 pub mod inactivity;
 pub mod leak;
 pub mod local_hours;
+mod met;
 pub mod meter_trouble;
 pub mod night_drift;
 pub mod no_return;
 pub mod prolonged_draw;
 pub mod routine_drift;
 pub mod silent_meter;
-mod staged;
 pub mod use_while_away;
 pub mod well_today;
 mod words;
@@ -26,6 +26,7 @@ mod words;
 pub(crate) mod tests;
 
 pub use contract::{Detector, HomeView, Mistake, OpenAlert};
+pub use met::Met;
 pub use words::{local_time, span_zh};
 
 use serde::{Deserialize, Serialize};
@@ -111,15 +112,15 @@ macro_rules! registry {
 
             /// How many findings are in shadow now that were not before.
             pub fn new_in_shadow(&self, before: &Self) -> u32 {
-                [$((<$detector>::shadow(&self.$name) & !<$detector>::shadow(&before.$name)).count_ones()),+].into_iter().sum()
+                [$(<$detector>::shadow(&self.$name).without(<$detector>::shadow(&before.$name)).count()),+].into_iter().sum()
             }
 
-            /// Bit by bit, what the detector of `kind` would say if it had learnt this home.
-            pub fn in_shadow(&self, kind: AlertKind) -> u16 {
+            /// The rules by which the detector of `kind` would speak if it had learnt this home.
+            pub fn in_shadow(&self, kind: AlertKind) -> Met {
                 $(if kind == <$detector as Detector>::KIND {
                     return <$detector>::shadow(&self.$name);
                 })+
-                0
+                Met::default()
             }
 
             /// What they say now, in the order of the registry.

@@ -315,7 +315,7 @@ impl Usage {
                     .is_use_in_hour(litres, seconds, of_hour, self.comes_evenly(interval));
                 if used {
                     self.last_sign = interval.end;
-                } else if self.floor.is_above(litres, seconds) {
+                } else if self.floor.is_above(of_hour, seconds.max(HOUR)) {
                     self.last_doubt = interval.end;
                 }
                 // In a short gap the leak brought it; in a long one a use may hide behind what the leak did not bring.

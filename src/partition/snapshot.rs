@@ -11,7 +11,7 @@ use super::effects::Parting;
 use super::profile::{Beside, Profile};
 use super::rules::HomeError;
 use crate::alert::Case;
-use crate::detect::{DetectorNumbers, KINDS};
+use crate::detect::{DetectorNumbers, KINDS, Met};
 use crate::home::{Ordered, Rhythm, SnapshotError, open_snapshot, seal_snapshot};
 use crate::model::{AlertKind, Consent, EventTime, HomeRecord};
 
@@ -206,7 +206,7 @@ pub struct StoredHome {
     /// Hours of its last sixty days of which it is known whether water was used.
     pub known_hours: u32,
     /// Rules of inactivity that are met and not said, because the home is not learnt: bit i for rule i.
-    pub inactivity_in_shadow: u16,
+    pub inactivity_in_shadow: Met,
     /// Everything that is kept of the home.
     pub contents: serde_json::Value,
 }

@@ -47,7 +47,7 @@ pub fn rules_of_home(programme: &ProgrammeSettings, home: &StoredHome) -> Vec<Ru
             detector: "inactivity",
             rule: rule.name.to_string(),
             speaks,
-            met_in_shadow: home.inactivity_in_shadow & (1 << place) != 0,
+            met_in_shadow: home.inactivity_in_shadow.holds(place),
             why,
         });
     }
@@ -76,8 +76,9 @@ pub fn rules_of_home(programme: &ProgrammeSettings, home: &StoredHome) -> Vec<Ru
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Met;
 
-    fn home(known_hours: u32, inactivity_in_shadow: u16) -> StoredHome {
+    fn home(known_hours: u32, inactivity_in_shadow: Met) -> StoredHome {
         StoredHome {
             stamp: crate::partition::Stamp::default(),
             household: "h1".into(),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     /// The rules in short.
-    fn lines(known_hours: u32, inactivity_in_shadow: u16) -> Vec<String> {
+    fn lines(known_hours: u32, inactivity_in_shadow: Met) -> Vec<String> {
         let rules = rules_of_home(&ProgrammeSettings::default(), &home(known_hours, inactivity_in_shadow));
         let line = |rule: &RuleOfHome| {
             let met = if rule.met_in_shadow { ", met" } else { "" };
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn a_home_in_its_first_week_is_in_shadow_with_the_hours_it_lacks() {
         assert_eq!(
-            lines(91, 0b001),
+            lines(91, Met::default().with(0)),
             [
                 "learned false, met: in shadow: 91 of 168 hours of the last 60 days are known",
                 "no-use-12h true: until the learned rules speak: 91 of 168 hours of the last 60 days are known",
@@ -111,7 +112,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            lines(168, 0),
+            lines(168, Met::default()),
             [
                 "learned true: the home is learnt: 168 hours of the last 60 days are known",
                 "no-use-12h false: over: it held until the learned rules spoke, and they do",

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::habit::Habit;
+use super::met::{Met, gravest};
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval, WINDOW_HOURS};
@@ -50,8 +51,7 @@ pub struct BurstState {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct High {
-    /// Bit i: rule i is met.
-    met: u8,
+    met: Met,
     /// Dry hours in a row.
     dry: u8,
     /// The greatest hour of it, in litres.
@@ -62,12 +62,6 @@ struct High {
     since: EventTime,
     /// When the latest rule was met.
     detected_at: EventTime,
-}
-
-impl High {
-    fn is_met(&self, index: usize) -> bool {
-        self.met & (1 << index) != 0
-    }
 }
 
 /// The permanent flow rate of the home's meter, in litres an hour.
@@ -126,14 +120,14 @@ impl BurstState {
                 high.starts[index] = interval.start;
             }
             let start = high.starts[index];
-            if interval.end.since(start) + slack < rule.when.minutes() * MINUTE || high.is_met(index) {
+            if interval.end.since(start) + slack < rule.when.minutes() * MINUTE || high.met.holds(index) {
                 continue;
             }
-            if high.met == 0 {
+            if !high.met.any() {
                 high.since = start;
             }
             high.detected_at = interval.end;
-            high.met |= 1 << index;
+            high.met.add(index);
         }
     }
 
@@ -149,7 +143,7 @@ impl BurstState {
             return self.learn(rounded, day);
         };
         let rules = settings.rules.iter().enumerate();
-        let met = rules.filter(|(index, _)| high.met == 0 || high.is_met(*index));
+        let met = rules.filter(|(index, _)| !high.met.any() || high.met.holds(*index));
         let limits = met.filter_map(|(_, rule)| self.limit(settings, rule, home));
         let limit = limits.fold(f32::MAX, f32::min);
         let floor = home.usage.floor();
@@ -160,11 +154,11 @@ impl BurstState {
         high.peak = high.peak.max(rounded);
         high.dry = if is_dry { high.dry.saturating_add(1) } else { 0 };
         let flows = high.starts.iter().any(|start| *start > EventTime::ZERO);
-        if high.met == 0 && !flows {
+        if !high.met.any() && !flows {
             let peak = high.peak;
             self.high = None;
             self.learn(peak, day);
-        } else if high.met != 0 && u32::from(high.dry) >= settings.clear_after_dry_hours {
+        } else if high.met.any() && u32::from(high.dry) >= settings.clear_after_dry_hours {
             let (peak, began) = (high.peak, high.since.hour());
             self.high = None;
             if self.habit.is_made_by(began) {
@@ -203,13 +197,8 @@ impl Detector for Burst {
 
     fn finding(settings: &BurstSettings, state: &BurstState, _: &HomeView<'_>) -> Option<Finding> {
         let high = state.high.as_ref().filter(|_| settings.enabled)?;
-        let met = settings
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| high.is_met(*index));
-        // The gravest of the rules that are met gives its name; among equals the one named first.
-        let (_, rule) = met.min_by_key(|(index, rule)| (std::cmp::Reverse(rule.severity), *index))?;
+        let met = high.met.of(settings.rules.iter());
+        let (_, rule) = gravest(met.map(|(_, rule)| (rule.severity, rule)))?;
         Some(Finding {
             since: high.since,
             detected_at: high.detected_at,

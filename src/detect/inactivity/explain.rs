@@ -67,7 +67,7 @@ fn said(
         }
         _ => {}
     }
-    if record == AlertState::Resolved && state.met != 0 && state.since > alert.since {
+    if record == AlertState::Resolved && state.met.any() && state.since > alert.since {
         return next_band(state, home, alert);
     }
     if record == AlertState::Resolved {

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use self::bands::{day_before, day_start};
 use self::spell::still_met;
-use super::staged::together;
+use super::met::{Met, together};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Counts, Flow, Interval};
 use crate::model::{AlertKind, AlertState, Band, EventTime, Explanation, Finding, HOUR, Severity, Weekday};
@@ -49,10 +49,9 @@ const TENTH: u32 = HOUR / 10;
 /// Which rules are met, and the deadline of the spell that goes on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InactivityState {
-    /// Bit i: rule i is met.
-    met: u16,
-    /// Bit i: rule i would be met if this home had been learnt.
-    shadow: u16,
+    met: Met,
+    /// The rules that would be met if this home had been learnt.
+    shadow: Met,
     /// Thresholds of the learned rules, in their order, for the spell at hand, in tenths of an hour.
     threshold_tenths: [u8; MAX_LEARNED],
     /// The start of the spell it was computed for.
@@ -71,16 +70,12 @@ pub struct InactivityState {
 
 impl InactivityState {
     fn meet(&mut self, index: usize, since: EventTime, detected_at: EventTime) {
-        if self.met == 0 {
+        if !self.met.any() {
             self.since = since;
             self.anew_at = EventTime::ZERO;
         }
         self.detected_at = detected_at;
-        self.met |= 1 << index;
-    }
-
-    fn is_met(&self, index: usize) -> bool {
-        self.met & (1 << index) != 0
+        self.met.add(index);
     }
 
     fn keep_thresholds(&mut self, hours: [usize; MAX_LEARNED], interval_seconds: u32) {
@@ -116,14 +111,14 @@ impl Detector for Inactivity {
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
         let is_excused =
-            (state.met | state.shadow) != 0 && state.since < home.excused_until_though_met(state.detected_at);
+            (state.met.any() || state.shadow.any()) && state.since < home.excused_until_though_met(state.detected_at);
         for (index, rule) in settings.rules.iter().enumerate() {
             let is_used = home.usage.last_use(rule.counts) > Some(interval.start);
             if is_excused || is_used && !rule.is_of_litres() {
-                state.met &= !(1 << index);
+                state.met.remove(index);
             }
             if is_excused || is_used {
-                state.shadow &= !(1 << index);
+                state.shadow.remove(index);
             }
         }
         judge_spell(settings, state, home, interval);
@@ -143,7 +138,7 @@ impl Detector for Inactivity {
         })
     }
 
-    fn shadow(state: &InactivityState) -> u16 {
+    fn shadow(state: &InactivityState) -> Met {
         state.shadow
     }
 
@@ -161,7 +156,7 @@ impl Detector for Inactivity {
 /// Rules on the length of the dry spell at hand.
 fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
     for (index, rule) in settings.rules.iter().enumerate() {
-        let is_met = state.is_met(index);
+        let is_met = state.met.holds(index);
         let mut since = dry_since(rule, home);
         if is_met {
             // It waits anew from a flow that may have been a use, so that what it may have ended is said again.
@@ -188,7 +183,7 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
             continue;
         }
         if rule.is_learned() && !has_learned(settings, rule, home) {
-            state.shadow |= 1 << index;
+            state.shadow.add(index);
             continue;
         }
         // Met within this interval, however long the spell may turn out to have been.
@@ -365,15 +360,15 @@ fn judge_full_hours(
             };
             match met {
                 Some((true, _)) if is_superseded(settings, rule, home) => {}
-                Some((true, since)) if state.is_met(index) => {
+                Some((true, since)) if state.met.holds(index) => {
                     let is_said_anew = matches!(rule.when, Condition::Bands { each_day: true, .. });
                     // Not while another rule keeps the alert open: that one is no new one.
-                    if is_said_anew && state.met == 1 << index && since > state.since {
+                    if is_said_anew && state.met == Met::default().with(index) && since > state.since {
                         (state.since, state.detected_at) = (since, end);
                     }
                 }
                 Some((true, since)) => state.meet(index, since, end),
-                Some((false, _)) => state.met &= !(1 << index),
+                Some((false, _)) => state.met.remove(index),
                 None => {}
             }
         }
@@ -414,11 +409,11 @@ fn judge_long_reading(
             Counts::AllWater => 0.0,
         };
         if is_few((litres - leak).max(0.0), below, inclusive) {
-            if !state.is_met(index) {
+            if !state.met.holds(index) {
                 state.meet(index, period.start, period.end);
             }
         } else if (interval.start..interval.end) == period {
-            state.met &= !(1 << index);
+            state.met.remove(index);
         }
     }
 }

@@ -9,12 +9,12 @@ use super::budget::Budgets;
 use super::harm::HarmSettings;
 use super::hazard::Hazard;
 use crate::detect::Mistake;
-use crate::detect::staged::StagedRule;
+use crate::detect::met::{Met, StagedRule};
 use crate::home::{Counts, WINDOW_HOURS};
 use crate::model::{Band, Circumstances, Severity, Stage, Stages, Weekday};
 
 /// The most rules one programme may have: which were met is kept as bits.
-pub const MAX_RULES: usize = 16;
+pub const MAX_RULES: usize = Met::MOST_RULES;
 /// The most learned rules one programme may have: a threshold of each is kept for the spell at hand.
 pub const MAX_LEARNED: usize = Stage::ALL.len();
 /// Hours of known use that learning may take.

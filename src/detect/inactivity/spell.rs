@@ -2,12 +2,12 @@
 
 use super::settings::{Condition, InactivitySettings};
 use super::{HomeView, InactivityState, dry_since, seconds_of};
+use crate::detect::met::Met;
 use crate::model::EventTime;
 
 /// A spell and the rules that it meets.
 pub(super) struct MetSpell {
-    /// Bit i: rule i is met.
-    pub met: u16,
+    pub met: Met,
     pub since: EventTime,
     pub detected_at: EventTime,
 }
@@ -22,16 +22,11 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
         detected_at: state.detected_at,
     };
     let excused = home.excused_until_though_met(state.detected_at);
-    if state.since >= excused || state.met == 0 {
+    if state.since >= excused || !state.met.any() {
         return spell;
     }
-    (spell.met, spell.since, spell.detected_at) = (0, excused, EventTime::ZERO);
-    for (index, rule) in settings
-        .rules
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| state.is_met(*index))
-    {
+    (spell.met, spell.since, spell.detected_at) = (Met::default(), excused, EventTime::ZERO);
+    for (index, rule) in state.met.of(settings.rules.iter()) {
         // What the rule counts as use may have come since.
         let since = dry_since(rule, home).filter(|since| *since == excused);
         let needed = match rule.when {
@@ -41,7 +36,7 @@ pub(super) fn still_met(settings: &InactivitySettings, state: &InactivityState, 
         };
         let met_at = since.zip(needed).map(|(since, needed)| since.plus(needed));
         if let Some(met_at) = met_at.filter(|met_at| *met_at <= home.usage.frontier()) {
-            spell.met |= 1 << index;
+            spell.met.add(index);
             spell.detected_at = spell.detected_at.max(met_at);
         }
     }

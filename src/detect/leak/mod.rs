@@ -24,6 +24,7 @@ pub use state::LeakState;
 
 use state::OF_SLOTS;
 
+use super::met::gravest;
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Flow, Interval, QUARTER, Quarter, WINDOW_HOURS};
 use crate::model::{AlertKind, EventTime, Explanation, Finding, Severity};
@@ -76,14 +77,8 @@ impl Detector for Leak {
 
     fn finding(settings: &LeakSettings, state: &LeakState, _: &HomeView<'_>) -> Option<Finding> {
         let ongoing = state.ongoing.as_ref().filter(|_| settings.enabled)?;
-        let met = settings
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| ongoing.is_met(*index));
-        // The gravest of the rules that are met gives its name; among equals the one named first.
-        let graded = met.map(|(index, rule)| (severity(rule, ongoing.litres_per_hour), index, rule));
-        let (severity, _, rule) = graded.min_by_key(|(severity, index, _)| (std::cmp::Reverse(*severity), *index))?;
+        let met = ongoing.met.of(settings.rules.iter());
+        let (severity, rule) = gravest(met.map(|(_, rule)| (severity(rule, ongoing.litres_per_hour), rule)))?;
         Some(Finding {
             since: ongoing.since,
             detected_at: ongoing.detected_at,

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::trend;
-use crate::detect::Mistake;
+use crate::detect::{Met, Mistake};
 use crate::home::{QUARTERS, WINDOW_HOURS};
 use crate::model::Severity;
 
 /// The most rules one programme may have: which were met is kept as bits.
-pub const MAX_RULES: usize = 16;
+pub const MAX_RULES: usize = Met::MOST_RULES;
 /// The most kinds of run: rules that count from the same flow and skip as many unknown hours share one.
 pub const MAX_RUNS: usize = 4;
 

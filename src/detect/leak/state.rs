@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::MAX_RUNS;
 use super::trend;
+use crate::detect::met::Met;
 use crate::model::EventTime;
 
 /// Runs kept in the state itself; those of more kinds are kept with what is open.
@@ -61,8 +62,7 @@ impl Run {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ongoing {
-    /// Bit i: rule i is met.
-    pub met: u16,
+    pub met: Met,
     /// Dry hours of each kind of run since a rule on it was last fully met.
     dry: [u8; MAX_RUNS + 1],
     /// The floor before it grew, where a rule on growth is met (`trend`).
@@ -80,26 +80,21 @@ pub struct Ongoing {
 }
 
 impl Ongoing {
-    /// Whether rule `index` is met.
-    pub fn is_met(&self, index: usize) -> bool {
-        self.met & (1 << index) != 0
-    }
-
     fn is_empty(&self) -> bool {
         let no_floor = self.days.iter().all(|day| trend::says_nothing(*day));
-        self.met == 0 && no_floor && self.more == [Run::default(); MAX_RUNS - AT_HAND]
+        !self.met.any() && no_floor && self.more == [Run::default(); MAX_RUNS - AT_HAND]
     }
 }
 
 impl LeakState {
     /// Whether rule `index` is met.
     pub fn is_met(&self, index: usize) -> bool {
-        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.is_met(index))
+        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.met.holds(index))
     }
 
     /// Whether any is.
     pub fn is_open(&self) -> bool {
-        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.met != 0)
+        self.ongoing.as_ref().is_some_and(|ongoing| ongoing.met.any())
     }
 
     fn ongoing(&mut self) -> &mut Ongoing {
@@ -148,20 +143,20 @@ impl LeakState {
     /// Rule `index` holds at `at`, for what began at `since`.
     pub fn meet(&mut self, index: usize, since: EventTime, at: EventTime) {
         let ongoing = self.ongoing();
-        if ongoing.is_met(index) {
+        if ongoing.met.holds(index) {
             return;
         }
-        if ongoing.met == 0 {
+        if !ongoing.met.any() {
             (ongoing.since, ongoing.litres_per_hour) = (since, 0.0);
         }
         ongoing.detected_at = at;
-        ongoing.met |= 1 << index;
+        ongoing.met.add(index);
     }
 
     /// Rule `index` is over.
     pub fn unmeet(&mut self, index: usize) {
         if let Some(ongoing) = &mut self.ongoing {
-            ongoing.met &= !(1 << index);
+            ongoing.met.remove(index);
         }
     }
 

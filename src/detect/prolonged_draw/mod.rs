@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use super::habit::Habit;
-use super::staged::together;
+use super::met::{Met, together};
 use super::words::{figure, local_time, span_zh};
 use super::{Detector, HomeView, Mistake, OpenAlert};
 use crate::home::{Floor, Flow, Interval};
@@ -53,8 +53,7 @@ pub struct ProlongedDrawState {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Draw {
-    /// Bit i: rule i is met.
-    met: u8,
+    met: Met,
     /// For each rule, when the flow that it counts began, and the litres since; zero while it is less.
     runs: [(EventTime, f32); MAX_RULES],
     /// The leak as it was when the flow began: what runs on for a day raises the home's own floor.
@@ -74,7 +73,7 @@ struct Draw {
 impl Draw {
     fn on(floor: Floor) -> Self {
         Self {
-            met: 0,
+            met: Met::default(),
             runs: [(EventTime::ZERO, 0.0); MAX_RULES],
             floor,
             since: EventTime::ZERO,
@@ -145,7 +144,7 @@ impl ProlongedDrawState {
                 self.end_run(rule, &mut draw, index, interval.start);
                 continue;
             }
-            if !rule.when.is_shown_by(seconds) && draw.met & (1 << index) == 0 {
+            if !rule.when.is_shown_by(seconds) && !draw.met.holds(index) {
                 draw.runs[index] = (EventTime::ZERO, 0.0);
                 continue;
             }
@@ -155,19 +154,19 @@ impl ProlongedDrawState {
             }
             run.1 += litres;
             let run = *run;
-            if draw.met & (1 << index) != 0 || (rule.when.learns() && !is_known) {
+            if draw.met.holds(index) || (rule.when.learns() && !is_known) {
                 continue;
             }
             if let Some(at) = self.met_at(rule, run, interval, draw.is_fine) {
-                let said = |met: u8| {
-                    let said = together(settings.staged(), met.into());
+                let said = |met: Met| {
+                    let said = together(settings.staged(), met);
                     said.map(|(rule, stages)| (rule.severity, stages))
                 };
-                if draw.met == 0 {
+                if !draw.met.any() {
                     draw.since = run.0;
                 }
                 // One that is neither graver nor of a later stage is not news.
-                let met = draw.met | 1 << index;
+                let met = draw.met.with(index);
                 if said(met) != said(draw.met) {
                     draw.detected_at = at;
                 }
@@ -197,7 +196,7 @@ impl ProlongedDrawState {
             return;
         }
         if draw.floor.is_use(litres, interval.seconds()) {
-            (draw.is_leak, draw.met) = (true, 0);
+            (draw.is_leak, draw.met) = (true, Met::default());
             self.draw = Some(draw);
             return;
         }
@@ -213,7 +212,7 @@ impl ProlongedDrawState {
     fn end_run(&mut self, rule: &Rule, draw: &mut Draw, index: usize, end: EventTime) {
         self.learn(rule, draw, index, end);
         draw.runs[index] = (EventTime::ZERO, 0.0);
-        draw.met &= !(1 << index);
+        draw.met.remove(index);
     }
 
     /// What the run of a rule that asks for the home's longest teaches at its end.
@@ -222,7 +221,7 @@ impl ProlongedDrawState {
         if start == EventTime::ZERO || !matches!(rule.when, Condition::Own { .. }) {
             return;
         }
-        if draw.met != 0 && !self.habit.is_made_by(start.hour()) {
+        if draw.met.any() && !self.habit.is_made_by(start.hour()) {
             return;
         }
         let longest = &mut self.longest[usize::from(draw.is_fine)];
@@ -267,7 +266,7 @@ impl Detector for ProlongedDraw {
             Flow::Measured(litres) if litres <= 0.0 => state.dry(settings, interval, 0.0, 0.0),
             // What flowed is not known: what was found stays, what was not begins anew.
             _ => {
-                state.draw = state.draw.take().filter(|draw| draw.met != 0);
+                state.draw = state.draw.take().filter(|draw| draw.met.any());
                 if let Some(draw) = &mut state.draw {
                     draw.paused_since = EventTime::ZERO;
                 }
@@ -278,7 +277,7 @@ impl Detector for ProlongedDraw {
 
     fn finding(settings: &ProlongedDrawSettings, state: &ProlongedDrawState, _: &HomeView<'_>) -> Option<Finding> {
         let draw = state.draw.as_ref().filter(|_| settings.enabled)?;
-        let (rule, stages) = together(settings.staged(), draw.met.into())?;
+        let (rule, stages) = together(settings.staged(), draw.met)?;
         Some(Finding {
             since: draw.since,
             detected_at: draw.detected_at,

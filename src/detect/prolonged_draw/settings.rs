@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Mistake;
-use crate::detect::staged::StagedRule;
+use crate::detect::met::StagedRule;
 use crate::model::{MINUTE, Severity, Stage};
 
 /// The most rules one programme may have: which were met is kept as bits.

@@ -264,6 +264,21 @@ fn by_coarse_steps_read_by_the_minute_a_use_beside_a_leak_is_seen_and_the_leak_a
 }
 
 #[test]
+fn a_step_of_the_leak_across_lost_readings_raises_no_doubt() {
+    let mut home = Home::default();
+    // 50 L/h by a register of 10 L, beside 30 L in hour 20; from the third day on every seventh minute is lost.
+    let counted = |minute: u32| (f64::from(minute) / 12.0).floor() * 10.0 + if minute > 1_205 { 30.0 } else { 0.0 };
+    for minute in (0..72 * 60).filter(|minute| *minute < 48 * 60 || minute % 7 != 0) {
+        home.offer(reading(0, minute * 60, 60, Measure::Register(counted(minute + 1))));
+    }
+    assert!(
+        home.usage().last_doubt() <= Some(at(25)),
+        "{:?}",
+        home.usage().last_doubt()
+    );
+}
+
+#[test]
 fn a_register_that_moved_by_no_more_than_the_leak_across_a_lost_reading_leaves_the_spell_as_it_is() {
     for (more, is_dry_since) in [(0.0, 3), (9.0, 61)] {
         let mut home = Home::default();

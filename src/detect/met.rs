@@ -1,9 +1,73 @@
-//! What rules that have stages say together.
+//! Which rules of a detector are met, and what those say together.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Severity, Stage, Stages};
+
+/// The rules that are met, by their places among those of their detector: bit i says that rule i is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Met(u16);
+
+impl Met {
+    /// The most rules of which can be told.
+    pub const MOST_RULES: usize = u16::BITS as usize;
+
+    /// Whether the rule at `place` is met.
+    #[must_use]
+    pub fn holds(self, place: usize) -> bool {
+        self.0 & (1 << place) != 0
+    }
+
+    /// Whether any is.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    /// How many are.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// The rule at `place` is met.
+    pub fn add(&mut self, place: usize) {
+        self.0 |= 1 << place;
+    }
+
+    /// The rule at `place` is not met.
+    pub fn remove(&mut self, place: usize) {
+        self.0 &= !(1 << place);
+    }
+
+    /// Those that are not in `others`.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// These and the rule at `place`.
+    #[must_use]
+    pub fn with(mut self, place: usize) -> Self {
+        self.add(place);
+        self
+    }
+
+    /// Those of `rules` that are met, with their places.
+    pub fn of<T>(self, rules: impl Iterator<Item = T> + Clone) -> impl Iterator<Item = (usize, T)> + Clone {
+        rules.enumerate().filter(move |(place, _)| self.holds(*place))
+    }
+}
+
+/// The gravest of the rules that are met gives its name; among equals the one named first.
+pub(super) fn gravest<T>(met: impl Iterator<Item = (Severity, T)>) -> Option<(Severity, T)> {
+    // Of equals `min_by_key` gives the first.
+    met.min_by_key(|(severity, _)| Reverse(*severity))
+}
 
 /// A rule, as far as its stage is concerned.
 #[derive(Clone, Copy)]
@@ -16,14 +80,13 @@ pub(super) struct StagedRule<'a> {
     pub stage: Stage,
 }
 
-/// What the rules say of which bit i of `met` says that rule i is met: one rule by name, the gravest severity, the stages
-/// that are due. Stage and severity are apart: the last stage is due even where an earlier one's rule is as grave.
+/// What those of `rules` that are `met` say together: one rule by name, the gravest severity, the stages that are due. Stage and severity are apart: the last stage is due even where an earlier one's rule is as grave.
 pub(super) fn together<'a>(
     rules: impl Iterator<Item = StagedRule<'a>> + Clone,
-    met: u16,
+    met: Met,
 ) -> Option<(StagedRule<'a>, Stages)> {
     let all = rules.clone().map(|rule| rule.stage);
-    let met = rules.enumerate().filter(|(place, _)| met & (1 << place) != 0);
+    let met = met.of(rules);
     let severity = met.clone().map(|(_, rule)| rule.severity).max()?;
     // Of the last stage the gravest rule gives its name; among equals the one named first.
     let (_, named) = met.max_by_key(|(place, rule)| (rule.stage, rule.severity, Reverse(*place)))?;
@@ -41,7 +104,7 @@ mod tests {
         let said = |severities: [Severity; 4], met: u16| {
             let rules = names.iter().zip(stages).zip(severities);
             let rules = rules.map(|((name, stage), severity)| StagedRule { name, severity, stage });
-            together(rules, met).map(|(rule, due)| (&**rule.name, rule.severity, due.iter().collect::<Vec<_>>()))
+            together(rules, Met(met)).map(|(rule, due)| (&**rule.name, rule.severity, due.iter().collect::<Vec<_>>()))
         };
         use Severity::{Critical, High, Low};
         assert_eq!(said([High; 4], 0), None);
