@@ -138,7 +138,7 @@ where
     let reference = serde_json::to_value(T::default())
         .map_err(|error| Problem::new(Place::Default, "", format!("cannot be written: {error}")))?;
     let mut problems = Vec::new();
-    let trees = source::read(sources, &mut problems);
+    let trees = source::read(sources, &reference, &mut problems);
     let mut layers: Vec<Checked> = trees
         .into_iter()
         .map(|tree| check::check(&reference, patterns, tree, &mut problems))

@@ -103,8 +103,39 @@ pub(super) enum Content {
     Impossible(&'static str),
 }
 
+/// The variable that was meant by one that looks like a setting and is none for its underscores or small letters. Others that begin
+/// with the name of the program pass: an orchestrator makes such as `TAPWATCH_SERVICE_HOST`.
+fn meant(name: &str, reference: &Value) -> Option<String> {
+    let upper = name.to_uppercase();
+    let rest = upper.strip_prefix(ENVIRONMENT_PREFIX.trim_end_matches('_'))?;
+    let key = rest.trim_start_matches('_');
+    if name.starts_with(ENVIRONMENT_PREFIX) || key == rest {
+        return None;
+    }
+    let meant = if key.contains("__") || rest.starts_with("__") {
+        key.to_owned()
+    } else {
+        spelled(&key.to_lowercase(), reference)?.to_uppercase()
+    };
+    Some(format!("{ENVIRONMENT_PREFIX}{meant}"))
+}
+
+/// The key of a setting with two underscores between its parts, of one that has one.
+fn spelled(key: &str, reference: &Value) -> Option<String> {
+    let Value::Object(table) = reference else { return None };
+    if table.is_empty() {
+        return Some(key.to_owned()); // Any name may stand in it.
+    }
+    table
+        .iter()
+        .find_map(|(name, value)| match key.strip_prefix(name.as_str())? {
+            "" => Some(name.clone()),
+            rest => Some(format!("{name}__{}", spelled(rest.strip_prefix('_')?, value)?)),
+        })
+}
+
 /// Reads every source into a tree of its own, in order of precedence.
-pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Node> {
+pub(super) fn read(sources: &Sources, reference: &Value, problems: &mut Vec<Problem>) -> Vec<Node> {
     let mut trees = Vec::new();
     if let Some(file) = &sources.file {
         match read_file(file) {
@@ -128,6 +159,12 @@ pub(super) fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Node> 
         .collect();
     // A process's environment has no order of its own; two spellings of one key must not take turns in winning.
     environment.sort();
+    for (name, _) in &sources.environment {
+        if let Some(meant) = meant(name, reference) {
+            let message = format!("is no setting, though it looks like one; did you mean {meant}?");
+            problems.push(Problem::new(Place::Environment(name.clone()), "", message));
+        }
+    }
     for (name, text) in environment {
         let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase();
         trees.push(single(

@@ -197,6 +197,28 @@ fn unknown_keys_are_named_all_at_once() {
 }
 
 #[test]
+fn a_variable_that_only_looks_like_a_setting_is_named_and_those_of_others_are_not() {
+    refused(
+        "",
+        &[
+            ("TAPWATCH_KAFKA_GROUP", "x"),
+            ("TAPWATCH_KAFKA_PROPERTIES_SASL_PASSWORD", "secret"),
+            ("TAPWATCH_ENGINE__STRICT", "true"),
+            ("tapwatch__engine__workers", "4"),
+            ("TAPWATCH_KAFKA_SERVICE_HOST", "10.0.0.1"),
+            ("TAPWATCH_PORT", "tcp://10.0.0.1:9092"),
+            ("TAPWATCHER", "x"),
+            ("TAPWATCH", "x"),
+        ],
+        &[],
+        expect![[r#"
+            TAPWATCH_ENGINE__STRICT: is no setting, though it looks like one; did you mean TAPWATCH__ENGINE__STRICT?
+            TAPWATCH_KAFKA_GROUP: is no setting, though it looks like one; did you mean TAPWATCH__KAFKA__GROUP?
+            tapwatch__engine__workers: is no setting, though it looks like one; did you mean TAPWATCH__ENGINE__WORKERS?"#]],
+    );
+}
+
+#[test]
 fn wrong_types_are_named_all_at_once() {
     refused(
         "programmes = 1\n[kafka]\nbrokers = ['a', 1]\ngroup = 5\ncommit_interval = 'often'\n[engine]\nstrict = 1\nbudget = nan\n[kafka.properties]\na = [1]\n",
