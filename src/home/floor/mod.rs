@@ -1,7 +1,6 @@
 //! The leak floor: the flow that never stops.
 
 mod pulses;
-mod refills;
 mod steady;
 mod steps;
 
@@ -132,7 +131,7 @@ impl Floor {
             self.steps.begin_hour(next);
         }
         // A gap moves nothing, but that a pulse may not be waited for.
-        if matches!(&self.leak, Leak::Pulses(pulses) if pulses.are_over(litres, next)) {
+        if matches!(&self.leak, Leak::Pulses(pulses) if pulses.are_over(0.0, litres, next)) {
             self.leak = Leak::None;
         }
         let Some(last) = litres(next - 1) else {
@@ -145,20 +144,19 @@ impl Floor {
         match (self.leak, floor > 0.0) {
             (Leak::Pulses(_), false) => false,
             (Leak::None | Leak::Steady(_), false) => {
-                let pulses = Pulses::find(last, &self.steps, litres, next);
+                let pulses = Pulses::of_slow_leak(last, &self.steps, litres, next)
+                    .or_else(|| Pulses::of_cistern(last, self.steps.of_leak(), &(0.0..=0.0), litres, next));
                 self.leak = pulses.map_or(Leak::None, Leak::Pulses);
                 pulses.is_some()
             }
             (leak, true) => {
                 let mut leak = match leak {
-                    Leak::None => Steady::default(),
+                    Leak::None | Leak::Pulses(_) => Steady::default(),
                     Leak::Steady(leak) => leak,
-                    Leak::Pulses(pulses) => Steady::with_swing(pulses.litres),
                 };
-                let swung = leak.swing;
-                leak.follow(floor, last, self.steps.of_leak(), litres, next);
+                let goes_further = leak.follow(floor, last, self.steps.of_leak(), litres, next);
                 self.leak = Leak::Steady(leak);
-                rose || leak.swing > swung
+                rose || goes_further
             }
         }
     }

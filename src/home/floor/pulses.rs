@@ -1,11 +1,13 @@
-//! A leak of less than a step of the meter an hour: single steps every few hours, by night as by day.
+//! What comes again and again at distances alike, by night as by day: steps of a leak too slow to show in every hour, and refills of a
+//! cistern.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
 use super::{day_before, enough_of_a_day};
+use crate::home::window::WINDOW_HOURS;
 use crate::model::HOUR;
 
 /// The longest pause between two steps of a leak that is too slow to show in every hour, in whole dry hours; people sleep longer.
@@ -15,19 +17,37 @@ const PAUSES: u32 = 3;
 /// Where a step of the meter is more than this, in litres, a single use is a step, too, and more pauses are needed.
 const A_USE: f32 = 2.5;
 const PAUSES_OF_USES: u32 = 5;
+/// Refills are known by so many distances alike.
+const DISTANCES: u32 = 2;
+/// And by so many hours of them: people use as much twice in a night.
+const ALIKE_HOURS: u32 = 12;
+/// The longest of those distances, in hours: people sleep longer.
+const LONGEST_APART: u32 = LONGEST_PAUSE + 1;
+/// Both where a refill goes a whole number of times into the floor, as those of one cistern do.
+const LONGEST_APART_OF_PART: u32 = 9;
+const ALIKE_HOURS_OF_PART: u32 = 10;
+/// By how much of a step of the meter the mean of refills may miss a part of the floor.
+const SURE_OF_PART: f32 = 0.25;
+/// How many times an hour a cistern fills at most, where its refills are told by their size.
+const MOST_REFILLS: f32 = 5.0;
 
-/// The pulses of a slow leak.
+/// Pulses above the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Pulses {
-    /// Litres of each at most.
+    /// Litres of each above the floor at most.
     pub litres: f32,
     /// Hours from one to the next, at most.
     pub hours: u8,
 }
 
 impl Pulses {
-    /// Those that go on in hour `next - 1`, which had `last` litres, if it has one.
-    pub fn find(last: f32, steps: &Steps, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<Self> {
+    /// Those of a leak of less than a step of the meter an hour, if hour `next - 1`, which had `last` litres, has one.
+    pub fn of_slow_leak(
+        last: f32,
+        steps: &Steps,
+        litres: impl Fn(u32) -> Option<f32> + Copy,
+        next: u32,
+    ) -> Option<Self> {
         let step = steps.of_leak();
         let is_step = |litres: &f32| *litres <= step + 1e-4;
         if last <= 0.0 || !is_step(&last) {
@@ -44,10 +64,56 @@ impl Pulses {
         })
     }
 
-    /// Whether they are over: the next one is more than an hour late, or may not have come.
-    pub fn are_over(&self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
+    /// Refills, if hour `next - 1`, which had `last` litres, has one more than hours `at_floor` have: where a cistern fills every few
+    /// hours, or a little more often than a whole number of times an hour. What people use is not alike, and they sleep.
+    pub fn of_cistern(
+        last: f32,
+        step: f32,
+        at_floor: &RangeInclusive<f32>,
+        litres: impl Fn(u32) -> Option<f32> + Copy,
+        next: u32,
+    ) -> Option<Self> {
+        let is_pulse = |litres: &f32| *litres > at_floor.end().max(step + 1e-4);
+        if !is_pulse(&last) {
+            return None;
+        }
+        // What never stops has had no longer pause all day.
+        let above = |hour| litres(hour).map(|litres| litres - at_floor.end());
+        let pause = longest_pause(above, day_before(next));
+        if pause > LONGEST_APART_OF_PART {
+            return None;
+        }
+        let hours = next.saturating_sub(WINDOW_HOURS)..next;
+        let sizes = hours.clone().filter_map(litres).filter(is_pulse);
+        let mut of_last = sizes.filter(|least| (*least..=least + step + 1e-4).contains(&last));
+        of_last.find_map(|least| {
+            let alike = least..=least + step + 1e-4;
+            let kind = |hour| match litres(hour) {
+                Some(litres) if at_floor.contains(&litres) => Kind::AtFloor,
+                Some(litres) if alike.contains(&litres) => Kind::Pulse,
+                _ => Kind::Other,
+            };
+            let is_part = is_part(at_floor, &alike, step, || hours.clone().filter_map(litres));
+            let (longest_apart, needed) = match is_part {
+                true => (LONGEST_APART_OF_PART, ALIKE_HOURS_OF_PART),
+                false => (LONGEST_APART, ALIKE_HOURS),
+            };
+            let apart = distance_alike(kind, hours.clone(), needed)?;
+            let seen = hours.clone().filter_map(litres).filter(|litres| alike.contains(litres));
+            (pause <= apart && apart <= longest_apart).then(|| Self {
+                litres: seen.fold(least, f32::max) - at_floor.start(),
+                hours: apart as u8,
+            })
+        })
+    }
+
+    /// Whether they are over: the next one is more than an hour late above what the floor alone brings `at_most`, or may not have come.
+    pub fn are_over(&self, at_most: f32, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
         let hours = u32::from(self.hours);
-        longest_pause(litres, next.saturating_sub(hours + 1)..next) > hours
+        longest_pause(
+            |hour| litres(hour).map(|litres| litres - at_most),
+            next.saturating_sub(hours + 1)..next,
+        ) > hours
     }
 
     /// The most that they bring in so many seconds, in litres.
@@ -56,6 +122,62 @@ impl Pulses {
         let more = seconds.saturating_sub(HOUR) / least_apart;
         self.litres * (1 + more) as f32
     }
+}
+
+/// What an hour shows of refills.
+enum Kind {
+    AtFloor,
+    Pulse,
+    /// Other uses, or nothing is known: it may hide a pulse.
+    Other,
+}
+
+/// The longest distance in hours between the last pulses of `hours`, of which the last has one; `None` where they do not come at distances
+/// alike, or too few of them, or of fewer hours than are `needed`.
+fn distance_alike(kind: impl Fn(u32) -> Kind, hours: Range<u32>, needed: u32) -> Option<u32> {
+    let (mut shortest, mut longest, mut sum, mut count) = (u32::MAX, 0, 0, 0);
+    let (mut quiet, mut longest_quiet, mut is_before_pulse) = (0, 0, false);
+    for hour in hours.rev() {
+        match kind(hour) {
+            Kind::AtFloor => {
+                quiet += 1;
+                longest_quiet = longest_quiet.max(quiet);
+            }
+            Kind::Pulse => {
+                if is_before_pulse {
+                    (shortest, longest) = (shortest.min(quiet + 1), longest.max(quiet + 1));
+                    (sum, count) = (sum + quiet + 1, count + 1);
+                }
+                (quiet, is_before_pulse) = (0, true);
+            }
+            Kind::Other => (quiet, is_before_pulse) = (0, false),
+        }
+        if longest.max(longest_quiet + 1) > shortest.saturating_add(1 + shortest / 4) {
+            return None;
+        }
+        if count >= DISTANCES && sum >= needed && longest > 1 {
+            return Some(longest);
+        }
+    }
+    None
+}
+
+/// Whether a pulse goes a whole number of times into what hours at the floor have, by the means of both.
+fn is_part<I: Iterator<Item = f32>>(
+    at_floor: &RangeInclusive<f32>,
+    alike: &RangeInclusive<f32>,
+    step: f32,
+    litres: impl Fn() -> I,
+) -> bool {
+    let mean = |range: &RangeInclusive<f32>| {
+        let within = litres().filter(|litres| range.contains(litres));
+        let (sum, count) = within.fold((0.0, 0.0_f32), |(sum, count), litres| (sum + litres, count + 1.0));
+        sum / count
+    };
+    let floor = mean(at_floor);
+    let refill = mean(alike) - floor;
+    let times = (floor / refill).round();
+    (1.0..=MOST_REFILLS).contains(&times) && (floor / times - refill).abs() <= SURE_OF_PART * step
 }
 
 /// The longest pause in hours between the last single steps up to hour `next - 1`, which has one; `None` where something else flowed between

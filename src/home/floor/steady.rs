@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FLOOR_HOURS;
-use super::refills::one_refill_more;
+use super::pulses::Pulses;
+use super::{FLOOR_HOURS, day_before};
 use crate::model::HOUR;
 
 /// So many hours in a row, the quietest of the day, show the leak alone.
@@ -15,6 +15,10 @@ const MOST_VARIATION: f32 = 3.0;
 /// The same of an hour in which water is used, so that the leak itself is not seen.
 const UNSEEN_VARIATION: f32 = 0.03;
 const MOST_UNSEEN_VARIATION: f32 = 0.5;
+/// What goes less above the floor, in litres, may be a leak that swings, and is not taken for refills.
+const LEAST_REFILL: f32 = 4.0;
+/// Hours with a part of a refill are rarer than hours with a whole one by so many times.
+const LESS_OFTEN: usize = 3;
 /// How many times the floor the leak is taken to bring at most.
 const MOST_ABOVE: f32 = 2.0;
 
@@ -25,20 +29,14 @@ pub(super) struct Steady {
     pub floor: f32,
     /// The leak's flow of late, in litres an hour: the floor or more.
     of_late: f32,
-    /// How far the leak alone goes above the floor, in litres: a cistern that fills again and again does not come out even in
-    /// hours, and a slow leak comes in single steps.
-    pub swing: f32,
+    /// How far the leak alone goes above the floor in its quietest hours, in litres: a cistern that fills again and again does not come
+    /// out even in hours.
+    swing: f32,
+    /// What comes above it in few hours.
+    pulses: Option<Pulses>,
 }
 
 impl Steady {
-    /// One that was not seen before, with the swing that is known.
-    pub fn with_swing(swing: f32) -> Self {
-        Self {
-            swing,
-            ..Self::default()
-        }
-    }
-
     /// The leak's litres in so many seconds, at its least.
     pub fn least_in(&self, seconds: u32) -> f32 {
         self.floor * seconds as f32 / HOUR as f32
@@ -46,7 +44,9 @@ impl Steady {
 
     /// The most that it brings in so many seconds, in litres.
     pub fn most_in(&self, seconds: u32, step: f32) -> f32 {
-        self.even_in(seconds, step).max(self.least_in(seconds) + self.swing)
+        let pulse = self.pulses.map_or(0.0, |pulses| pulses.litres);
+        self.even_in(seconds, step)
+            .max(self.least_in(seconds) + self.swing.max(pulse))
     }
 
     /// The most that it brings in an hour whatever it does, in litres.
@@ -62,11 +62,27 @@ impl Steady {
         self.of_late * hours + step.max(varies)
     }
 
-    /// Follows it with hour `next - 1`, which had `last` litres, and the `floor` that holds now.
-    pub fn follow(&mut self, floor: f32, last: f32, step: f32, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) {
+    /// Follows it with hour `next - 1`, which had `last` litres, and the `floor` that holds now; answers whether it was found to go
+    /// further above the floor than was known.
+    pub fn follow(
+        &mut self,
+        floor: f32,
+        last: f32,
+        step: f32,
+        litres: impl Fn(u32) -> Option<f32> + Copy,
+        next: u32,
+    ) -> bool {
         self.floor = floor;
         self.follow_flow(last, step);
+        let before = self.most_in(HOUR, step);
         self.swing = self.swing_of(step, litres, next).unwrap_or(self.swing);
+        let at_floor = floor..=self.even_in(HOUR, step) + 1e-4;
+        let found = Pulses::of_cistern(last, step, &at_floor, litres, next);
+        let kept = self
+            .pulses
+            .filter(|pulses| !pulses.are_over(*at_floor.end(), litres, next));
+        self.pulses = found.or(kept);
+        self.most_in(HOUR, step) > before
     }
 
     /// Takes an hour's litres for the leak's flow of late, where nobody used water: falls at once, rises slowly.
@@ -80,6 +96,15 @@ impl Steady {
         self.of_late = follows.clamp(self.floor, self.most_an_hour());
     }
 
+    /// Whether what goes so far above the floor comes whole or not at all, as refills do: hours of the last day with about as much outnumber
+    /// those with less by far.
+    fn is_of_refills(&self, above: f32, step: f32, litres: impl Fn(u32) -> Option<f32>, next: u32) -> bool {
+        let hours = || day_before(next).filter_map(&litres).map(|litres| litres - self.floor);
+        let part = hours().filter(|part| (step + 1e-4..above - step - 1e-4).contains(part));
+        let whole = hours().filter(|whole| (above - whole).abs() <= step + 1e-4);
+        part.count() * LESS_OFTEN <= whole.count()
+    }
+
     /// How far the quietest hours in a row of the last day go above the floor; `None` where none in a row are known.
     fn swing_of(&self, step: f32, litres: impl Fn(u32) -> Option<f32> + Copy, next: u32) -> Option<f32> {
         let first = next.saturating_sub(FLOOR_HOURS)..=next.saturating_sub(QUIET_HOURS);
@@ -87,9 +112,13 @@ impl Steady {
             let mut hours = (first..first + QUIET_HOURS).map(litres);
             hours.try_fold(0.0_f32, |most, litres| Some(most.max(litres?)))
         });
-        let most = most.reduce(f32::min)?;
-        let refill = one_refill_more(self.floor, step, litres, next).unwrap_or(0.0);
-        // Behind a burst all hours in a row hold some of it.
-        Some((most - self.floor).max(refill).clamp(0.0, self.floor))
+        let above = most.reduce(f32::min)? - self.floor;
+        // Behind a burst all hours in a row hold some of it; a refill more than the floor has is no more than that and a step.
+        let swing = above.clamp(0.0, self.floor);
+        if swing < LEAST_REFILL || !self.is_of_refills(above, step, litres, next) {
+            return Some(swing);
+        }
+        // Refills are no whole numbers of steps: as many bring a step more in another hour.
+        Some(above.min(self.floor + step) + step)
     }
 }

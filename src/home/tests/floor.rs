@@ -31,7 +31,11 @@ fn a_cistern_that_fills_again_and_again_is_no_sign_of_life_and_a_use_above_it_is
     let refills = |hour: u32| [16.0, 24.0, 24.0, 16.0, 24.0][hour as usize % 5];
     home.hours(
         0,
-        (0..60).map(|hour| refills(hour) + if hour == 20 { 40.0 } else { 0.0 }),
+        (0..60).map(|hour| match hour {
+            0 => 1.0, // the step of this meter
+            20 => refills(hour) + 40.0,
+            _ => refills(hour),
+        }),
     );
     assert_eq!(home.usage().last_sign(), Some(at(21)));
     home.hours(60, [refills(60) + 11.0, refills(61)]);
@@ -203,11 +207,42 @@ fn one_refill_more_in_few_hours_is_no_sign_of_life_and_another_use_is() {
         home.hours(96, [refills(96) + 14.0, refills(97)]);
         assert_eq!(home.usage().last_sign(), Some(at(97)), "{minutes}");
     }
-    // Beside a steady leak that is no whole number of them, flushes are uses.
-    let mut home = Home::default();
-    home.hours(0, [1.0, 9.0]);
-    home.hours(2, (2..96).map(|hour| 20.0 + if hour % 9 == 0 { 6.0 } else { 0.0 }));
-    assert_eq!(home.usage().last_sign(), Some(at(91)));
+}
+
+#[test]
+fn what_a_person_flushes_beside_a_steady_leak_is_a_use_whatever_the_leak() {
+    for leak in 1..60 {
+        let mut home = Home::default();
+        home.hours(0, [1.0, 9.0]);
+        // Nine times a day, as much as may go into the leak a whole number of times.
+        let flushes = |hour: u32| match hour % 24 {
+            7 | 10 | 12 | 14 | 16 | 18 | 20 | 22 => [6.0, 7.0, 6.0, 6.0, 10.0][(hour * 5 + hour / 24) as usize % 5],
+            _ => 0.0,
+        };
+        home.hours(2, (2..240).map(|hour| f64::from(leak) + flushes(hour)));
+        let seen: Vec<u32> = (216..240).filter(|hour| home.used(*hour) == Some(true)).collect();
+        assert_eq!(seen, [223, 226, 228, 230, 232, 234, 236, 238], "{leak} L/h");
+    }
+}
+
+#[test]
+fn refills_are_no_signs_of_life_though_they_are_no_whole_litres_and_come_at_whatever_distance() {
+    for refill in [4.5, 5.5, 6.0, 7.3, 7.8] {
+        for minutes in [20, 25, 33, 35, 45, 52, 70, 100, 200] {
+            let home = by_steps(3600, 1.0, 5 * 24 * 60, |minute| {
+                let filled = |minute: u32| f64::from(minute / minutes) * refill;
+                let person = match minute {
+                    30 => return 1.0, // the step of this meter
+                    0..60 => return 0.0,
+                    60..4320 if minute % 240 == 0 => 9.0,
+                    _ => 0.0,
+                };
+                filled(minute + 1) - filled(minute) + person
+            });
+            let since = home.usage().dry_since().expect("dry");
+            assert!(since <= at(70), "{refill} L every {minutes} minutes: {since:?}");
+        }
+    }
 }
 
 /// What a meter of `step` litres shows of readings of so many seconds when minute i brings `litres(i)`.
@@ -298,7 +333,8 @@ fn a_register_that_moved_by_no_more_than_the_leak_across_a_lost_reading_leaves_t
 #[test]
 fn behind_a_burst_use_is_seen_at_once() {
     let mut home = Home::default();
-    home.hours(0, [3.0; 30]);
+    home.hours(0, [1.0]);
+    home.hours(1, [3.0; 29]);
     home.hours(30, [400.0; 30]);
     home.hours(60, [3.0, 9.0, 3.0]);
     assert_eq!(home.usage().last_sign(), Some(at(62)));
