@@ -108,6 +108,7 @@ mod tests {
                 "learned false, met: in shadow: 91 of 168 hours of the last 60 days are known",
                 "no-use-12h true: until the learned rules speak: 91 of 168 hours of the last 60 days are known",
                 "no-use-24h true: it holds from the first hour",
+                "only-daily-use-24h true: it holds from the first hour",
                 "beyond-own-longest false: in shadow: 91 of 336 hours of the last 60 days are known",
             ]
         );
@@ -117,6 +118,7 @@ mod tests {
                 "learned true: the home is learnt: 168 hours of the last 60 days are known",
                 "no-use-12h false: over: it held until the learned rules spoke, and they do",
                 "no-use-24h true: it holds from the first hour",
+                "only-daily-use-24h true: it holds from the first hour",
                 "beyond-own-longest false: in shadow: 168 of 336 hours of the last 60 days are known",
             ]
         );

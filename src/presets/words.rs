@@ -69,6 +69,9 @@ fn inactivity(settings: &InactivitySettings, place: usize, rule: &Rule) -> Strin
             inclusive: false,
         } => format!("less than {below} L in the last {hours} h"),
         Condition::FewLitres { below, hours, .. } => format!("at most {below} L in the last {hours} h"),
+        Condition::OnlyDailyUse { hours } => format!(
+            "in the last {hours} h no use but in an hour of the day in which there is use on 12 of 14 days, as of a machine"
+        ),
         Condition::FewLitresADay { below } => format!("less than {below} L on a calendar day"),
         Condition::Bands {
             bands,

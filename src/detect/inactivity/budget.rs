@@ -147,7 +147,13 @@ impl InactivitySettings {
 
     /// The rules that bring homes to `stage`, and of which no rate is known.
     pub fn unmeasured(&self, stage: Stage) -> impl Iterator<Item = &Rule> {
-        let is_known = |rule: &Rule| matches!(rule.when, Condition::NoUse { .. } | Condition::Learned(_));
+        // Of daily use next to nothing was measured.
+        let is_known = |rule: &Rule| {
+            matches!(
+                rule.when,
+                Condition::NoUse { .. } | Condition::OnlyDailyUse { .. } | Condition::Learned(_)
+            )
+        };
         let counts = move |rule: &&Rule| rule.stage >= stage && !rule.until_learned && !is_known(rule);
         self.rules.iter().filter(counts)
     }

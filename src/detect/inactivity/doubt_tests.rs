@@ -5,15 +5,22 @@ use expect_test::expect;
 use super::*;
 use crate::detect::tests::{Watched, rule, with_rules};
 
+/// What people use is not always as much.
+fn used(hour: u32) -> f64 {
+    f64::from(9 + hour * 5 % 13)
+}
+
 /// A home whose leak of 5 L/h has run for two days beside use, by a meter of 1 L.
 fn leaking() -> Watched {
     let hours = Condition::NoUse { hours: 8.0 };
     let settings = with_rules(vec![rule("no-use-8h", Severity::High, hours)]);
     let mut home = Watched::new(settings, "Europe/Madrid", "2024-03-03T23:00:00Z");
     for _ in 0..2 {
-        home.hours((0..24).map(|hour| if hour % 4 == 0 { 9.0 } else { 1.0 } * f64::from(u8::from(hour % 2 == 0))));
+        home.hours(
+            (0..24).map(|hour| if hour % 4 == 0 { used(hour) } else { 1.0 } * f64::from(u8::from(hour % 2 == 0))),
+        );
     }
-    home.hours((0..48).map(|hour| if hour % 4 == 0 { 9.0 } else { 5.0 }));
+    home.hours((0..48).map(|hour| if hour % 4 == 0 { used(hour) } else { 5.0 }));
     home
 }
 
@@ -43,7 +50,7 @@ fn an_open_alert_waits_anew_from_a_flow_that_may_have_been_a_use() {
 #[test]
 fn without_a_leak_there_is_no_doubt() {
     let mut home = leaking();
-    home.hours((0..72).map(|hour| if hour % 4 == 0 { 4.0 } else { 0.0 }));
+    home.hours((0..72).map(|hour| if hour % 4 == 0 { used(hour) } else { 0.0 }));
     home.hours((0..48).map(|hour| if hour == 20 { 1.0 } else { 0.0 }));
     let told = home.told.lines().rev().take(3).collect::<Vec<_>>();
     assert!(told.iter().all(|line| !line.contains("Updated")), "{}", home.told);

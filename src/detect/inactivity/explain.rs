@@ -5,6 +5,7 @@ use statrs::distribution::{Beta, ContinuousCDF};
 
 use super::bands::day_start;
 use super::comparable::comparable;
+use super::daily_use;
 use super::excused::{begun_by, excused_by};
 use super::hazard::ABSENCE_HOURS;
 use super::hazard::past::Past;
@@ -65,6 +66,7 @@ fn said(
             };
             return few_litres(bound, Period::Day, home, alert, record);
         }
+        Some(Condition::OnlyDailyUse { hours }) => return daily_use::explain(*hours, home, alert, record),
         _ => {}
     }
     if record == AlertState::Resolved && state.met.any() && state.since > alert.since {
@@ -388,8 +390,8 @@ fn add_rule(
                 text.zh += &format!("近60天该户{percent}%的无用水时段不超过{}。", span_zh(longest * HOUR));
             }
         }
-        // They have words of their own: see `few_litres`.
-        Condition::FewLitres { .. } | Condition::FewLitresADay { .. } => {}
+        // They have words of their own: see `said`.
+        Condition::FewLitres { .. } | Condition::FewLitresADay { .. } | Condition::OnlyDailyUse { .. } => {}
         Condition::Bands { bands, .. } => {
             let names: Vec<String> = bands.iter().map(ToString::to_string).collect();
             text.en += &format!(

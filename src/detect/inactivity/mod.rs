@@ -11,6 +11,7 @@
 mod bands;
 mod budget;
 mod comparable;
+mod daily_use;
 #[cfg(test)]
 mod doubt_tests;
 mod excused;
@@ -114,7 +115,7 @@ impl Detector for Inactivity {
             (state.met.any() || state.shadow.any()) && state.since < home.excused_until_though_met(state.detected_at);
         for (index, rule) in settings.rules.iter().enumerate() {
             let is_used = home.usage.last_use(rule.counts) > Some(interval.start);
-            if is_excused || is_used && !rule.is_of_litres() {
+            if is_excused || is_used && !rule.outlasts_use() {
                 state.met.remove(index);
             }
             if is_excused || is_used {
@@ -326,7 +327,7 @@ fn is_superseded(settings: &InactivitySettings, rule: &Rule, home: &HomeView<'_>
     rule.until_learned && rules.any(|other| other.is_learned() && has_learned(settings, other, home))
 }
 
-/// Rules that are judged at full hours: litres in a window or a day, and bands.
+/// Rules that are judged at full hours: litres in a window or a day, use that comes daily, and bands.
 fn judge_full_hours(
     settings: &InactivitySettings,
     state: &mut InactivityState,
@@ -350,6 +351,7 @@ fn judge_full_hours(
                     litres.map(|litres| (is_few(litres, *below, *inclusive), end.minus(hours * HOUR)))
                 }
                 Condition::FewLitresADay { below } => judge_day(*below, hour, home, rule.counts),
+                Condition::OnlyDailyUse { hours } => daily_use::judge(*hours, hour, home),
                 Condition::Bands {
                     bands,
                     all,

@@ -19,6 +19,8 @@ pub const MAX_RULES: usize = Met::MOST_RULES;
 pub const MAX_LEARNED: usize = Stage::ALL.len();
 /// Hours of known use that learning may take.
 const LEARN_HOURS: RangeInclusive<u32> = 24..=60 * 24;
+/// Hours of which a rule of daily use may ask: less than a day of a home that is used once a day tells nothing.
+const ONLY_DAILY_HOURS: RangeInclusive<u32> = 24..=72;
 /// Hours that a dry spell may be allowed to last.
 const SPELL_HOURS: RangeInclusive<f64> = 0.5..=240.0;
 
@@ -101,6 +103,11 @@ pub enum Condition {
         /// Litres.
         below: f32,
     },
+    /// No use in the last whole hours but in an hour of the day in which there is use nearly every day, as of a machine.
+    OnlyDailyUse {
+        /// Whole hours.
+        hours: u32,
+    },
     /// No sign of life in bands of the local day.
     Bands {
         /// The bands, such as `05-09`.
@@ -166,6 +173,12 @@ impl Default for InactivitySettings {
                     false,
                     Condition::NoUse { hours: 24.0 },
                 ),
+                rule(
+                    "only-daily-use-24h",
+                    Severity::High,
+                    false,
+                    Condition::OnlyDailyUse { hours: 24 },
+                ),
             ],
             learn_hours: 7 * 24,
             budget: Budgets::default(),
@@ -206,6 +219,12 @@ impl Rule {
             Condition::FewLitres { hours, .. } if !(1..=WINDOW_HOURS).contains(hours) => Some(format!(
                 "few_litres.hours = {hours} is not between 1 and {WINDOW_HOURS}, the hours kept"
             )),
+            Condition::OnlyDailyUse { hours } if !ONLY_DAILY_HOURS.contains(hours) => {
+                Some(format!("only_daily_use.hours = {hours} is not between 24 and 72"))
+            }
+            Condition::OnlyDailyUse { .. } if self.counts == Counts::AllWater => {
+                Some("only_daily_use knows the use above the leak floor alone; leave out counts".into())
+            }
             Condition::Bands { bands, .. } if bands.is_empty() || bands.len() > 8 => {
                 Some(format!("bands.bands has {} bands; 1 to 8 are allowed", bands.len()))
             }
@@ -255,9 +274,14 @@ impl Rule {
         matches!(self.when, Condition::FewLitres { .. } | Condition::FewLitresADay { .. })
     }
 
+    /// Whether a use does not end what it has met at once: what its hours hold together decides.
+    pub(super) fn outlasts_use(&self) -> bool {
+        self.is_of_litres() || matches!(self.when, Condition::OnlyDailyUse { .. })
+    }
+
     /// Whether it is judged at full hours, and not by the spell at hand.
     pub(super) fn is_by_hours(&self) -> bool {
-        self.is_of_litres() || matches!(self.when, Condition::Bands { .. })
+        self.outlasts_use() || matches!(self.when, Condition::Bands { .. })
     }
 
     /// Whether it is silent until the home's own habits are known.

@@ -145,7 +145,7 @@ impl Floor {
             (Leak::Pulses(_), false) => false,
             (Leak::None | Leak::Steady(_), false) => {
                 let pulses = Pulses::of_slow_leak(last, &self.steps, litres, next)
-                    .or_else(|| Pulses::of_cistern(last, self.steps.of_leak(), &(0.0..=0.0), litres, next));
+                    .or_else(|| Pulses::of_cistern(last, &self.steps, &(0.0..=0.0), litres, next));
                 self.leak = pulses.map_or(Leak::None, Leak::Pulses);
                 pulses.is_some()
             }
@@ -154,7 +154,7 @@ impl Floor {
                     Leak::None | Leak::Pulses(_) => Steady::default(),
                     Leak::Steady(leak) => leak,
                 };
-                let goes_further = leak.follow(floor, last, self.steps.of_leak(), litres, next);
+                let goes_further = leak.follow(floor, last, &self.steps, litres, next);
                 self.leak = Leak::Steady(leak);
                 rose || goes_further
             }

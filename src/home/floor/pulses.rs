@@ -18,12 +18,13 @@ const PAUSES: u32 = 3;
 const A_USE: f32 = 2.5;
 const PAUSES_OF_USES: u32 = 5;
 /// Refills are known by so many distances alike.
-const DISTANCES: u32 = 2;
+const DISTANCES: u32 = 3;
 /// And by so many hours of them: people use as much twice in a night.
 const ALIKE_HOURS: u32 = 12;
-/// The longest of those distances, in hours: people sleep longer.
-const LONGEST_APART: u32 = LONGEST_PAUSE + 1;
-/// Both where a refill goes a whole number of times into the floor, as those of one cistern do.
+/// The longest of those distances, in hours: few people use water so often in the night, and as much as by day.
+const LONGEST_APART: u32 = 4;
+/// All three where a refill goes a whole number of times into the floor, as those of one cistern do.
+const DISTANCES_OF_PART: u32 = 2;
 const LONGEST_APART_OF_PART: u32 = 9;
 const ALIKE_HOURS_OF_PART: u32 = 10;
 /// By how much of a step of the meter the mean of refills may miss a part of the floor.
@@ -68,11 +69,12 @@ impl Pulses {
     /// hours, or a little more often than a whole number of times an hour. What people use is not alike, and they sleep.
     pub fn of_cistern(
         last: f32,
-        step: f32,
+        steps: &Steps,
         at_floor: &RangeInclusive<f32>,
         litres: impl Fn(u32) -> Option<f32> + Copy,
         next: u32,
     ) -> Option<Self> {
+        let (step, apart_by) = (steps.of_leak(), steps.apart());
         let is_pulse = |litres: &f32| *litres > at_floor.end().max(step + 1e-4);
         if !is_pulse(&last) {
             return None;
@@ -85,9 +87,9 @@ impl Pulses {
         }
         let hours = next.saturating_sub(WINDOW_HOURS)..next;
         let sizes = hours.clone().filter_map(litres).filter(is_pulse);
-        let mut of_last = sizes.filter(|least| (*least..=least + step + 1e-4).contains(&last));
+        let mut of_last = sizes.filter(|least| (*least..=least + apart_by + 1e-4).contains(&last));
         of_last.find_map(|least| {
-            let alike = least..=least + step + 1e-4;
+            let alike = least..=least + apart_by + 1e-4;
             let kind = |hour| match litres(hour) {
                 Some(litres) if at_floor.contains(&litres) => Kind::AtFloor,
                 Some(litres) if alike.contains(&litres) => Kind::Pulse,
@@ -95,8 +97,8 @@ impl Pulses {
             };
             let is_part = is_part(at_floor, &alike, step, || hours.clone().filter_map(litres));
             let (longest_apart, needed) = match is_part {
-                true => (LONGEST_APART_OF_PART, ALIKE_HOURS_OF_PART),
-                false => (LONGEST_APART, ALIKE_HOURS),
+                true => (LONGEST_APART_OF_PART, (DISTANCES_OF_PART, ALIKE_HOURS_OF_PART)),
+                false => (LONGEST_APART, (DISTANCES, ALIKE_HOURS)),
             };
             let apart = distance_alike(kind, hours.clone(), needed)?;
             let seen = hours.clone().filter_map(litres).filter(|litres| alike.contains(litres));
@@ -133,8 +135,8 @@ enum Kind {
 }
 
 /// The longest distance in hours between the last pulses of `hours`, of which the last has one; `None` where they do not come at distances
-/// alike, or too few of them, or of fewer hours than are `needed`.
-fn distance_alike(kind: impl Fn(u32) -> Kind, hours: Range<u32>, needed: u32) -> Option<u32> {
+/// alike, or not as many, of as many hours, as are `needed`.
+fn distance_alike(kind: impl Fn(u32) -> Kind, hours: Range<u32>, needed: (u32, u32)) -> Option<u32> {
     let (mut shortest, mut longest, mut sum, mut count) = (u32::MAX, 0, 0, 0);
     let (mut quiet, mut longest_quiet, mut is_before_pulse) = (0, 0, false);
     for hour in hours.rev() {
@@ -155,7 +157,7 @@ fn distance_alike(kind: impl Fn(u32) -> Kind, hours: Range<u32>, needed: u32) ->
         if longest.max(longest_quiet + 1) > shortest.saturating_add(1 + shortest / 4) {
             return None;
         }
-        if count >= DISTANCES && sum >= needed && longest > 1 {
+        if count >= needed.0 && sum >= needed.1 && longest > 1 {
             return Some(longest);
         }
     }

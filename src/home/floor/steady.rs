@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pulses::Pulses;
+use super::steps::Steps;
 use super::{FLOOR_HOURS, day_before};
 use crate::model::HOUR;
 
@@ -68,16 +69,17 @@ impl Steady {
         &mut self,
         floor: f32,
         last: f32,
-        step: f32,
+        steps: &Steps,
         litres: impl Fn(u32) -> Option<f32> + Copy,
         next: u32,
     ) -> bool {
+        let step = steps.of_leak();
         self.floor = floor;
         self.follow_flow(last, step);
         let before = self.most_in(HOUR, step);
         self.swing = self.swing_of(step, litres, next).unwrap_or(self.swing);
         let at_floor = floor..=self.even_in(HOUR, step) + 1e-4;
-        let found = Pulses::of_cistern(last, step, &at_floor, litres, next);
+        let found = Pulses::of_cistern(last, steps, &at_floor, litres, next);
         let kept = self
             .pulses
             .filter(|pulses| !pulses.are_over(*at_floor.end(), litres, next));

@@ -58,6 +58,15 @@ impl Steps {
         self.weight > 0
     }
 
+    /// By how much volumes of one cistern differ, in litres: by a step of the meter, where that is known for one.
+    pub fn apart(&self) -> f32 {
+        if self.are_counted() {
+            self.of_leak()
+        } else {
+            self.or_litre().min(1.0)
+        }
+    }
+
     /// Takes a volume for a step, if it is the least.
     pub fn take(&mut self, litres: f32) {
         let steps = (litres * STEPS_PER_LITRE).round();

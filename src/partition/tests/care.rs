@@ -470,7 +470,7 @@ proptest! {
                 sign(home, 70.0, "back"),
             ];
             // Beyond the allowed lateness, so that holes are given up, too.
-            ending.extend((70..150).map(|place| Input::Reading(hour(home, place, f64::from(place % 2) * 5.0))));
+            ending.extend((70..150).map(|place| Input::Reading(hour(home, place, f64::from(place % 2 * (4 + place * 5 % 13))))));
             effects.alerts.extend(take(&mut partition, &ending).alerts);
             all.extend(ending);
         }

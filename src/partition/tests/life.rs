@@ -512,7 +512,7 @@ proptest! {
         for home in ["h1", "h2"] {
             let mut ending = vec![beside(InputTopic::Homes, home, 99.0, GIVEN), sign(home, 100.0, "back")];
             // Beyond the allowed lateness, so that holes are given up, too.
-            ending.extend((100..180).map(|place| Input::Reading(hour(home, place, f64::from(place % 2) * 5.0))));
+            ending.extend((100..180).map(|place| Input::Reading(hour(home, place, f64::from(place % 2 * (4 + place * 5 % 13))))));
             for decided in take(&mut partition, &ending).alerts {
                 lives.hear(&decided.alert)?;
             }
