@@ -45,7 +45,7 @@ pub(super) fn explain(hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, re
     let span = usage.frontier().since(alert.since);
     let since = local_time(alert.since, usage.frontier(), home.time_zone);
     let drawn = (alert.since.hour()..next).filter(|hour| usage.routine().used(*hour) == Some(true));
-    let last = drawn.clone().last().map(EventTime::from_hour);
+    let last = drawn.clone().next_back().map(EventTime::from_hour);
     let mut evidence = Map::new();
     evidence.insert("rule_hours".into(), json!(hours));
     evidence.insert("only_daily_use_since".into(), json!(alert.since));
