@@ -112,10 +112,10 @@ fn meant(name: &str, reference: &Value) -> Option<String> {
     if name.starts_with(ENVIRONMENT_PREFIX) || key == rest {
         return None;
     }
-    let meant = if key.contains("__") || rest.starts_with("__") {
-        key.to_owned()
-    } else {
-        spelled(&key.to_lowercase(), reference)?.to_uppercase()
+    let meant = match spelled(&key.to_lowercase().replace("__", "_"), reference) {
+        Some(spelled) => spelled.to_uppercase(),
+        None if key.contains("__") => key.to_owned(),
+        None => return None,
     };
     Some(format!("{ENVIRONMENT_PREFIX}{meant}"))
 }

@@ -16,22 +16,36 @@ use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, form
 /// Days that are looked at before a use, and on how many of them there was use in the same hour.
 const DAYS: u32 = 14;
 const NEARLY_ALL: usize = 12;
+/// On so many of these days somebody used water at other hours, too: who lives by the clock may use it at one hour only.
+const LIVED_IN: usize = 10;
 const DAY_HOURS: u32 = 24;
 
 /// Whether the last `hours` hours before hour `next` had use, and only such as comes daily, in one hour of the day or in two that follow
-/// each other; `None` where that is not known of all of them.
+/// each other; `None` where that is not known of all of them, or none had use: that says nothing new.
 pub(super) fn only_daily_use(routine: &Routine, hours: u32, next: u32) -> Option<bool> {
-    let mut of_day: u32 = 0;
-    for hour in next.checked_sub(hours)?..next {
-        if routine.used(hour)? {
-            of_day |= 1 << (hour % DAY_HOURS);
-            if !is_daily(routine, hour) {
-                return Some(false);
-            }
+    let first = next.checked_sub(hours)?;
+    let (mut of_day, mut is_known): (u32, bool) = (0, true);
+    for hour in first..next {
+        match routine.used(hour) {
+            Some(true) if is_daily(routine, hour) => of_day |= 1 << (hour % DAY_HOURS),
+            Some(true) => return Some(false),
+            Some(false) => {}
+            None => is_known = false,
         }
     }
     let is_in_a_row = (0..DAY_HOURS).any(|first| of_day & !(1 << first | 1 << ((first + 1) % DAY_HOURS)) == 0);
-    Some(of_day != 0 && is_in_a_row)
+    if !is_in_a_row || of_day != 0 && !is_lived_in(routine, of_day, first) {
+        return Some(false);
+    }
+    (is_known && of_day != 0).then_some(true)
+}
+
+/// Whether on most days before hour `next` there was use in other hours than those `of_day`.
+fn is_lived_in(routine: &Routine, of_day: u32, next: u32) -> bool {
+    let is_other = |hour: u32| of_day >> (hour % DAY_HOURS) & 1 == 0 && routine.used(hour) == Some(true);
+    let days = (1..=DAYS).filter_map(|days| next.checked_sub(days * DAY_HOURS));
+    let lived_in = days.filter(|start| (*start..start + DAY_HOURS).any(is_other));
+    lived_in.count() >= LIVED_IN
 }
 
 fn is_daily(routine: &Routine, hour: u32) -> bool {
@@ -39,8 +53,13 @@ fn is_daily(routine: &Routine, hour: u32) -> bool {
     before.filter(|used| *used).count() >= NEARLY_ALL
 }
 
-/// Why, in numbers and words.
-pub(super) fn explain(hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, record: AlertState) -> Explanation {
+/// Why, in numbers and words; `None` where something else than a use has ended it.
+pub(super) fn explain(
+    hours: u32,
+    home: &HomeView<'_>,
+    alert: &OpenAlert<'_>,
+    record: AlertState,
+) -> Option<Explanation> {
     let (usage, next) = (home.usage, home.usage.next_hour());
     let span = usage.frontier().since(alert.since);
     let since = local_time(alert.since, usage.frontier(), home.time_zone);
@@ -60,21 +79,17 @@ pub(super) fn explain(hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, re
             format!("Water is used again at other hours than at which it is used daily; since {since} it was not."),
             format!("每日固定时刻以外已恢复用水；此前自{since}起没有。"),
         ),
-        (AlertState::Resolved, _) => (
-            "corrected_by_late_readings",
-            "Late readings show that the rule was not met.".into(),
-            "补到的读数表明告警条件不成立。".into(),
-        ),
+        (AlertState::Resolved, _) => return None,
         (_, Some(last)) => {
             let at = local_time(last, usage.frontier(), home.time_zone);
             (
                 "only_daily_use",
                 format!(
-                    "Since {since}, {}, water was used only in an hour in which it is used nearly every day, as by a machine (last at {at}).",
+                    "Since {since}, {}, water was used only in an hour in which it is used nearly every day (last at {at}): by a machine, or by habit.",
                     format_span(span)
                 ),
                 format!(
-                    "自{since}起{}，仅在几乎每日都有用水的时刻用水（最近一次{at}），可能是设备用水。",
+                    "自{since}起{}，仅在几乎每日都有用水的时刻用水（最近一次{at}），可能是设备或习惯用水。",
                     span_zh(span)
                 ),
             )
@@ -86,17 +101,20 @@ pub(super) fn explain(hours: u32, home: &HomeView<'_>, alert: &OpenAlert<'_>, re
             format!("自{since}起{}无用水。", span_zh(span)),
         ),
     };
-    Explanation {
+    Some(Explanation {
         reason,
         evidence,
         text: BothLanguages { en, zh },
-    }
+    })
 }
 
 /// The condition's moment: it holds from the end of `hour` on, of what began so many hours before.
 pub(super) fn judge(hours: u32, hour: u32, home: &HomeView<'_>) -> Option<(bool, EventTime)> {
+    let since = EventTime::from_hour(hour + 1).minus(hours * HOUR);
     let only_daily = only_daily_use(home.usage.routine(), hours, hour + 1)?;
-    Some((only_daily, EventTime::from_hour(hour + 1).minus(hours * HOUR)))
+    // What people did while they were away, or after they were heard of, this rule does not ask.
+    let is_excused = only_daily && home.excused_until() > since;
+    (!is_excused).then_some((only_daily, since))
 }
 
 #[cfg(test)]
@@ -140,12 +158,33 @@ mod tests {
         home.hours([0.0, 7.0]);
         expect![[r#"
             Wed 23:00 inactivity Raised (High, only-daily-use-24h) since Tue 23:00: only_daily_use
-                Since 2024-03-19 23:00, 24 h, water was used only in an hour in which it is used nearly every day, as by a machine (last at 12:00).
-                自2024-03-19 23:00起24小时，仅在几乎每日都有用水的时刻用水（最近一次12:00），可能是设备用水。
+                Since 2024-03-19 23:00, 24 h, water was used only in an hour in which it is used nearly every day (last at 12:00): by a machine, or by habit.
+                自2024-03-19 23:00起24小时，仅在几乎每日都有用水的时刻用水（最近一次12:00），可能是设备或习惯用水。
             Fri 02:00 inactivity Resolved (High, only-daily-use-24h) since Tue 23:00: use_returned
                 Water is used again at other hours than at which it is used daily; since 2024-03-19 23:00 it was not.
                 每日固定时刻以外已恢复用水；此前自2024-03-19 23:00起没有。
         "#]].assert_eq(&home.told);
+    }
+
+    #[test]
+    fn that_the_machine_stops_as_well_ends_nothing_and_a_use_does_though_an_hour_is_lost() {
+        let only_daily = Condition::OnlyDailyUse { hours: 24 };
+        let rules = vec![rule("only-daily-use-24h", Severity::High, only_daily)];
+        let mut home = Watched::new(with_rules(rules), "UTC", "2024-03-04T00:00:00Z");
+        lived(&mut home, 16, &[12]);
+        machine_alone(&mut home, 2, &[12]);
+        home.hours([0.0; 40]);
+        assert_eq!(home.told.lines().count(), 1, "{}", home.told);
+        home.lose(1);
+        home.hours([0.0, 9.0]);
+        assert!(home.told.ends_with("use_returned\n"), "{}", home.told);
+    }
+
+    #[test]
+    fn who_uses_water_at_one_hour_only_lives_by_the_clock() {
+        let mut home = home();
+        machine_alone(&mut home, 40, &[7]);
+        assert_eq!(home.told, "");
     }
 
     #[test]

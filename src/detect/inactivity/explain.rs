@@ -66,7 +66,11 @@ fn said(
             };
             return few_litres(bound, Period::Day, home, alert, record);
         }
-        Some(Condition::OnlyDailyUse { hours }) => return daily_use::explain(*hours, home, alert, record),
+        Some(Condition::OnlyDailyUse { hours }) => {
+            if let Some(said) = daily_use::explain(*hours, home, alert, record) {
+                return said;
+            }
+        }
         _ => {}
     }
     if record == AlertState::Resolved && state.met.any() && state.since > alert.since {
@@ -76,6 +80,9 @@ fn said(
         return resolved(home, alert, counts);
     }
     let usage = home.usage;
+    // A rule of daily use, which began the alert, looks back over uses.
+    let since = usage.last_use(counts).map_or(alert.since, |last| last.max(alert.since));
+    let alert = &OpenAlert { since, ..*alert };
     let dry = usage.frontier().since(alert.since);
     let since = local_time(alert.since, usage.frontier(), home.time_zone);
     let mut evidence = Map::new();

@@ -130,8 +130,11 @@ impl Floor {
         if !matches!(self.leak, Leak::Steady(_)) {
             self.steps.begin_hour(next);
         }
-        // A gap moves nothing, but that a pulse may not be waited for.
-        if matches!(&self.leak, Leak::Pulses(pulses) if pulses.are_over(0.0, litres, next)) {
+        // A gap moves nothing, but that a pulse may not be waited for. Somebody who uses more may use as much as a refill, too.
+        let step = self.steps.of_leak();
+        let is_other_use =
+            |pulses: &Pulses| pulses.litres > step && litres(next - 1).is_some_and(|last| last > pulses.litres);
+        if matches!(&self.leak, Leak::Pulses(pulses) if pulses.are_over(0.0, litres, next) || is_other_use(pulses)) {
             self.leak = Leak::None;
         }
         let Some(last) = litres(next - 1) else {

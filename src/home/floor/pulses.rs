@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
-use super::{day_before, enough_of_a_day};
+use super::{FLOOR_HOURS, day_before, enough_of_a_day};
 use crate::home::window::WINDOW_HOURS;
 use crate::model::HOUR;
 
@@ -21,6 +21,8 @@ const PAUSES_OF_USES: u32 = 5;
 const DISTANCES: u32 = 3;
 /// And by so many hours of them: people use as much twice in a night.
 const ALIKE_HOURS: u32 = 12;
+/// Where there is no floor, by so many, and by nothing else in the last day: alike flushes every few hours are a person's as well.
+const ALIKE_HOURS_ALONE: u32 = FLOOR_HOURS - LONGEST_APART;
 /// The longest of those distances, in hours: few people use water so often in the night, and as much as by day.
 const LONGEST_APART: u32 = 4;
 /// All three where a refill goes a whole number of times into the floor, as those of one cistern do.
@@ -75,6 +77,7 @@ impl Pulses {
         next: u32,
     ) -> Option<Self> {
         let (step, apart_by) = (steps.of_leak(), steps.apart());
+        let has_floor = *at_floor.start() > 0.0;
         let is_pulse = |litres: &f32| *litres > at_floor.end().max(step + 1e-4);
         if !is_pulse(&last) {
             return None;
@@ -95,10 +98,14 @@ impl Pulses {
                 Some(litres) if alike.contains(&litres) => Kind::Pulse,
                 _ => Kind::Other,
             };
+            if !has_floor && day_before(next).any(|hour| matches!(kind(hour), Kind::Other)) {
+                return None;
+            }
             let is_part = is_part(at_floor, &alike, step, || hours.clone().filter_map(litres));
             let (longest_apart, needed) = match is_part {
                 true => (LONGEST_APART_OF_PART, (DISTANCES_OF_PART, ALIKE_HOURS_OF_PART)),
-                false => (LONGEST_APART, (DISTANCES, ALIKE_HOURS)),
+                false if has_floor => (LONGEST_APART, (DISTANCES, ALIKE_HOURS)),
+                false => (LONGEST_APART, (DISTANCES, ALIKE_HOURS_ALONE)),
             };
             let apart = distance_alike(kind, hours.clone(), needed)?;
             let seen = hours.clone().filter_map(litres).filter(|litres| alike.contains(litres));

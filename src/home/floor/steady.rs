@@ -117,7 +117,7 @@ impl Steady {
         let above = most.reduce(f32::min)? - self.floor;
         // Behind a burst all hours in a row hold some of it; a refill more than the floor has is no more than that and a step.
         let swing = above.clamp(0.0, self.floor);
-        if swing < LEAST_REFILL || !self.is_of_refills(above, step, litres, next) {
+        if swing < LEAST_REFILL.max(2.0 * step) || !self.is_of_refills(above, step, litres, next) {
             return Some(swing);
         }
         // Refills are no whole numbers of steps: as many bring a step more in another hour.

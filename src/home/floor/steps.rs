@@ -58,12 +58,12 @@ impl Steps {
         self.weight > 0
     }
 
-    /// By how much volumes of one cistern differ, in litres: by a step of the meter, where that is known for one.
+    /// By how much volumes of one cistern differ, in litres: by a litre, or a step of the meter where that is known for one.
     pub fn apart(&self) -> f32 {
         if self.are_counted() {
-            self.of_leak()
+            self.of_leak().max(1.0)
         } else {
-            self.or_litre().min(1.0)
+            1.0
         }
     }
 

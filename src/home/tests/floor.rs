@@ -245,6 +245,31 @@ fn refills_are_no_signs_of_life_though_they_are_no_whole_litres_and_come_at_what
     }
 }
 
+#[test]
+fn what_somebody_flushes_every_few_hours_by_day_and_night_is_a_use() {
+    let mut home = Home::default();
+    home.hours(0, [1.0]);
+    // 6 or 7 L every three or four hours, and a meal twice a day.
+    let (mut next, mut is_long) = (1, false);
+    home.hours(
+        1,
+        (1..600).map(|hour| {
+            let meal = if matches!(hour % 24, 8 | 18) { 11.0 } else { 0.0 };
+            if hour < next {
+                return meal;
+            }
+            (next, is_long) = (next + if is_long { 4 } else { 3 }, !is_long);
+            meal + f64::from(6 + hour % 2)
+        }),
+    );
+    assert!(
+        home.usage().dry_since() >= Some(at(596)),
+        "{:?}",
+        home.usage().dry_since()
+    );
+    assert_eq!(home.usage().floor().pulses(), None);
+}
+
 /// What a meter of `step` litres shows of readings of so many seconds when minute i brings `litres(i)`.
 fn by_steps(seconds: u32, step: f64, count: u32, litres: impl Fn(u32) -> f64) -> Home {
     let mut home = Home::default();
