@@ -263,9 +263,9 @@ fn what_somebody_flushes_every_few_hours_by_day_and_night_is_a_use() {
         }),
     );
     assert!(
-        home.usage().dry_since() >= Some(at(596)),
+        home.usage().last_sign() >= Some(at(597)),
         "{:?}",
-        home.usage().dry_since()
+        home.usage().last_sign()
     );
     assert_eq!(home.usage().floor().pulses(), None);
 }
