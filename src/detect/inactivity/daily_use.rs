@@ -181,6 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_of_hours_that_joins_speaks_of_the_time_since_the_last_draw() {
+        let mut home = home();
+        home.with_words = true;
+        lived(&mut home, 16, &[12]);
+        machine_alone(&mut home, 2, &[12]);
+        home.told.clear();
+        home.hours([0.0; 30]);
+        assert!(home.told.contains("no-use-24h"), "{}", home.told);
+        assert!(
+            home.told.contains("No water since 2024-03-21 13:00, 24 h."),
+            "{}",
+            home.told
+        );
+    }
+
+    #[test]
     fn who_uses_water_at_one_hour_only_lives_by_the_clock() {
         let mut home = home();
         machine_alone(&mut home, 40, &[7]);
