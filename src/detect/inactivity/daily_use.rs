@@ -27,14 +27,17 @@ pub(super) fn only_daily_use(routine: &Routine, hours: u32, next: u32) -> Option
     let (mut of_day, mut is_known): (u32, bool) = (0, true);
     for hour in first..next {
         match routine.used(hour) {
-            Some(true) if is_daily(routine, hour) => of_day |= 1 << (hour % DAY_HOURS),
-            Some(true) => return Some(false),
+            Some(true) => of_day |= 1 << (hour % DAY_HOURS),
             Some(false) => {}
             None => is_known = false,
         }
     }
     let is_in_a_row = (0..DAY_HOURS).any(|first| of_day & !(1 << first | 1 << ((first + 1) % DAY_HOURS)) == 0);
-    if !is_in_a_row || of_day != 0 && !is_lived_in(routine, of_day, first) {
+    let mut used = (first..next).filter(|hour| routine.used(*hour) == Some(true));
+    // Weeks are looked at only where a day had so little: in most homes it has not.
+    let is_only_daily =
+        is_in_a_row && used.all(|hour| is_daily(routine, hour)) && (of_day == 0 || is_lived_in(routine, of_day, first));
+    if !is_only_daily {
         return Some(false);
     }
     (is_known && of_day != 0).then_some(true)
