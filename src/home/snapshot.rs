@@ -12,7 +12,7 @@ use super::packed::{pack, unpack};
 const MAGIC: &[u8; 3] = b"TWH";
 const HEADER: usize = 8;
 /// The version this build writes. A change to any state that is stored raises it.
-pub const VERSION: u8 = 18;
+pub const VERSION: u8 = 19;
 
 /// Why a snapshot is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

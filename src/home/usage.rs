@@ -307,6 +307,7 @@ impl Usage {
             quarters.take(&Interval { flow, ..*interval });
         }
         match interval.flow {
+            Flow::Unknown if self.lacks_little(interval) => {}
             Flow::Unknown => self.known_since = interval.end,
             Flow::UsedSomewhere(litres) => {
                 let (seconds, of_hour) = (interval.seconds(), self.open_hour_with(litres, interval));
@@ -359,6 +360,17 @@ impl Usage {
     /// Whether the leak came evenly within the hours of the day before `interval`, as far as is known.
     fn comes_evenly(&self, interval: &Interval) -> bool {
         interval.start.since(self.uneven_at) >= DAY
+    }
+
+    /// Whether the hours that `interval` lies in are wholly measured as far as they have come, though nothing is known of it: a spell
+    /// needs no more than its hours do.
+    fn lacks_little(&self, interval: &Interval) -> bool {
+        let hour = interval.start.hour();
+        let end = interval.end.min(EventTime::from_hour(hour + 1));
+        let lacked = end
+            .since(EventTime::from_hour(hour))
+            .saturating_sub(self.open_seconds.into());
+        lacked <= HOUR_SLACK && interval.end.since(end) <= HOUR_SLACK
     }
 
     /// Litres of the hour that is not over, with those of the interval that comes next, where it is a part of that hour and no use was

@@ -6,6 +6,12 @@ use super::hazard::ABSENCE_HOURS;
 use crate::detect::local_hours::LocalHours;
 use crate::home::{ROUTINE_HOURS, Routine, SpellEnd};
 
+const WEEK_HOURS: u32 = 7 * 24;
+/// Weeks in which people left about the same time.
+const WEEKLY: u32 = 3;
+/// How far these times lie apart at most, in hours.
+const WEEKLY_APART: u32 = 3;
+
 /// What a person can check: this home's spells begun within an hour of this one, and how many had ended by now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparable {
@@ -21,6 +27,23 @@ pub struct Comparable {
     pub known_days: f64,
     /// Dry spells shorter than a day, begun at any hour.
     pub all: u32,
+    /// Dry spells of a day and longer that are over, and the longest of them in hours.
+    pub of_days: (u32, u32),
+}
+
+/// How often an absence of a day or longer followed a use at this time of the week, where one did in [`WEEKLY`] weeks and more: some
+/// leave their home by the week, as for the working days. Of all uses within [`WEEKLY_APART`] hours of that time.
+pub fn gone_weekly(routine: &Routine, start: u32) -> Option<f64> {
+    let weeks = (1..=ROUTINE_HOURS / WEEK_HOURS).filter_map(|weeks| start.checked_sub(weeks * WEEK_HOURS));
+    let (mut gone, mut uses) = (0, 0);
+    for start in weeks {
+        let used = |hour: &u32| routine.used(*hour) == Some(true);
+        let of_week = start.saturating_sub(WEEKLY_APART)..=start + WEEKLY_APART;
+        uses += of_week.clone().filter(used).count();
+        let is_absence = |last: u32| (1..=ABSENCE_HOURS as u32).all(|dry| routine.used(last + dry) == Some(false));
+        gone += u32::from(of_week.rev().find(used).is_some_and(is_absence));
+    }
+    (gone >= WEEKLY).then(|| f64::from(gone) / (uses as f64 + 1.0))
 }
 
 /// Counts the spells to compare with one that began in UTC hour `start` and has lasted `hours`.
@@ -35,6 +58,11 @@ pub fn comparable(routine: &Routine, start: u32, hours: u32, zone: &TimeZone) ->
     for spell in routine.spells() {
         if spell.start == start {
             continue;
+        }
+        // The last one goes on.
+        if spell.hours as usize >= ABSENCE_HOURS && spell.start + spell.hours < routine.next_hour() {
+            let (count, longest) = answer.of_days;
+            answer.of_days = (count + 1, longest.max(spell.hours));
         }
         let is_whole = spell.end == SpellEnd::Use && (spell.hours as usize) < ABSENCE_HOURS;
         if !is_whole {

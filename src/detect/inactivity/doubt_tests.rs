@@ -42,8 +42,8 @@ fn an_open_alert_waits_anew_from_a_flow_that_may_have_been_a_use() {
             No water since 2024-03-07 21:00, 36 h. The longest within a day was 3 h in 5 days. A leak of about 5 L/h runs; it is not counted as use. By 01:00 a little more than the leak had flowed, perhaps a use; nothing since.
             自2024-03-07 21:00起36小时无用水。近5天一日内最长为3小时。存在约5升/小时的漏水，不计为用水。截至01:00流量略多于漏水，或为用水，此后再无。
         Sun 01:00 inactivity Resolved (High, no-use-8h) since Thu 21:00: use_returned
-            Water is used again, by 01:00; it was dry since 2024-03-07 21:00, for at most 2 d 4 h. More than the leak of about 5 L/h flowed; should the leak have grown, it was no use.
-            01:00前已恢复用水；此前自2024-03-07 21:00起无用水，至多2天4小时。流量超过约5升/小时的漏水；若为漏水增大，则并非用水。
+            By 01:00 more than the leak of about 5 L/h flowed: water is used again, or the leak brings more; it was dry since 2024-03-07 21:00, for at most 2 d 4 h.
+            01:00前流量超过约5升/小时的漏水：已恢复用水，或漏水增大；此前自2024-03-07 21:00起无用水，至多2天4小时。
     "#]].assert_eq(&home.told);
 }
 

@@ -15,7 +15,7 @@ use super::{HomeView, InactivityState, chance_of_harm, first_dry_hour, is_few, i
 use crate::detect::OpenAlert;
 use crate::detect::words::{figure, local_time, span_zh};
 use crate::home::{Counts, WINDOW_HOURS};
-use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, Outage, format_span};
+use crate::model::{AlertState, BothLanguages, DAY, EventTime, Explanation, HOUR, Outage, format_span};
 
 pub(super) fn explain(
     settings: &InactivitySettings,
@@ -481,6 +481,16 @@ fn add_comparison(
         text.en += &format!(" The longest within a day was {} in {days} days.", format_span(longest));
         text.zh += &format!("近{days}天一日内最长为{}。", span_zh(longest));
     }
+    let (count, longest) = own.of_days;
+    evidence.insert("spells_of_a_day_and_more".into(), json!(count));
+    if count > 0 {
+        let longest = longest * HOUR;
+        text.en += &format!(
+            " Not counted: {count} of a day and longer, the longest {}.",
+            format_span(longest)
+        );
+        text.zh += &format!("另有{count}次达一天以上（未计入），最长{}。", span_zh(longest));
+    }
 }
 
 /// The share of spells that end by now is at least this, with 95 % confidence (Jeffreys interval; Brown, Cai and
@@ -488,6 +498,15 @@ fn add_comparison(
 fn share_at_least(ended: u32, spells: u32) -> Option<f64> {
     let posterior = Beta::new(f64::from(ended) + 0.5, f64::from(spells - ended) + 0.5).ok()?;
     Some(posterior.inverse_cdf(0.05))
+}
+
+/// A length that is no less when it is said in days and whole hours.
+fn at_most(seconds: u32) -> u32 {
+    if seconds < 2 * DAY {
+        seconds
+    } else {
+        seconds.div_ceil(HOUR) * HOUR
+    }
 }
 
 fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Explanation {
@@ -512,26 +531,42 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
             text,
         };
     };
-    let dry = sign.since(alert.since);
     evidence.insert("use_returned_by".into(), json!(sign));
+    // One rule has held the alert over uses that another takes for its end.
+    let routine = home.usage.routine();
+    let drawn =
+        (alert.since.plus(HOUR - 1).hour()..sign.minus(1).hour()).find(|hour| routine.used(*hour) == Some(true));
+    let first = drawn.map_or(sign, |hour| EventTime::from_hour(hour + 1));
+    let dry = first.since(alert.since);
     evidence.insert("dry_hours_at_most".into(), hours(dry));
     let returned = local_time(sign, home.usage.frontier(), zone);
-    let mut text = BothLanguages {
-        en: format!(
-            "Water is used again, by {returned}; it was dry since {since}, for at most {}.",
-            format_span(dry)
-        ),
-        zh: format!("{returned}前已恢复用水；此前自{since}起无用水，至多{}。", span_zh(dry)),
-    };
     let floor = home.usage.floor().litres_per_hour();
-    if floor > 0.0 && counts == Counts::AboveLeak {
+    let [mut en, mut zh] = if floor > 0.0 && counts == Counts::AboveLeak {
         evidence.insert("leak_floor_litres_per_hour".into(), json!(floor));
-        text.en += &format!(
-            " More than the leak of about {} L/h flowed; should the leak have grown, it was no use.",
-            figure(floor)
-        );
-        text.zh += &format!("流量超过约{}升/小时的漏水；若为漏水增大，则并非用水。", figure(floor));
+        let floor = figure(floor);
+        [
+            format!(
+                "By {returned} more than the leak of about {floor} L/h flowed: water is used again, or the leak brings more"
+            ),
+            format!("{returned}前流量超过约{floor}升/小时的漏水：已恢复用水，或漏水增大"),
+        ]
+    } else {
+        [
+            format!("Water is used again, by {returned}"),
+            format!("{returned}前已恢复用水"),
+        ]
+    };
+    if drawn.is_some() {
+        evidence.insert("first_used_by".into(), json!(first));
+        let first = local_time(first, home.usage.frontier(), zone);
+        en += &format!("; since {since} a little was, first by {first}.");
+        zh += &format!("；此前自{since}起仅有少量用水，首次在{first}前。");
+    } else {
+        let span = at_most(dry);
+        en += &format!("; it was dry since {since}, for at most {}.", format_span(span));
+        zh += &format!("；此前自{since}起无用水，至多{}。", span_zh(span));
     }
+    let text = BothLanguages { en, zh };
     Explanation {
         reason: "use_returned",
         evidence,

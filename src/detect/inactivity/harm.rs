@@ -156,6 +156,7 @@ mod tests {
             longest_hours: 20,
             known_days: 2.0 * MONTH_HOURS / 24.0,
             all: 240,
+            of_days: (0, 0),
         }
     }
 

@@ -243,7 +243,11 @@ fn chance_of_harm(
     let absence = settings
         .hazard
         .absence(routine, first_dry_hour(of_use), home.time_zone)?;
-    let absence = if is_of_use { absence } else { absence.usual() };
+    let absence = if is_of_use {
+        absence.with_weekly(comparable::gone_weekly(routine, first_dry_hour(of_use)))
+    } else {
+        absence.usual()
+    };
     Some(settings.harm.chance(&own, absence, hours))
 }
 

@@ -48,8 +48,8 @@ fn no_use_for_twelve_hours_then_a_day_then_water_again() {
             Water is used again, by 10:00; it was dry since 2024-03-10 08:00, for at most 26 h.
             10:00前已恢复用水；此前自2024-03-10 08:00起无用水，至多26小时。
         Mon 22:00 inactivity Raised (High, no-use-12h) since Mon 10:00: no_sign_of_life
-            No water since 10:00, 12 h. The longest within a day was 9 h in 8 days.
-            自10:00起12小时无用水。近8天一日内最长为9小时。
+            No water since 10:00, 12 h. The longest within a day was 9 h in 8 days. Not counted: 1 of a day and longer, the longest 25 h.
+            自10:00起12小时无用水。近8天一日内最长为9小时。另有1次达一天以上（未计入），最长25小时。
     "#]].assert_eq(&home.told);
 }
 
@@ -444,11 +444,11 @@ fn a_spell_is_measured_by_the_homes_own() {
             自00:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近9天一日内最长为8小时。
         Fri 01:00 inactivity Resolved (High, visit) since Wed 00:00: use_returned
         Fri 07:00 inactivity Raised (Medium, ask) since Fri 01:00: no_sign_of_life
-            No water since 01:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 11 days.
-            自01:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近11天一日内最长为8小时。
+            No water since 01:00, 6 h. 95 % of this home's dry spells of the last 60 days were no longer than 5 h. The longest within a day was 8 h in 11 days. Not counted: 1 of a day and longer, the longest 2 d.
+            自01:00起6小时无用水。近60天该户95%的无用水时段不超过5小时。近11天一日内最长为8小时。另有1次达一天以上（未计入），最长2天。
         Fri 10:00 inactivity Updated (High, visit) since Fri 01:00: still_no_sign_of_life
-            No water since 01:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 11 days.
-            自01:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近11天一日内最长为8小时。
+            No water since 01:00, 9 h. 100 % of this home's dry spells of the last 60 days were no longer than 8 h. The longest within a day was 8 h in 11 days. Not counted: 1 of a day and longer, the longest 2 d.
+            自01:00起9小时无用水。近60天该户100%的无用水时段不超过8小时。近11天一日内最长为8小时。另有1次达一天以上（未计入），最长2天。
     "#]].assert_eq(&told);
 }
 
@@ -499,8 +499,8 @@ fn a_band_may_be_told_every_day_and_keep_to_weekdays() {
             Water is used again, by 21:00; it was dry since 06:00, for at most 15 h.
             21:00前已恢复用水；此前自06:00起无用水，至多15小时。
         Mon 10:00 inactivity Raised (High, band) since Mon 06:00: no_sign_of_life
-            No water since 06:00, 4 h. The last use ended at 21:00. The programme expects use in the hours 06-10 of the day.
-            自06:00起4小时无用水。最近一次用水止于21:00。该计划要求每日06-10时段有用水。
+            No water since 06:00, 4 h. The last use ended at 21:00. The programme expects use in the hours 06-10 of the day. Not counted: 1 of a day and longer, the longest 3 d 12 h.
+            自06:00起4小时无用水。最近一次用水止于21:00。该计划要求每日06-10时段有用水。另有1次达一天以上（未计入），最长3天12小时。
     "#]].assert_eq(&story(settings(Vec::new(), true)));
     expect![[r#"
         Sat 10:00 inactivity Raised (High, band) since Thu 08:00: no_sign_of_life
@@ -510,8 +510,8 @@ fn a_band_may_be_told_every_day_and_keep_to_weekdays() {
             Water is used again, by 21:00; it was dry since 2024-03-07 08:00, for at most 3 d 13 h.
             21:00前已恢复用水；此前自2024-03-07 08:00起无用水，至多3天13小时。
         Mon 10:00 inactivity Raised (High, band) since Sun 21:00: no_sign_of_life
-            No water since 21:00, 13 h. The programme expects use in the hours 06-10 of the day.
-            自21:00起13小时无用水。该计划要求每日06-10时段有用水。
+            No water since 21:00, 13 h. The programme expects use in the hours 06-10 of the day. Not counted: 1 of a day and longer, the longest 3 d 12 h.
+            自21:00起13小时无用水。该计划要求每日06-10时段有用水。另有1次达一天以上（未计入），最长3天12小时。
     "#]]
     .assert_eq(&story(settings(vec![Weekday::Sat, Weekday::Mon], false)));
 }
@@ -647,4 +647,49 @@ fn an_outage_takes_nothing_from_what_was_met_before_it() {
             Water is used again, by 09:00; it was dry since 2024-03-06 08:00, for at most 25 h.
             09:00前已恢复用水；此前自2024-03-06 08:00起无用水，至多25小时。
     "#]].assert_eq(&story(5));
+}
+
+#[test]
+fn who_leaves_every_week_is_said_to_be_away_and_how_often_it_was_so() {
+    let mut home = Watched::new(with_rules(Vec::new()), SHANGHAI, "2024-03-03T16:00:00Z");
+    home.settings.inactivity = InactivitySettings::default();
+    for week in 0..7 {
+        // From Friday evening to Sunday at five.
+        let is_there = |hour: u32| (4 * 24 + 18..6 * 24 + 17 + week % 2).contains(&hour);
+        let used = |hour: u32| is_there(hour) && [7, 8, 9, 12, 15, 16, 17, 18, 20, 22].contains(&(hour % 24));
+        home.hours((0..7 * 24).map(|hour| if used(hour) { 9.0 } else { 0.0 }));
+    }
+    home.with_words = true;
+    home.told.clear();
+    home.hours((0..5 * 24).map(|_| 0.0));
+    expect![[r#"
+        Mon 17:00 inactivity Updated (Critical, no-use-24h) since Sun 17:00: still_no_sign_of_life
+            No water since 2024-04-21 17:00, 24 h. The longest within a day was 8 h in 50 days. Not counted: 6 of a day and longer, the longest 5 d 1 h. They may be away: after uses like the last one people were gone for a day or longer in 37.5 of 100 cases (0.2 of 100 after any).
+            自2024-04-21 17:00起24小时无用水。近50天一日内最长为8小时。另有6次达一天以上（未计入），最长5天1小时。可能外出：类似的最后一次用水之后，100次中约37.5次离家一天以上（一般为0.2次）。
+    "#]].assert_eq(&home.told);
+}
+
+#[test]
+fn an_alert_that_was_held_over_a_use_does_not_say_that_it_was_dry() {
+    let mut home = Watched::new(
+        with_rules(vec![
+            rule("no-use-12h", Severity::Critical, Condition::NoUse { hours: 12.0 }),
+            rule("few", Severity::High, few_litres(10.0, 12)),
+        ]),
+        SHANGHAI,
+        "2024-03-03T16:00:00Z",
+    );
+    home.hours(day(&[7, 12, 19, 21]).chain(day(&[7, 19])));
+    home.told.clear();
+    home.with_words = true;
+    home.hours([[0.0; 12].as_slice(), &[2.0, 0.0, 0.0, 30.0]].concat());
+    expect![[r#"
+        Wed 08:00 inactivity Raised (Critical, no-use-12h) since Tue 20:00: no_sign_of_life
+            No water since 20:00, 12 h. The longest within a day was 11 h in 2 days.
+            自20:00起12小时无用水。近2天一日内最长为11小时。
+        Wed 16:00 inactivity Resolved (Critical, no-use-12h) since Tue 20:00: use_returned
+            Water is used again, by 16:00; since 20:00 a little was, first by 13:00.
+            16:00前已恢复用水；此前自20:00起仅有少量用水，首次在13:00前。
+    "#]]
+    .assert_eq(&home.told);
 }

@@ -5,10 +5,10 @@ use serde_json::{Map, json};
 use super::super::words::{figure, local_time, span_zh};
 use super::super::{HomeView, OpenAlert};
 use super::{
-    Condition, HIGH_LITRES_PER_HOUR, HUNDREDTHS, LeakSettings, LeakState, MEDIUM_LITRES_PER_HOUR, Rule, RunOf,
-    hundredths, place, quarters, steady,
+    Condition, HIDING_HOURS, HIGH_LITRES_PER_HOUR, HUNDREDTHS, LeakSettings, LeakState, MEDIUM_LITRES_PER_HOUR, News,
+    Rule, RunOf, hours_that_hide, hundredths, place, quarters, steady,
 };
-use crate::home::{QUARTERS, WINDOW_HOURS};
+use crate::home::{QUARTER, QUARTERS, Quarter, WINDOW_HOURS};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
 
 /// Of the quarter-hours of a day, at most this share has flow where a flow stops between.
@@ -55,9 +55,19 @@ pub fn explain(
         evidence.insert("leak_kind".into(), json!(kind(home, floor)));
     }
     let since = local_time(alert.since, home.now, home.time_zone);
-    let mut text = BothLanguages {
-        en: format!("Water has not stopped since {since}, {}.", format_span(lasted)),
-        zh: format!("自{since}起{}水流未曾停止。", span_zh(lasted)),
+    let next_quarter = usage.next_quarter();
+    let seen = (alert.since.seconds() / QUARTER).max(next_quarter.saturating_sub(QUARTERS))..next_quarter;
+    let (span, span_zh) = (format_span(lasted), span_zh(lasted));
+    let mut text = if seen.into_iter().any(|slot| usage.quarter(slot) == Quarter::Dry) {
+        BothLanguages {
+            en: format!("Water flowed in every hour since {since}, {span}."),
+            zh: format!("自{since}起{span_zh}每小时均有水流。"),
+        }
+    } else {
+        BothLanguages {
+            en: format!("Water has not stopped since {since}, {span}."),
+            zh: format!("自{since}起{span_zh}水流未曾停止。"),
+        }
     };
     let mut reason = "flow_never_stopped";
     match rule {
@@ -149,8 +159,29 @@ pub fn explain(
         text.en += &format!(" At least {rate} L/h flowed{en}, {day} L a day at that rate.");
         text.zh += &format!("{zh}流量至少{rate}升/小时，以此计每天{day}升。");
     }
-    if record != AlertState::Raised {
-        reason = "leak_grew";
+    let ongoing = state.ongoing.as_ref().filter(|_| record != AlertState::Raised);
+    if let Some(ongoing) = ongoing {
+        reason = match ongoing.news {
+            Some(News::HidesUses(at)) if at == alert.detected_at => "hides_uses",
+            _ => "leak_grew",
+        };
+        let from = ongoing.grew_from;
+        if from > 0.0 {
+            evidence.insert("grew_from_litres_per_hour".into(), json!(from));
+            let from = figure(from);
+            text.en += &format!(" It was {from} L/h before; another may have come to it.");
+            text.zh += &format!("此前为{from}升/小时，可能另有漏水。");
+        }
+    }
+    if let Some(hours) = hours_that_hide(home, usage.next_hour()) {
+        evidence.insert("hours_above_the_leak_of_30".into(), json!(hours));
+        text.en += &format!(
+            " In {hours} of the last {HIDING_HOURS} h more flowed than a leak that is known brings: people's use cannot be told \
+             from it, and nobody would be missed."
+        );
+        text.zh += &format!(
+            "近{HIDING_HOURS}小时中有{hours}小时流量超过已知漏水，无法与居民用水区分，即使无人用水也无法察觉。"
+        );
     }
     Explanation { reason, evidence, text }
 }

@@ -22,7 +22,7 @@ mod trend;
 pub use settings::{Condition, LeakSettings, MAX_RULES, MAX_RUNS, Rule, RunOf};
 pub use state::LeakState;
 
-use state::OF_SLOTS;
+use state::{News, OF_SLOTS};
 
 use super::met::gravest;
 use super::{Detector, HomeView, Mistake, OpenAlert};
@@ -35,6 +35,9 @@ const MEDIUM_LITRES_PER_HOUR: f32 = 5.0;
 const HIGH_LITRES_PER_HOUR: f32 = 30.0;
 /// A run of so many hours is a leak by any rule: what it showed is not this home's habit.
 const LEAK_HOURS: u32 = 24;
+/// A leak is followed within a day or so. Where more flowed than it brings in so many hours, but for so few, it is not.
+const HIDING_HOURS: u32 = 30;
+const HIDING_BUT: usize = 2;
 /// A count or a sum is over only below this share of its bound, so that one that hovers about it does not flap.
 const OVER_BELOW: f32 = 0.8;
 /// Of the quarter-hours that a rule counts one in so many may be unknown; whatever they were, its bounds must hold.
@@ -85,7 +88,7 @@ impl Detector for Leak {
             severity,
             rule: rule.name.clone(),
             stages: None,
-            anew_at: None,
+            anew_at: ongoing.news.map(|(News::Grew(at) | News::HidesUses(at))| at),
         })
     }
 
@@ -135,7 +138,7 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
                 if state.run(place).hours() >= hours {
                     let floor = steady::floor_of_day(&steady::run(home, hour + 1, run));
                     state.meet(index, EventTime::from_hour(state.run(place).start()), end);
-                    state.renew(place, floor);
+                    state.renew(place, floor, end);
                 }
             }
             Condition::Steady { hours, evidence } => {
@@ -156,6 +159,19 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
             _ => {}
         }
     }
+    if state.is_open() && hours_that_hide(home, hour + 1).is_some() {
+        state.hide_uses(end);
+    }
+}
+
+/// The hours before hour `before` in which more flowed than a leak that is known brings, where these are nearly all of the last
+/// [`HIDING_HOURS`]: nobody uses water so often, and whoever does not is not missed.
+fn hours_that_hide(home: &HomeView<'_>, before: u32) -> Option<usize> {
+    let hours = before.saturating_sub(HIDING_HOURS)..before;
+    let used = hours
+        .filter(|hour| home.usage.routine().used(*hour) == Some(true))
+        .count();
+    (used + HIDING_BUT >= HIDING_HOURS as usize).then_some(used)
 }
 
 /// The place of a kind of run among those that are kept.
@@ -236,10 +252,10 @@ fn judge_steady(
     (index, place, run): (usize, usize, RunOf),
     (hours, evidence): (u32, f32),
 ) {
-    let is_met = state.is_met(index);
+    let (is_met, end) = (state.is_met(index), EventTime::from_hour(hour + 1));
     let at_hand = steady::run(home, hour + 1, run);
     if is_met && state.run(place).hours() >= LEAK_HOURS {
-        return state.renew(place, steady::floor_of_day(&at_hand));
+        return state.renew(place, steady::floor_of_day(&at_hand), end);
     }
     let Some(best) = steady::best(home, &at_hand, hours as usize) else {
         return;
@@ -250,8 +266,8 @@ fn judge_steady(
     }
     // What was found goes on by the plain measure: the home's own is there to find the first.
     if best.evidence >= if is_met { evidence } else { state.needed(evidence) } {
-        state.meet(index, EventTime::from_hour(best.start), EventTime::from_hour(hour + 1));
-        state.renew(place, best.floor);
+        state.meet(index, EventTime::from_hour(best.start), end);
+        state.renew(place, best.floor, end);
     }
 }
 
@@ -308,7 +324,7 @@ fn judge_quarters(settings: &LeakSettings, state: &mut LeakState, home: &HomeVie
                 let of = hours * 4;
                 if no_dry_slot(home, slot_minutes / 15, of) {
                     state.meet(index, EventTime::from_seconds((next - of) * QUARTER), at);
-                    state.renew(OF_SLOTS, home.usage.floor().litres_per_hour());
+                    state.renew(OF_SLOTS, home.usage.floor().litres_per_hour(), at);
                 }
             }
             Condition::Intermittent { at_least, at_most, of } => {

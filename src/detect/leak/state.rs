@@ -15,6 +15,8 @@ const STEPS: f32 = 256.0;
 const MORE_THAN_SHOWN: (f32, f32) = (2.0, 3.0);
 /// What the home has shown is forgotten by this part a day, half of it in nine months.
 const FORGOTTEN_A_DAY: u16 = 400;
+/// A leak is told of anew at so many times its size, and so many litres an hour more: another one may have come to it.
+const GROWN: (f32, f32) = (2.0, 1.0);
 /// The place of the dry hours of rules on parts of an hour, after those of the runs.
 pub const OF_SLOTS: usize = MAX_RUNS;
 
@@ -60,6 +62,15 @@ impl Run {
     }
 }
 
+/// What is told of a leak that is open, and since when it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum News {
+    /// It is many times as great as when it was told last.
+    Grew(EventTime),
+    /// Uses are not told apart from it.
+    HidesUses(EventTime),
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ongoing {
     pub met: Met,
@@ -73,6 +84,13 @@ pub struct Ongoing {
     pub detected_at: EventTime,
     /// The floor of the run when a rule was last fully met.
     pub litres_per_hour: f32,
+    /// The floor that was told, and that of before it grew; 0 while it is not known, or has not grown.
+    told: f32,
+    pub grew_from: f32,
+    /// Whether it was told that uses are not told apart from it.
+    hides_uses: bool,
+    /// What there was to tell of it last, after it was found.
+    pub news: Option<News>,
     /// Runs of further kinds.
     more: [Run; MAX_RUNS - AT_HAND],
     /// Floors of the last days, newest last (`trend`).
@@ -148,6 +166,8 @@ impl LeakState {
         }
         if !ongoing.met.any() {
             (ongoing.since, ongoing.litres_per_hour) = (since, 0.0);
+            (ongoing.told, ongoing.grew_from) = (0.0, 0.0);
+            (ongoing.hides_uses, ongoing.news) = (false, None);
         }
         ongoing.detected_at = at;
         ongoing.met.add(index);
@@ -160,10 +180,28 @@ impl LeakState {
         }
     }
 
-    /// A rule on the run at `place` is fully met: the leak goes on, at this size.
-    pub fn renew(&mut self, place: usize, litres_per_hour: f32) {
+    /// A rule on the run at `place` is fully met at `at`: the leak goes on, at this size.
+    pub fn renew(&mut self, place: usize, litres_per_hour: f32, at: EventTime) {
         let ongoing = self.ongoing();
         (ongoing.dry[place], ongoing.litres_per_hour) = (0, litres_per_hour);
+        let told = ongoing.told;
+        if told <= 0.0 {
+            ongoing.told = litres_per_hour;
+        } else if litres_per_hour >= (told * GROWN.0).max(told + GROWN.1) {
+            (ongoing.grew_from, ongoing.told) = (told, litres_per_hour);
+            ongoing.news = Some(News::Grew(at));
+        }
+    }
+
+    /// What is open runs so that uses are not told apart from it.
+    pub fn hide_uses(&mut self, at: EventTime) {
+        let open = self
+            .ongoing
+            .as_mut()
+            .filter(|ongoing| ongoing.met.any() && !ongoing.hides_uses);
+        if let Some(ongoing) = open {
+            (ongoing.hides_uses, ongoing.news) = (true, Some(News::HidesUses(at)));
+        }
     }
 
     /// One dry hour more of the run at `place`; answers how many there are.

@@ -519,3 +519,38 @@ fn a_leak_is_called_by_its_size_and_by_whether_it_pauses() {
     assert_eq!(called(&|_| 15.0), ("continuous".into(), Severity::High), "60 L/h");
     assert_eq!(called(&|_| 200.0), ("burst".into(), Severity::High), "800 L/h");
 }
+
+#[test]
+fn a_leak_that_grows_to_twice_its_size_is_told_anew_of_when_that_is_known() {
+    let mut home = fresh(Vec::new());
+    home.hours((0..24 * 21).map(ordinary));
+    home.hours((0..24 * 3).map(|hour| ordinary(hour) + 2.0));
+    home.told.clear();
+    home.with_words = true;
+    home.hours((0..24 * 3).map(|hour| ordinary(hour) + 4.5));
+    home.hours((0..24).map(|hour| ordinary(hour) + 4.5));
+    expect![[r#"
+        Sat 00:00 leak Updated (Low, steady-flow) since Tue 00:00: leak_grew
+            Water has not stopped since 2024-03-26 00:00, 4 d. 18 of these hours show the same small flow. At least 4.5 L/h flowed in the last day, 108 L a day at that rate. It was 2 L/h before; another may have come to it.
+            自2024-03-26 00:00起4天水流未曾停止。其中18小时流量相同。近一日流量至少4.5升/小时，以此计每天108升。此前为2升/小时，可能另有漏水。
+    "#]].assert_eq(&home.told);
+}
+
+#[test]
+fn a_leak_beside_which_nobody_would_be_missed_says_so_once() {
+    let mut home = fresh(Vec::new());
+    home.hours((0..24 * 21).map(ordinary));
+    home.told.clear();
+    home.with_words = true;
+    // On for some part of each hour, another every time.
+    let unsteady = |hour: u32| f64::from(2 + (hour * 7 + hour / 5 * 3) % 11);
+    home.hours((0..24 * 3).map(|hour| ordinary(hour) + unsteady(hour)));
+    expect![[r#"
+        Wed 00:00 leak Raised (Low, no-dry-hour-24h) since Tue 00:00: flow_never_stopped
+            Water has not stopped since 2024-03-26 00:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
+            自2024-03-26 00:00起24小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。
+        Wed 02:00 leak Updated (Low, no-dry-hour-24h) since Tue 00:00: hides_uses
+            Water has not stopped since 2024-03-26 00:00, 26 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. In 28 of the last 30 h more flowed than a leak that is known brings: people's use cannot be told from it, and nobody would be missed.
+            自2024-03-26 00:00起26小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。近30小时中有28小时流量超过已知漏水，无法与居民用水区分，即使无人用水也无法察觉。
+    "#]].assert_eq(&home.told);
+}

@@ -181,3 +181,40 @@ fn only_what_was_measured_counts() {
         assert_eq!(home.usage().last_sign(), None);
     }
 }
+
+/// Minutes of eight hours of which the first has use, without those that `is_lost` names.
+fn minutes_without(is_lost: impl Fn(u32) -> bool) -> Home {
+    let mut home = Home::default();
+    for minute in (0..8 * 60).filter(|minute| !is_lost(*minute)) {
+        let litres = if minute == 30 { 7.0 } else { 0.0 };
+        home.offer(reading(0, minute * 60, 60, Measure::Volume(litres)));
+    }
+    home
+}
+
+#[test]
+fn a_spell_goes_on_over_the_minutes_that_its_hours_may_lack_and_no_further() {
+    let dry_hours = |lost: &[u32]| {
+        minutes_without(|minute| lost.contains(&minute))
+            .dry_hours()
+            .unwrap_or(0.0)
+    };
+    let all = dry_hours(&[]);
+    // Two of an hour, together or apart; in each of two hours, though they follow each other; of the hour of the use.
+    for lost in [&[200, 201][..], &[183, 230], &[238, 239, 240, 241], &[45, 46]] {
+        assert_eq!(dry_hours(lost), all, "{lost:?}");
+    }
+    // A third of an hour; two in which the turn of the hour lies, after one; more at once.
+    for (lost, last) in [
+        (&[183, 200, 230][..], 230),
+        (&[183, 238, 239, 240], 240),
+        (&[238, 239, 240, 241, 242], 242),
+    ] {
+        assert_eq!(dry_hours(lost), f64::from(8 * 60 - last - 1) / 60.0, "{lost:?}");
+    }
+    let home = minutes_without(|minute| minute % 60 >= 58);
+    assert_eq!((home.dry_hours(), home.used(3)), (Some(7.0 + 27.0 / 60.0), Some(false)));
+    // The hour before the first reading was not measured.
+    let late = minutes_without(|minute| minute < 40 || minute == 50);
+    assert_eq!(late.dry_hours(), Some(8.0 - 51.0 / 60.0));
+}

@@ -366,9 +366,9 @@ fn slots_of_a_day() {
         quarters([1.0, 0.0, 0.0, 1.0]),
         record(),
         expect![[r#"
-            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
-            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water has not stopped since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 01:00 leak raised longgang-every-half-hour-of-a-day [platform]: Water flowed in every hour since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [community-worker]: Water flowed in every hour since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
+            Tue 01:00 leak escalated longgang-every-half-hour-of-a-day [family]: Water flowed in every hour since 2024-03-04 01:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. Nobody has acknowledged this alert since it was raised or became graver.
             Tue 04:00 leak resolved longgang-every-half-hour-of-a-day: The flow has stopped; it had run since 2024-03-04 01:00, for at most 26 h.
         "#]],
     );

@@ -57,6 +57,19 @@ pub struct Absence {
 }
 
 impl Absence {
+    /// Where people of this home leave it by the week, with the probability of that.
+    #[must_use]
+    pub fn with_weekly(self, weekly: Option<f64>) -> Self {
+        match weekly.filter(|weekly| *weekly > self.probability) {
+            Some(probability) => Self {
+                probability,
+                is_likely: true,
+                ..self
+            },
+            None => self,
+        }
+    }
+
     /// As after any use: where it is not known what the spell followed, or somebody was heard of since.
     #[must_use]
     pub fn usual(self) -> Self {
