@@ -559,13 +559,12 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
     if drawn.is_some() {
         evidence.insert("first_used_by".into(), json!(first));
         let first = local_time(first, home.usage.frontier(), zone);
-        en += &format!("; since {since} a little was, first by {first}.");
-        zh += &format!("；此前自{since}起仅有少量用水，首次在{first}前。");
-    } else {
-        let span = at_most(dry);
-        en += &format!("; it was dry since {since}, for at most {}.", format_span(span));
-        zh += &format!("；此前自{since}起无用水，至多{}。", span_zh(span));
+        en += &format!(", and some was by {first} already");
+        zh += &format!("（{first}前已有少量用水）");
     }
+    let span = at_most(dry);
+    en += &format!("; it was dry since {since}, for at most {}.", format_span(span));
+    zh += &format!("；此前自{since}起无用水，至多{}。", span_zh(span));
     let text = BothLanguages { en, zh };
     Explanation {
         reason: "use_returned",

@@ -6,7 +6,7 @@ use super::super::words::{figure, local_time, span_zh};
 use super::super::{HomeView, OpenAlert};
 use super::{
     Condition, HIDING_HOURS, HIGH_LITRES_PER_HOUR, HUNDREDTHS, LeakSettings, LeakState, MEDIUM_LITRES_PER_HOUR, News,
-    Rule, RunOf, hours_that_hide, hundredths, place, quarters, steady,
+    Rule, RunOf, hiding_pause, hundredths, place, quarters, steady,
 };
 use crate::home::{QUARTER, QUARTERS, Quarter, WINDOW_HOURS};
 use crate::model::{AlertState, BothLanguages, EventTime, Explanation, HOUR, format_span};
@@ -173,14 +173,14 @@ pub fn explain(
             text.zh += &format!("此前为{from}升/小时，可能另有漏水。");
         }
     }
-    if let Some(hours) = hours_that_hide(home, usage.next_hour()) {
-        evidence.insert("hours_above_the_leak_of_30".into(), json!(hours));
+    if let Some(pause) = hiding_pause(home, usage.next_hour()) {
+        evidence.insert("longest_pause_of_48_hours".into(), json!(pause));
         text.en += &format!(
-            " In {hours} of the last {HIDING_HOURS} h more flowed than a leak that is known brings: people's use cannot be told \
-             from it, and nobody would be missed."
+            " More than a steady leak flowed by day and night, {HIDING_HOURS} h with no pause of more than {pause} h: people's use cannot be \
+             told from it, and nobody would be missed."
         );
         text.zh += &format!(
-            "近{HIDING_HOURS}小时中有{hours}小时流量超过已知漏水，无法与居民用水区分，即使无人用水也无法察觉。"
+            "近{HIDING_HOURS}小时昼夜流量均超过稳定漏水，间歇不超过{pause}小时：无法与居民用水区分，即使无人用水也无法察觉。"
         );
     }
     Explanation { reason, evidence, text }

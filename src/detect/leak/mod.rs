@@ -35,9 +35,9 @@ const MEDIUM_LITRES_PER_HOUR: f32 = 5.0;
 const HIGH_LITRES_PER_HOUR: f32 = 30.0;
 /// A run of so many hours is a leak by any rule: what it showed is not this home's habit.
 const LEAK_HOURS: u32 = 24;
-/// A leak is followed within a day or so. Where more flowed than it brings in so many hours, but for so few, it is not.
-const HIDING_HOURS: u32 = 30;
-const HIDING_BUT: usize = 2;
+/// A leak is followed after a day. One that is not shows no longer pause in two days; people sleep longer.
+const HIDING_HOURS: u32 = 48;
+const HIDING_PAUSE: u32 = 3;
 /// A count or a sum is over only below this share of its bound, so that one that hovers about it does not flap.
 const OVER_BELOW: f32 = 0.8;
 /// Of the quarter-hours that a rule counts one in so many may be unknown; whatever they were, its bounds must hold.
@@ -159,19 +159,21 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
             _ => {}
         }
     }
-    if state.is_open() && hours_that_hide(home, hour + 1).is_some() {
+    if state.is_open() && hiding_pause(home, hour + 1).is_some() {
         state.hide_uses(end);
     }
 }
 
-/// The hours before hour `before` in which more flowed than a leak that is known brings, where these are nearly all of the last
-/// [`HIDING_HOURS`]: nobody uses water so often, and whoever does not is not missed.
-fn hours_that_hide(home: &HomeView<'_>, before: u32) -> Option<usize> {
-    let hours = before.saturating_sub(HIDING_HOURS)..before;
-    let used = hours
-        .filter(|hour| home.usage.routine().used(*hour) == Some(true))
-        .count();
-    (used + HIDING_BUT >= HIDING_HOURS as usize).then_some(used)
+/// The longest pause in hours between what flowed above a leak that is known in the [`HIDING_HOURS`] hours before hour `before`, where it
+/// is so short that it may have been the leak: nobody uses water so often, and whoever does not is not missed.
+fn hiding_pause(home: &HomeView<'_>, before: u32) -> Option<u32> {
+    let (mut longest, mut pause) = (0, 0);
+    for hour in before.saturating_sub(HIDING_HOURS)..before {
+        let is_used = home.usage.routine().used(hour) == Some(true);
+        pause = if is_used { 0 } else { pause + 1 };
+        longest = longest.max(pause);
+    }
+    (longest <= HIDING_PAUSE).then_some(longest)
 }
 
 /// The place of a kind of run among those that are kept.

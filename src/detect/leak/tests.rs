@@ -549,8 +549,8 @@ fn a_leak_beside_which_nobody_would_be_missed_says_so_once() {
         Wed 00:00 leak Raised (Low, no-dry-hour-24h) since Tue 00:00: flow_never_stopped
             Water has not stopped since 2024-03-26 00:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
             自2024-03-26 00:00起24小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。
-        Wed 02:00 leak Updated (Low, no-dry-hour-24h) since Tue 00:00: hides_uses
-            Water has not stopped since 2024-03-26 00:00, 26 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. In 28 of the last 30 h more flowed than a leak that is known brings: people's use cannot be told from it, and nobody would be missed.
-            自2024-03-26 00:00起26小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。近30小时中有28小时流量超过已知漏水，无法与居民用水区分，即使无人用水也无法察觉。
+        Wed 15:00 leak Updated (Low, no-dry-hour-24h) since Tue 00:00: hides_uses
+            Water has not stopped since 2024-03-26 00:00, 39 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. More than a steady leak flowed by day and night, 48 h with no pause of more than 3 h: people's use cannot be told from it, and nobody would be missed.
+            自2024-03-26 00:00起39小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。近48小时昼夜流量均超过稳定漏水，间歇不超过3小时：无法与居民用水区分，即使无人用水也无法察觉。
     "#]].assert_eq(&home.told);
 }
