@@ -313,7 +313,8 @@ impl Care<'_> {
             } else if is_same_rule {
                 case.detected_at
             } else {
-                finding.detected_at
+                // With what was new of it before, which is told by this.
+                finding.detected_at.max(finding.anew_at.unwrap_or_default())
             },
             // What late readings put behind all that was said is as grave as if it had been raised anew.
             severity: if case.is_before(finding) {

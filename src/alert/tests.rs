@@ -89,6 +89,13 @@ fn what_is_met_anew_is_said_once_and_not_to_whoever_has_taken_it_on() {
     assert_eq!(states(&mut case, Some(&again(500))), [(AlertState::Updated, 2)]);
     assert_eq!(case.as_ref().expect("a case").detected_at, at(500));
     assert_eq!(states(&mut case, Some(&again(500))), []);
+    // That it began at another time is told with what is known of it, not once more.
+    let moved = Finding {
+        since: at(90),
+        ..again(500)
+    };
+    assert_eq!(states(&mut case, Some(&moved)), [(AlertState::Updated, 3)]);
+    assert_eq!(states(&mut case, Some(&moved)), []);
     let policy = PolicySettings::default();
     let taken_on = care(&policy, 600).respond(case.as_ref().expect("a case"), Response::Acknowledged);
     case = Some(taken_on.expect("it is open").case);

@@ -112,6 +112,11 @@ impl Usage {
         (self.last_doubt > EventTime::ZERO).then_some(self.last_doubt)
     }
 
+    /// From when on everything is known, but for what lacks in hours that are measured all the same: the end of the last gap.
+    pub fn known_since(&self) -> EventTime {
+        self.known_since
+    }
+
     /// The start of the dry spell that goes on at the frontier, as far back as it is measured; `None` when there is use.
     pub fn dry_since(&self) -> Option<EventTime> {
         self.dry_since_by(Counts::AboveLeak)

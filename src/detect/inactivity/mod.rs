@@ -3,7 +3,7 @@
 //! Method: fixed rules as the services of today state them (hours without use, litres in a window, bands of the day),
 //! and a learned one by optimal stopping (see `hazard`).
 //! Units: hours of measured dry time. A sign of life is flow above the leak floor. A gap neither raises nor clears: the
-//! dry time counts from the end of the gap, and what was already met stays met; the learned rule waits as if the spell had
+//! dry time counts from the end of the gap (of one that is longer than its hours may lack), and what was already met stays met; the learned rule waits as if the spell had
 //! begun at whatever moment in the gap lets it wait longest. A rule may count all water instead
 //! (`counts`), as rules in use elsewhere do; a leak then hides people from it.
 //! Limits: rules of litres, days and bands are judged at full UTC hours, and of a reading longer than an hour by its total.

@@ -161,19 +161,20 @@ pub fn explain(
     }
     let ongoing = state.ongoing.as_ref().filter(|_| record != AlertState::Raised);
     if let Some(ongoing) = ongoing {
-        reason = match ongoing.news {
-            Some(News::HidesUses(at)) if at == alert.detected_at => "hides_uses",
-            _ => "leak_grew",
-        };
+        reason = "leak_grew";
         let from = ongoing.grew_from;
-        if from > 0.0 {
-            evidence.insert("grew_from_litres_per_hour".into(), json!(from));
-            let from = figure(from);
-            text.en += &format!(" It was {from} L/h before; another may have come to it.");
-            text.zh += &format!("此前为{from}升/小时，可能另有漏水。");
+        match ongoing.news {
+            Some(News::HidesUses(at)) if at == alert.detected_at => reason = "hides_uses",
+            Some(News::Grew(at)) if at == alert.detected_at => {
+                evidence.insert("grew_from_litres_per_hour".into(), json!(from));
+                let from = figure(from);
+                text.en += &format!(" It was {from} L/h before; another may have come to it.");
+                text.zh += &format!("此前为{from}升/小时，可能另有漏水。");
+            }
+            _ => {}
         }
     }
-    if let Some(pause) = hiding_pause(home, usage.next_hour()) {
+    if let Some(pause) = hiding_pause(state, home, usage.next_hour()) {
         evidence.insert("longest_pause_of_48_hours".into(), json!(pause));
         text.en += &format!(
             " More than a steady leak flowed by day and night, {HIDING_HOURS} h with no pause of more than {pause} h: people's use cannot be \

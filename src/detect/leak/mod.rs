@@ -35,7 +35,7 @@ const MEDIUM_LITRES_PER_HOUR: f32 = 5.0;
 const HIGH_LITRES_PER_HOUR: f32 = 30.0;
 /// A run of so many hours is a leak by any rule: what it showed is not this home's habit.
 const LEAK_HOURS: u32 = 24;
-/// A leak is followed after a day. One that is not shows no longer pause in two days; people sleep longer.
+/// A leak is followed after a day, and so is what it grew by. One that is not shows no longer pause in two; people sleep longer.
 const HIDING_HOURS: u32 = 48;
 const HIDING_PAUSE: u32 = 3;
 /// A count or a sum is over only below this share of its bound, so that one that hovers about it does not flap.
@@ -107,10 +107,17 @@ fn severity(rule: &Rule, litres_per_hour: f32) -> Severity {
     rule.severity.unwrap_or(match rule.when {
         // Litres of a day say nothing of a floor.
         Condition::Daily { .. } => Severity::Medium,
-        _ if litres_per_hour >= HIGH_LITRES_PER_HOUR => Severity::High,
-        _ if litres_per_hour >= MEDIUM_LITRES_PER_HOUR => Severity::Medium,
-        _ => Severity::Low,
+        _ => size_class(litres_per_hour),
     })
+}
+
+/// How grave a leak of this size is.
+fn size_class(litres_per_hour: f32) -> Severity {
+    match litres_per_hour {
+        size if size >= HIGH_LITRES_PER_HOUR => Severity::High,
+        size if size >= MEDIUM_LITRES_PER_HOUR => Severity::Medium,
+        _ => Severity::Low,
+    }
 }
 
 /// Rules that are judged at full hours.
@@ -138,7 +145,7 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
                 if state.run(place).hours() >= hours {
                     let floor = steady::floor_of_day(&steady::run(home, hour + 1, run));
                     state.meet(index, EventTime::from_hour(state.run(place).start()), end);
-                    state.renew(place, floor, end);
+                    state.renew(place, floor);
                 }
             }
             Condition::Steady { hours, evidence } => {
@@ -159,16 +166,24 @@ fn take_hour(settings: &LeakSettings, state: &mut LeakState, home: &HomeView<'_>
             _ => {}
         }
     }
-    if state.is_open() && hiding_pause(home, hour + 1).is_some() {
+    // Its own size is that of a day after the first, which may hold hours from before it.
+    if state.settled_from().is_some_and(|from| hour + 1 >= from + LEAK_HOURS) {
+        state.follow_size(end);
+    }
+    if hiding_pause(state, home, hour + 1).is_some() {
         state.hide_uses(end);
     }
 }
 
-/// The longest pause in hours between what flowed above a leak that is known in the [`HIDING_HOURS`] hours before hour `before`, where it
-/// is so short that it may have been the leak: nobody uses water so often, and whoever does not is not missed.
-fn hiding_pause(home: &HomeView<'_>, before: u32) -> Option<u32> {
+/// The longest pause in hours between what flowed above a leak that is followed by now, in the [`HIDING_HOURS`] hours before hour `before`,
+/// where it is so short that it may have been the leak: nobody uses water so often, and whoever does not is not missed.
+fn hiding_pause(state: &LeakState, home: &HomeView<'_>, before: u32) -> Option<u32> {
+    let first = before.saturating_sub(HIDING_HOURS);
+    if first < state.settled_from()? {
+        return None;
+    }
     let (mut longest, mut pause) = (0, 0);
-    for hour in before.saturating_sub(HIDING_HOURS)..before {
+    for hour in first..before {
         let is_used = home.usage.routine().used(hour) == Some(true);
         pause = if is_used { 0 } else { pause + 1 };
         longest = longest.max(pause);
@@ -257,7 +272,7 @@ fn judge_steady(
     let (is_met, end) = (state.is_met(index), EventTime::from_hour(hour + 1));
     let at_hand = steady::run(home, hour + 1, run);
     if is_met && state.run(place).hours() >= LEAK_HOURS {
-        return state.renew(place, steady::floor_of_day(&at_hand), end);
+        return state.renew(place, steady::floor_of_day(&at_hand));
     }
     let Some(best) = steady::best(home, &at_hand, hours as usize) else {
         return;
@@ -269,7 +284,7 @@ fn judge_steady(
     // What was found goes on by the plain measure: the home's own is there to find the first.
     if best.evidence >= if is_met { evidence } else { state.needed(evidence) } {
         state.meet(index, EventTime::from_hour(best.start), end);
-        state.renew(place, best.floor, end);
+        state.renew(place, best.floor);
     }
 }
 
@@ -326,7 +341,7 @@ fn judge_quarters(settings: &LeakSettings, state: &mut LeakState, home: &HomeVie
                 let of = hours * 4;
                 if no_dry_slot(home, slot_minutes / 15, of) {
                     state.meet(index, EventTime::from_seconds((next - of) * QUARTER), at);
-                    state.renew(OF_SLOTS, home.usage.floor().litres_per_hour(), at);
+                    state.renew(OF_SLOTS, home.usage.floor().litres_per_hour());
                 }
             }
             Condition::Intermittent { at_least, at_most, of } => {

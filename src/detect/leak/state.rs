@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::MAX_RUNS;
-use super::trend;
+use super::{LEAK_HOURS, size_class, trend};
 use crate::detect::met::Met;
 use crate::model::EventTime;
 
@@ -180,26 +180,38 @@ impl LeakState {
         }
     }
 
-    /// A rule on the run at `place` is fully met at `at`: the leak goes on, at this size.
-    pub fn renew(&mut self, place: usize, litres_per_hour: f32, at: EventTime) {
+    /// A rule on the run at `place` is fully met: the leak goes on, at this size.
+    pub fn renew(&mut self, place: usize, litres_per_hour: f32) {
         let ongoing = self.ongoing();
         (ongoing.dry[place], ongoing.litres_per_hour) = (0, litres_per_hour);
-        let told = ongoing.told;
+    }
+
+    /// The first hour at which what is open is measured by a day of its own: its size, or what was new of it last, is a day old.
+    pub fn settled_from(&self) -> Option<u32> {
+        let ongoing = self.ongoing.as_ref().filter(|ongoing| ongoing.met.any())?;
+        let grew = match ongoing.news {
+            Some(News::Grew(at)) => at,
+            _ => EventTime::ZERO,
+        };
+        Some(ongoing.since.max(grew).hour() + LEAK_HOURS)
+    }
+
+    /// At `at` the size of what is open is that of a day of its own: what it is told by, or news.
+    pub fn follow_size(&mut self, at: EventTime) {
+        let ongoing = self.ongoing();
+        let (size, told) = (ongoing.litres_per_hour, ongoing.told);
         if told <= 0.0 {
-            ongoing.told = litres_per_hour;
-        } else if litres_per_hour >= (told * GROWN.0).max(told + GROWN.1) {
-            (ongoing.grew_from, ongoing.told) = (told, litres_per_hour);
+            ongoing.told = size;
+        } else if size >= (told * GROWN.0).max(told + GROWN.1) || size_class(size) > size_class(told) {
+            (ongoing.grew_from, ongoing.told) = (told, size);
             ongoing.news = Some(News::Grew(at));
         }
     }
 
     /// What is open runs so that uses are not told apart from it.
     pub fn hide_uses(&mut self, at: EventTime) {
-        let open = self
-            .ongoing
-            .as_mut()
-            .filter(|ongoing| ongoing.met.any() && !ongoing.hides_uses);
-        if let Some(ongoing) = open {
+        let ongoing = self.ongoing();
+        if !ongoing.hides_uses {
             (ongoing.hides_uses, ongoing.news) = (true, Some(News::HidesUses(at)));
         }
     }

@@ -527,8 +527,7 @@ fn a_leak_that_grows_to_twice_its_size_is_told_anew_of_when_that_is_known() {
     home.hours((0..24 * 3).map(|hour| ordinary(hour) + 2.0));
     home.told.clear();
     home.with_words = true;
-    home.hours((0..24 * 3).map(|hour| ordinary(hour) + 4.5));
-    home.hours((0..24).map(|hour| ordinary(hour) + 4.5));
+    home.hours((0..24 * 5).map(|hour| ordinary(hour) + 4.5));
     expect![[r#"
         Sat 00:00 leak Updated (Low, steady-flow) since Tue 00:00: leak_grew
             Water has not stopped since 2024-03-26 00:00, 4 d. 18 of these hours show the same small flow. At least 4.5 L/h flowed in the last day, 108 L a day at that rate. It was 2 L/h before; another may have come to it.
@@ -549,8 +548,30 @@ fn a_leak_beside_which_nobody_would_be_missed_says_so_once() {
         Wed 00:00 leak Raised (Low, no-dry-hour-24h) since Tue 00:00: flow_never_stopped
             Water has not stopped since 2024-03-26 00:00, 24 h. At least 2 L/h flowed in the last day, 48 L a day at that rate.
             自2024-03-26 00:00起24小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。
-        Wed 15:00 leak Updated (Low, no-dry-hour-24h) since Tue 00:00: hides_uses
-            Water has not stopped since 2024-03-26 00:00, 39 h. At least 2 L/h flowed in the last day, 48 L a day at that rate. More than a steady leak flowed by day and night, 48 h with no pause of more than 3 h: people's use cannot be told from it, and nobody would be missed.
-            自2024-03-26 00:00起39小时水流未曾停止。近一日流量至少2升/小时，以此计每天48升。近48小时昼夜流量均超过稳定漏水，间歇不超过3小时：无法与居民用水区分，即使无人用水也无法察觉。
+        Fri 00:00 leak Updated (Low, no-dry-hour-24h) since Tue 00:00: hides_uses
+            Water has not stopped since 2024-03-26 00:00, 3 d. At least 2 L/h flowed in the last day, 48 L a day at that rate. More than a steady leak flowed by day and night, 48 h with no pause of more than 2 h: people's use cannot be told from it, and nobody would be missed.
+            自2024-03-26 00:00起3天水流未曾停止。近一日流量至少2升/小时，以此计每天48升。近48小时昼夜流量均超过稳定漏水，间歇不超过2小时：无法与居民用水区分，即使无人用水也无法察觉。
     "#]].assert_eq(&home.told);
+}
+
+#[test]
+fn of_a_steady_leak_in_a_busy_home_nothing_is_told_anew() {
+    for leak in [2.0, 6.0, 15.0] {
+        let mut home = fresh(Vec::new());
+        // Somebody is up at nearly every hour but from one to five.
+        let busy = |hour: u32| match hour % 24 {
+            1..=5 => 0.0,
+            _ if hour.is_multiple_of(5) => 0.0,
+            _ => f64::from(1 + hour * 5 % 9),
+        };
+        home.hours((0..24 * 21).map(busy));
+        home.told.clear();
+        home.hours((0..24 * 12).map(|hour| busy(hour) + leak));
+        assert_eq!(home.raised(AlertKind::Leak).lines().count(), 1, "{}", home.told);
+        assert!(
+            !home.told.contains("leak_grew") && !home.told.contains("hides_uses"),
+            "{leak} L/h: {}",
+            home.told
+        );
+    }
 }

@@ -5,7 +5,7 @@
 //! ISO 4064-1 where Q3 is known, else what ingest believes), an index that goes on from another value, values that the next
 //! one contradicts, intervals that end after they arrived. Readings that are not measured, or refused, are heard too. Of small
 //! backward flows, bad reads and wrong times several are needed; of the others one is enough. Gaps in the readings that never leave
-//! half a day between them for days hide whether water is used: a dry spell counts anew from each. A register that has not moved for far longer
+//! half a day between them for days hide whether water is used: a dry spell counts anew from each that is longer than an hour may lack. A register that has not moved for far longer
 //! than people stay without water may be stuck; other signs of life do not excuse that, they make it more likely. There is one
 //! alert a home, which bears the name of the worst trouble.
 //! Units: readings' own time. Limits: a stuck register and an empty home look the same, and the words say so; a trouble is over
@@ -146,7 +146,8 @@ impl Detector for MeterTrouble {
         home: &HomeView<'_>,
         interval: &Interval,
     ) {
-        if interval.flow == Flow::Unknown && settings.watches_holes() {
+        let begins_anew = interval.flow == Flow::Unknown && home.usage.known_since() == interval.end;
+        if begins_anew && settings.watches_holes() {
             state.noted.get_or_insert_default().note_gap(settings, interval);
         }
         let Flow::Measured(litres) = interval.flow else { return };
