@@ -94,8 +94,9 @@ fn what_is_met_anew_is_said_once_and_not_to_whoever_has_taken_it_on() {
         since: at(90),
         ..again(500)
     };
-    assert_eq!(states(&mut case, Some(&moved)), [(AlertState::Updated, 3)]);
-    assert_eq!(states(&mut case, Some(&moved)), []);
+    let mut earlier = case.clone();
+    assert_eq!(states(&mut earlier, Some(&moved)), [(AlertState::Updated, 3)]);
+    assert_eq!(states(&mut earlier, Some(&moved)), []);
     let policy = PolicySettings::default();
     let taken_on = care(&policy, 600).respond(case.as_ref().expect("a case"), Response::Acknowledged);
     case = Some(taken_on.expect("it is open").case);
