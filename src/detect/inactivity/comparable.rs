@@ -40,7 +40,8 @@ pub fn gone_weekly(routine: &Routine, start: u32) -> Option<f64> {
         let used = |hour: &u32| routine.used(*hour) == Some(true);
         let of_week = start.saturating_sub(WEEKLY_APART)..=start + WEEKLY_APART;
         uses += of_week.clone().filter(used).count();
-        let is_absence = |last: u32| (1..=ABSENCE_HOURS as u32).all(|dry| routine.used(last + dry) == Some(false));
+        let day = ABSENCE_HOURS as u32;
+        let is_absence = |last: u32| routine.dry_hours_before(last + 1 + day) >= day;
         gone += u32::from(of_week.rev().find(used).is_some_and(is_absence));
     }
     (gone >= WEEKLY).then(|| f64::from(gone) / (uses as f64 + 1.0))

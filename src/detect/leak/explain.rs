@@ -56,9 +56,9 @@ pub fn explain(
     }
     let since = local_time(alert.since, home.now, home.time_zone);
     let next_quarter = usage.next_quarter();
-    let seen = (alert.since.seconds() / QUARTER).max(next_quarter.saturating_sub(QUARTERS))..next_quarter;
+    let mut seen = (alert.since.seconds() / QUARTER).max(next_quarter.saturating_sub(QUARTERS))..next_quarter;
     let (span, span_zh) = (format_span(lasted), span_zh(lasted));
-    let mut text = if seen.into_iter().any(|slot| usage.quarter(slot) == Quarter::Dry) {
+    let mut text = if seen.any(|slot| usage.quarter(slot) == Quarter::Dry) {
         BothLanguages {
             en: format!("Water flowed in every hour since {since}, {span}."),
             zh: format!("自{since}起{span_zh}每小时均有水流。"),
@@ -159,13 +159,11 @@ pub fn explain(
         text.en += &format!(" At least {rate} L/h flowed{en}, {day} L a day at that rate.");
         text.zh += &format!("{zh}流量至少{rate}升/小时，以此计每天{day}升。");
     }
-    let ongoing = state.ongoing.as_ref().filter(|_| record != AlertState::Raised);
-    if let Some(ongoing) = ongoing {
+    if record != AlertState::Raised {
         reason = "leak_grew";
-        let from = ongoing.grew_from;
-        match ongoing.news {
+        match state.ongoing.as_ref().and_then(|ongoing| ongoing.news) {
             Some(News::HidesUses(at)) if at == alert.detected_at => reason = "hides_uses",
-            Some(News::Grew(at)) if at == alert.detected_at => {
+            Some(News::Grew(at, from)) if at == alert.detected_at => {
                 evidence.insert("grew_from_litres_per_hour".into(), json!(from));
                 let from = figure(from);
                 text.en += &format!(" It was {from} L/h before; another may have come to it.");

@@ -88,7 +88,7 @@ impl Detector for Leak {
             severity,
             rule: rule.name.clone(),
             stages: None,
-            anew_at: ongoing.news.map(|(News::Grew(at) | News::HidesUses(at))| at),
+            anew_at: ongoing.news.map(|(News::Grew(at, _) | News::HidesUses(at))| at),
         })
     }
 

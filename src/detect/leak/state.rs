@@ -65,8 +65,8 @@ impl Run {
 /// What is told of a leak that is open, and since when it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum News {
-    /// It is many times as great as when it was told last.
-    Grew(EventTime),
+    /// It is many times as great as when it was told last; then it had so many litres an hour.
+    Grew(EventTime, f32),
     /// Uses are not told apart from it.
     HidesUses(EventTime),
 }
@@ -84,9 +84,8 @@ pub struct Ongoing {
     pub detected_at: EventTime,
     /// The floor of the run when a rule was last fully met.
     pub litres_per_hour: f32,
-    /// The floor that was told, and that of before it grew; 0 while it is not known, or has not grown.
+    /// The floor that was told; 0 while it is not known.
     told: f32,
-    pub grew_from: f32,
     /// Whether it was told that uses are not told apart from it.
     hides_uses: bool,
     /// What there was to tell of it last, after it was found.
@@ -166,8 +165,7 @@ impl LeakState {
         }
         if !ongoing.met.any() {
             (ongoing.since, ongoing.litres_per_hour) = (since, 0.0);
-            (ongoing.told, ongoing.grew_from) = (0.0, 0.0);
-            (ongoing.hides_uses, ongoing.news) = (false, None);
+            (ongoing.told, ongoing.hides_uses, ongoing.news) = (0.0, false, None);
         }
         ongoing.detected_at = at;
         ongoing.met.add(index);
@@ -190,7 +188,7 @@ impl LeakState {
     pub fn settled_from(&self) -> Option<u32> {
         let ongoing = self.ongoing.as_ref().filter(|ongoing| ongoing.met.any())?;
         let grew = match ongoing.news {
-            Some(News::Grew(at)) => at,
+            Some(News::Grew(at, _)) => at,
             _ => EventTime::ZERO,
         };
         Some(ongoing.since.max(grew).hour() + LEAK_HOURS)
@@ -203,8 +201,7 @@ impl LeakState {
         if told <= 0.0 {
             ongoing.told = size;
         } else if size >= (told * GROWN.0).max(told + GROWN.1) || size_class(size) > size_class(told) {
-            (ongoing.grew_from, ongoing.told) = (told, size);
-            ongoing.news = Some(News::Grew(at));
+            (ongoing.told, ongoing.news) = (size, Some(News::Grew(at, told)));
         }
     }
 
