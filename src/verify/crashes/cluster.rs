@@ -264,6 +264,8 @@ fn reader(settings: &KafkaSettings, isolation: &str) -> Result<Client, KafkaErro
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "earliest")
+        // A broker would else keep the answer that says where a topic ends, and a rest is a dozen of those.
+        .set("fetch.wait.max.ms", "10")
         .set("isolation.level", isolation);
     config.create_with_context(Quiet)
 }
