@@ -23,7 +23,8 @@ pub struct InjectArgs {
     /// File of incidents that are in the readings already; they are kept, and nothing is put where one of them is.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     truth: Option<PathBuf>,
-    /// What happens: emergency, emergency-under-leak:5 (L/h), emergency-under-swinging-leak:20, emergency-under-toilet:60,
+    /// What happens: emergency, emergency-under-leak:5 (L/h), emergency-under-swinging-leak:20,
+    /// emergency-under-irregular-leak:10, emergency-under-toilet:60,
     /// emergency-under-refills:8:25 (L each, minutes between), emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter. Each home gets them in turn.
     #[arg(long, num_args = 1.., value_name = "KIND")]
     incident: Vec<Scenario>,

@@ -16,6 +16,8 @@ const MOST_VARIATION: f32 = 3.0;
 /// The same of an hour in which water is used, so that the leak itself is not seen.
 const UNSEEN_VARIATION: f32 = 0.03;
 const MOST_UNSEEN_VARIATION: f32 = 0.5;
+/// How much of the way its flow of late falls towards an hour with less: what comes irregularly has more again in the next.
+const FALLS_BY: f32 = 0.1;
 /// What goes less above the floor, in litres, may be a leak that swings, and is not taken for refills.
 const LEAST_REFILL: f32 = 4.0;
 /// Hours with a part of a refill are rarer than hours with a whole one by so many times.
@@ -57,10 +59,14 @@ impl Steady {
 
     /// The most that it brings without a swing.
     fn even_in(&self, seconds: u32, step: f32) -> f32 {
-        let hours = seconds as f32 / HOUR as f32;
-        let varies = (VARIATION * self.of_late).min(MOST_VARIATION) * hours;
+        self.of_late * seconds as f32 / HOUR as f32 + self.varies_in(seconds, step)
+    }
+
+    /// By how much it may bring more in so many seconds than it did of late.
+    fn varies_in(&self, seconds: u32, step: f32) -> f32 {
+        let varies = (VARIATION * self.of_late).min(MOST_VARIATION) * seconds as f32 / HOUR as f32;
         // The leak's own pulse may fall into this interval or the next: one step of the meter is no sign of life.
-        self.of_late * hours + step.max(varies)
+        step.max(varies)
     }
 
     /// Follows it with hour `next - 1`, which had `last` litres, and the `floor` that holds now; answers whether it was found to go
@@ -87,13 +93,17 @@ impl Steady {
         self.most_in(HOUR, step) > before
     }
 
-    /// Takes an hour's litres for the leak's flow of late, where nobody used water: falls at once, rises slowly.
+    /// Takes an hour's litres for the leak's flow of late, where nobody used water: it rises at once and falls slowly, though never
+    /// further above an hour than the leak varies.
     fn follow_flow(&mut self, last: f32, step: f32) {
         self.of_late = self.of_late.max(self.floor);
-        let follows = if last <= self.even_in(HOUR, step) {
+        let follows = if last > self.even_in(HOUR, step) {
+            self.of_late + (UNSEEN_VARIATION * self.of_late).min(MOST_UNSEEN_VARIATION)
+        } else if last > self.of_late {
             last.min(self.of_late * (1.0 + VARIATION))
         } else {
-            self.of_late + (UNSEEN_VARIATION * self.of_late).min(MOST_UNSEEN_VARIATION)
+            let falls = self.of_late - FALLS_BY * (self.of_late - last);
+            falls.min(last + self.varies_in(HOUR, step))
         };
         self.of_late = follows.clamp(self.floor, self.most_an_hour());
     }

@@ -44,6 +44,8 @@ pub enum Leak {
     Steady(u32),
     /// Most in the night, when pressure is greatest.
     Swinging(u32),
+    /// A tenth more or less from hour to hour.
+    Irregular(u32),
     /// In 20 minutes of every hour.
     Toilet(u32),
     /// So much at once, every so many minutes: a cistern that fills again and again.
@@ -59,6 +61,7 @@ impl Leak {
         match self {
             Self::Steady(tenths) => Flow::Steady(litres(tenths)),
             Self::Swinging(tenths) => Flow::Swinging(litres(tenths)),
+            Self::Irregular(tenths) => Flow::Irregular(litres(tenths)),
             Self::Toilet(tenths) => Flow::Toilet(litres(tenths)),
             Self::Refills(tenths, minutes) => Flow::Refills(litres(tenths), minutes * MINUTE),
         }
@@ -67,8 +70,8 @@ impl Leak {
 
 impl Scenario {
     /// As the command names them, with a flow where one belongs to it.
-    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-swinging-leak:20, emergency-under-toilet:60, \
-        emergency-under-refills:8:25, emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
+    pub const EXAMPLES: &str = "emergency, emergency-under-leak:5, emergency-under-swinging-leak:20, \
+        emergency-under-irregular-leak:10, emergency-under-toilet:60, emergency-under-refills:8:25, emergency-in-bath, decline, leak:2, intermittent-leak:20, toilet:60, burst, prolonged-draw, absence, declared-absence, area-outage, swapped-meter";
 
     /// The kind that its label bears.
     pub const fn kind(self) -> &'static str {
@@ -124,6 +127,7 @@ impl FromStr for Scenario {
             ("emergency", None) => Ok(Self::Emergency),
             ("emergency-under-leak", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Steady(flow))),
             ("emergency-under-swinging-leak", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Swinging(flow))),
+            ("emergency-under-irregular-leak", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Irregular(flow))),
             ("emergency-under-toilet", Some(flow)) => Ok(Self::EmergencyUnder(Leak::Toilet(flow))),
             ("emergency-in-bath", None) => Ok(Self::EmergencyInBath),
             ("decline", None) => Ok(Self::Decline),
@@ -147,6 +151,7 @@ impl fmt::Display for Scenario {
             Self::Emergency => ("emergency", None),
             Self::EmergencyUnder(Leak::Steady(flow)) => ("emergency-under-leak", Some(flow)),
             Self::EmergencyUnder(Leak::Swinging(flow)) => ("emergency-under-swinging-leak", Some(flow)),
+            Self::EmergencyUnder(Leak::Irregular(flow)) => ("emergency-under-irregular-leak", Some(flow)),
             Self::EmergencyUnder(Leak::Toilet(flow)) => ("emergency-under-toilet", Some(flow)),
             Self::EmergencyUnder(Leak::Refills(tenths, minutes)) => {
                 return write!(f, "emergency-under-refills:{}:{minutes}", f64::from(*tenths) / 10.0);

@@ -164,6 +164,14 @@ fn a_leak_that_swings_is_greatest_at_night_and_as_much_as_a_steady_one_in_a_day(
         (swinging[3] - 24.0).abs() < 0.1 && (swinging[15] - 16.0).abs() < 0.1,
         "{swinging:?}"
     );
+    let irregular = pour(&Flow::Irregular(20.0));
+    let (least, most) = irregular.iter().fold((f64::MAX, 0.0_f64), |(least, most), litres| {
+        (least.min(*litres), most.max(*litres))
+    });
+    assert!(
+        17.9 < least && least < 18.5 && 21.5 < most && most < 22.1,
+        "{irregular:?}"
+    );
 }
 
 #[test]

@@ -6,6 +6,9 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use crate::history::{History, Incident, Row};
 use crate::model::{DAY, EventTime, HOUR, Litres, MINUTE, Measure};
 
@@ -15,6 +18,8 @@ pub const EMERGENCY_SECONDS: u32 = 3 * DAY;
 /// By what share of its mean a leak goes up and down with pressure, and the hour of the day (UTC) at which it is greatest.
 const SWING: f64 = 0.2;
 const GREATEST_HOUR: f64 = 3.0;
+/// By what share of its mean an irregular leak has more or less from one hour to the next.
+const IRREGULAR: f64 = 0.1;
 
 /// Water that runs by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +30,8 @@ pub enum Flow {
     Toilet(Litres),
     /// So many litres an hour on average, a fifth more in the night and a fifth less by day.
     Swinging(Litres),
+    /// So many litres an hour on average, a tenth more or less in each hour, without order.
+    Irregular(Litres),
     /// So many litres at once, every so many seconds: a cistern that fills, leaks empty and fills again.
     Refills(Litres, u32),
     /// So many litres an hour in the quarter-hours of the day (UTC) that are set, day after day.
@@ -109,7 +116,7 @@ impl Flow {
     /// Its mean, in litres an hour.
     pub(super) fn mean(&self) -> Litres {
         match self {
-            Self::Steady(rate) | Self::Swinging(rate) => *rate,
+            Self::Steady(rate) | Self::Swinging(rate) | Self::Irregular(rate) => *rate,
             Self::Toilet(rate) => rate / 3.0,
             Self::Refills(litres, seconds) => litres * f64::from(HOUR) / f64::from(*seconds),
             Self::Quarters(rate, set) => rate * set.iter().filter(|is_set| **is_set).count() as f64 / 96.0,
@@ -125,6 +132,14 @@ impl Flow {
                 let turn = TAU / 24.0;
                 let above = |at: EventTime| libm::sin((hours(at.seconds() % DAY) - GREATEST_HOUR) * turn) / turn;
                 (hours(moment.since(start)) + SWING * (above(moment) - above(start))) * rate
+            }
+            Self::Irregular(rate) => {
+                let within = |hour: u32| {
+                    let (begin, end) = (EventTime::from_hour(hour), EventTime::from_hour(hour + 1));
+                    let of_mean = 1.0 + ChaCha8Rng::seed_from_u64(hour.into()).random_range(-IRREGULAR..IRREGULAR);
+                    hours(end.min(moment).since(begin.max(start))) * of_mean
+                };
+                (start.hour()..moment.hour() + 1).map(within).sum::<f64>() * rate
             }
             Self::Toilet(rate) => {
                 let open = |at: EventTime| at.hour() * 20 * MINUTE + (at.seconds() % HOUR).min(20 * MINUTE);

@@ -248,6 +248,8 @@ fn client(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.bootstrap_servers);
     config.set("reconnect.backoff.max.ms", "2000");
+    // Asked for a partition whose leader has just died, librdkafka goes on saying that there is none until it asks anew who leads.
+    config.set("topic.metadata.refresh.interval.ms", "2000");
     config.set("log.connection.close", "false");
     for (key, value) in &settings.properties {
         config.set(key, value);
