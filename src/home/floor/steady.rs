@@ -81,7 +81,7 @@ impl Steady {
     ) -> bool {
         let step = steps.of_leak();
         self.floor = floor;
-        self.follow_flow(last, step);
+        self.follow_flow(last, step, self.lesser_half(litres, next));
         let before = self.most_in(HOUR, step);
         self.swing = self.swing_of(step, litres, next).unwrap_or(self.swing);
         let at_floor = floor..=self.even_in(HOUR, step) + 1e-4;
@@ -93,9 +93,9 @@ impl Steady {
         self.most_in(HOUR, step) > before
     }
 
-    /// Takes an hour's litres for the leak's flow of late, where nobody used water: it rises at once and falls slowly, though never
-    /// further above an hour than the leak varies.
-    fn follow_flow(&mut self, last: f32, step: f32) {
+    /// Takes an hour's litres for the leak's flow of late, where nobody used water: it rises at once. It falls at once, too, as far as
+    /// `irregular` says that the leak alone goes above the floor, and slowly from there.
+    fn follow_flow(&mut self, last: f32, step: f32, irregular: f32) {
         self.of_late = self.of_late.max(self.floor);
         let follows = if last > self.even_in(HOUR, step) {
             self.of_late + (UNSEEN_VARIATION * self.of_late).min(MOST_UNSEEN_VARIATION)
@@ -103,9 +103,26 @@ impl Steady {
             last.min(self.of_late * (1.0 + VARIATION))
         } else {
             let falls = self.of_late - FALLS_BY * (self.of_late - last);
-            falls.min(last + self.varies_in(HOUR, step))
+            let most = (self.floor + irregular).min(last + self.varies_in(HOUR, step));
+            falls.min(most).max(last)
         };
         self.of_late = follows.clamp(self.floor, self.most_an_hour());
+    }
+
+    /// How far the lesser half of the day's hours goes above the floor: in most homes nobody uses water in these, so that they show how
+    /// irregular the leak is.
+    fn lesser_half(&self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> f32 {
+        let mut hours = [0.0; FLOOR_HOURS as usize];
+        let mut known = 0;
+        for (place, litres) in hours.iter_mut().zip(day_before(next).filter_map(litres)) {
+            *place = litres;
+            known += 1;
+        }
+        let hours = &mut hours[..known];
+        hours.sort_unstable_by(f32::total_cmp);
+        hours[..known.div_ceil(2)]
+            .last()
+            .map_or(0.0, |most| (most - self.floor).max(0.0))
     }
 
     /// Whether what goes so far above the floor comes whole or not at all, as refills do: hours of the last day with about as much outnumber
