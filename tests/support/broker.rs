@@ -24,6 +24,9 @@ pub(super) const STARTED: &str = "Kafka Server started";
 /// The log line with which a controller takes the partitions from a broker that it does not hear of.
 const FENCED: &str = "Fencing broker 1 ";
 
+/// What a controller that starts reads of that in its own log, before it can take them anew.
+const WAS_FENCED: &str = "fenced=1,";
+
 /// Two seconds on an idle machine; the rest is for busy ones.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
@@ -191,11 +194,19 @@ impl Broker {
 
     /// Starts the broker again, on the same ports and data, killing it first if it runs. Returns when it serves.
     pub fn restart(&self) {
-        if self.folder.join("data/meta.properties").exists() {
+        let has_run = self.folder.join("data/meta.properties").exists();
+        if has_run {
             self.let_its_end_be_noticed();
         }
         let begun = self.launch();
         self.wait_until_started(begun, STARTED);
+        let log = self.log();
+        let known = log[begun.1..].split(FENCED).next().unwrap_or_default();
+        assert!(
+            !has_run || known.contains(WAS_FENCED),
+            "the controller has forgotten that it took the partitions from the broker:\n{}",
+            self.log_tail()
+        );
     }
 
     /// Lets the controller run alone until it has taken the partitions from the broker. A broker that comes back before that
@@ -217,8 +228,29 @@ impl Broker {
         fs::write(&file, format!("{settings}{alone}")).expect("the broker's folder takes files");
         let begun = self.launch();
         self.wait_until_started(begun, FENCED);
+        self.wait_until_logged();
         self.kill();
         fs::write(&file, settings).expect("the broker's folder takes files");
+    }
+
+    /// Waits until the controller's log holds what the controller has decided by now. It says what it decides, and writes it
+    /// a moment later, with what else there is (something comes twice a second): the first that is written from now on may
+    /// have been on its way before, the second is not.
+    fn wait_until_logged(&self) {
+        let log = self.folder.join("data/__cluster_metadata-0/00000000000000000000.log");
+        let length = || fs::metadata(&log).map_or(0, |file| file.len());
+        let deadline = Instant::now() + START_LIMIT;
+        for _ in 0..2 {
+            let before = length();
+            while length() == before {
+                assert!(
+                    Instant::now() < deadline,
+                    "the controller writes nothing:\n{}",
+                    self.log_tail()
+                );
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
     }
 
     /// The same, and no file of it may grow beyond so many KiB: a disk that will be full.
