@@ -18,7 +18,7 @@ use crate::simulate::District;
 /// One record in so many is poison.
 const POISON_ONE_IN: u32 = 80;
 /// So many times the readings pause: three times for each topic beside them.
-const PAUSES: usize = 12;
+pub const PAUSES: usize = 12;
 /// What a broker takes by default, with room for the record around it.
 const BROKER_TAKES: usize = 900_000;
 
@@ -65,7 +65,7 @@ impl Feed {
 
     /// Puts the readings into their topic at an even pace, so that it takes `length` and the pauses. In a pause records
     /// are sent beside them, once `rest` has found that all before is committed; and the readings go on when these are.
-    /// Where it finds nothing, the feed ends early.
+    /// Where it finds nothing, or `stop` is set, the feed ends early, and says how many readings were left.
     pub fn send(
         &self,
         feeder: &Feeder,
@@ -80,6 +80,7 @@ impl Feed {
         let (mut pace, mut paused) = (Pace::default(), Duration::ZERO);
         let count = self.history.rows.len().max(1);
         let distance = count / (PAUSES + 1) + 1;
+        sent.unsent = self.history.rows.len();
         for (index, row) in self.history.rows.iter().enumerate() {
             if index > 0 && index % distance == 0 {
                 feeder.finish()?;
@@ -103,7 +104,7 @@ impl Feed {
                 break;
             }
             feeder.send_reading(topic, &self.history, row, &mut payload)?;
-            sent.readings += 1;
+            (sent.readings, sent.unsent) = (sent.readings + 1, sent.unsent - 1);
             if random.random_ratio(1, POISON_ONE_IN) {
                 let poison = self.poison(random.random_range(0..Poison::ALL.len()), row, &payload);
                 feeder.send(topic, &poison.key, poison.value.as_deref(), arrival(row))?;
@@ -180,6 +181,8 @@ pub struct Sent {
     pub readings: u64,
     /// How many of them are poison.
     pub poison: u64,
+    /// Readings of the history that were left when the feed ended early.
+    pub unsent: usize,
     /// Records beside them.
     pub beside: u64,
     /// Where the topics ended before the records of each pause.
@@ -240,9 +243,51 @@ fn grown(json: &[u8], bytes: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
     use crate::ingest::{IngestSettings, decode};
+    use crate::kafka::KafkaSettings;
     use crate::model::RawRecord;
+
+    #[test]
+    fn readings_left_over_by_a_pause_without_an_end_are_counted() {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        let settings = KafkaSettings {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            ..KafkaSettings::default()
+        };
+        for topic in settings.topic_names() {
+            cluster.create_topic(topic, 6, 1).expect("a topic");
+        }
+        let feeder = Feeder::new(&settings).expect("a feeder");
+        let order = Order {
+            days: 30,
+            ..Order::of_tests()
+        };
+        let feed = Feed::new(&order, IngestSettings::default().max_payload_bytes).expect("a feed");
+        let (count, pauses) = (feed.history.rows.len(), PAUSES);
+        // Each pause asks twice: before the records beside the readings, and after them.
+        for (questions, left_over, paused) in [
+            (2 * pauses, 0, pauses),
+            (2 * pauses - 1, count - pauses * (count / (pauses + 1) + 1), pauses),
+            (0, count - (count / (pauses + 1) + 1), 0),
+        ] {
+            let left = Cell::new(questions);
+            let rest = || {
+                let after = left.get().checked_sub(1)?;
+                left.set(after);
+                Some(Rest::default())
+            };
+            let stop = AtomicBool::new(false);
+            let sent = feed.send(&feeder, &settings.topics, Duration::ZERO, &stop, &rest);
+            let sent = sent.expect("a cluster that takes all");
+            assert_eq!((sent.unsent, sent.pauses.len()), (left_over, paused), "{questions}");
+            assert_eq!(sent.readings - sent.poison, (count - left_over) as u64);
+        }
+    }
 
     #[test]
     fn poison_is_kept_out_by_its_name_or_is_allowed() {

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 
 use super::cluster::{Cluster, Stored};
 use super::compare::{Entry, compare};
-use super::feed::{Feed, Rest, Sent};
+use super::feed::{Feed, PAUSES, Rest, Sent};
 use super::fleet::{Exit, Fleet};
 use super::oracle::{Names, expected, found_dead_letter, found_event, found_zone};
 use super::recovery::{Recoveries, Told};
@@ -142,6 +142,14 @@ impl<'a> Run<'a> {
             Ok::<_, CrashesError>(fed?)
         })?;
         let seconds = self.began.elapsed().as_secs_f64();
+        if sent.unsent > 0 {
+            self.problems.push(format!(
+                "{} readings were not sent: in pause {} of {PAUSES} not everything was committed within {} s",
+                sent.unsent,
+                sent.pauses.len(),
+                STANDSTILL.as_secs()
+            ));
+        }
 
         let fed_at = Instant::now();
         self.catch_up(sent.apart_from_zones() + feed.homes.len() as u64, stop)?;
