@@ -1,6 +1,7 @@
 //! A leak that shows in every hour of the day.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::pulses::Pulses;
 use super::steps::Steps;
@@ -81,7 +82,7 @@ impl Steady {
     ) -> bool {
         let step = steps.of_leak();
         self.floor = floor;
-        self.follow_flow(last, step, self.lesser_half(litres, next));
+        self.follow_flow(last, step, litres, next);
         let before = self.most_in(HOUR, step);
         self.swing = self.swing_of(step, litres, next).unwrap_or(self.swing);
         let at_floor = floor..=self.even_in(HOUR, step) + 1e-4;
@@ -94,8 +95,8 @@ impl Steady {
     }
 
     /// Takes an hour's litres for the leak's flow of late, where nobody used water: it rises at once. It falls at once, too, as far as
-    /// `irregular` says that the leak alone goes above the floor, and slowly from there.
-    fn follow_flow(&mut self, last: f32, step: f32, irregular: f32) {
+    /// an irregular leak alone goes above the floor, and slowly from there.
+    fn follow_flow(&mut self, last: f32, step: f32, litres: impl Fn(u32) -> Option<f32>, next: u32) {
         self.of_late = self.of_late.max(self.floor);
         let follows = if last > self.even_in(HOUR, step) {
             self.of_late + (UNSEEN_VARIATION * self.of_late).min(MOST_UNSEEN_VARIATION)
@@ -103,26 +104,10 @@ impl Steady {
             last.min(self.of_late * (1.0 + VARIATION))
         } else {
             let falls = self.of_late - FALLS_BY * (self.of_late - last);
-            let most = (self.floor + irregular).min(last + self.varies_in(HOUR, step));
+            let most = median_of_day(litres, next).min(last + self.varies_in(HOUR, step));
             falls.min(most).max(last)
         };
         self.of_late = follows.clamp(self.floor, self.most_an_hour());
-    }
-
-    /// How far the lesser half of the day's hours goes above the floor: in most homes nobody uses water in these, so that they show how
-    /// irregular the leak is.
-    fn lesser_half(&self, litres: impl Fn(u32) -> Option<f32>, next: u32) -> f32 {
-        let mut hours = [0.0; FLOOR_HOURS as usize];
-        let mut known = 0;
-        for (place, litres) in hours.iter_mut().zip(day_before(next).filter_map(litres)) {
-            *place = litres;
-            known += 1;
-        }
-        let hours = &mut hours[..known];
-        hours.sort_unstable_by(f32::total_cmp);
-        hours[..known.div_ceil(2)]
-            .last()
-            .map_or(0.0, |most| (most - self.floor).max(0.0))
     }
 
     /// Whether what goes so far above the floor comes whole or not at all, as refills do: hours of the last day with about as much outnumber
@@ -150,4 +135,13 @@ impl Steady {
         // Refills are no whole numbers of steps: as many bring a step more in another hour.
         Some(above.min(self.floor + step) + step)
     }
+}
+
+/// The median of the known hours of the last day, in litres: in most homes nobody uses water in the lesser half of them, so that it
+/// shows how far an irregular leak alone goes up.
+fn median_of_day(litres: impl Fn(u32) -> Option<f32>, next: u32) -> f32 {
+    let mut hours: SmallVec<[f32; FLOOR_HOURS as usize]> = day_before(next).filter_map(litres).collect();
+    let middle = hours.len().saturating_sub(1) / 2;
+    hours.sort_unstable_by(f32::total_cmp);
+    hours.get(middle).copied().unwrap_or_default()
 }
