@@ -367,6 +367,22 @@ impl Broker {
     }
 }
 
+/// A test that fails shows what its broker warned of, and what it said last.
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let log = self.log();
+            // The last are the words with which it gives the end of a transaction up; it means no harm by them.
+            let worrying = ["] WARN ", "] ERROR ", "likely deleted already"];
+            let is_warning = |line: &&str| worrying.iter().any(|words| line.contains(words));
+            let warnings: Vec<&str> = log.lines().filter(is_warning).collect();
+            let warnings = warnings[warnings.len().saturating_sub(40)..].join("\n");
+            let (port, tail) = (self.port, self.log_tail());
+            eprintln!("--- warnings of the broker at port {port}:\n{warnings}\n--- the end of its log:\n{tail}\n---");
+        }
+    }
+}
+
 /// The process between a test and its broker (`tests/broker/watchdog.sh`), which outlives the test just long enough to
 /// clean up after it.
 struct Watchdog {
