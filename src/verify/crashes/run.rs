@@ -144,7 +144,8 @@ impl<'a> Run<'a> {
         let seconds = self.began.elapsed().as_secs_f64();
         if sent.unsent > 0 {
             self.problems.push(format!(
-                "{} readings were not sent: in pause {} of {PAUSES} not everything was committed within {} s",
+                "{} readings were not sent: records were sent beside them in {} of {PAUSES} pauses, and then not everything was \
+                 committed within {} s",
                 sent.unsent,
                 sent.pauses.len(),
                 STANDSTILL.as_secs()
