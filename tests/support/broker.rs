@@ -15,6 +15,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
+use super::process::wait_until;
+
 /// Any 16 bytes in base64url name a cluster.
 const CLUSTER_ID: &str = "dGFwd2F0Y2gtdGVzdHMtMQ";
 
@@ -239,17 +241,9 @@ impl Broker {
     fn wait_until_logged(&self) {
         let log = self.folder.join("data/__cluster_metadata-0/00000000000000000000.log");
         let length = || fs::metadata(&log).map_or(0, |file| file.len());
-        let deadline = Instant::now() + START_LIMIT;
         for _ in 0..2 {
             let before = length();
-            while length() == before {
-                assert!(
-                    Instant::now() < deadline,
-                    "the controller writes nothing:\n{}",
-                    self.log_tail()
-                );
-                thread::sleep(Duration::from_millis(20));
-            }
+            wait_until("the controller writes into its log", || length() != before);
         }
     }
 

@@ -65,7 +65,7 @@ impl Feed {
 
     /// Puts the readings into their topic at an even pace, so that it takes `length` and the pauses. In a pause records
     /// are sent beside them, once `rest` has found that all before is committed; and the readings go on when these are.
-    /// Where it finds nothing, or `stop` is set, the feed ends early, and says how many readings were left.
+    /// Where it finds nothing, or `stop` is set, the feed ends early.
     pub fn send(
         &self,
         feeder: &Feeder,
@@ -80,7 +80,6 @@ impl Feed {
         let (mut pace, mut paused) = (Pace::default(), Duration::ZERO);
         let count = self.history.rows.len().max(1);
         let distance = count / (PAUSES + 1) + 1;
-        sent.unsent = self.history.rows.len();
         for (index, row) in self.history.rows.iter().enumerate() {
             if index > 0 && index % distance == 0 {
                 feeder.finish()?;
@@ -104,7 +103,7 @@ impl Feed {
                 break;
             }
             feeder.send_reading(topic, &self.history, row, &mut payload)?;
-            (sent.readings, sent.unsent) = (sent.readings + 1, sent.unsent - 1);
+            sent.readings += 1;
             if random.random_ratio(1, POISON_ONE_IN) {
                 let poison = self.poison(random.random_range(0..Poison::ALL.len()), row, &payload);
                 feeder.send(topic, &poison.key, poison.value.as_deref(), arrival(row))?;
@@ -113,6 +112,11 @@ impl Feed {
         }
         feeder.finish()?;
         Ok(sent)
+    }
+
+    /// Readings of the history that were left because the feed ended early.
+    pub fn unsent(&self, sent: &Sent) -> u64 {
+        self.history.rows.len() as u64 - (sent.readings - sent.poison)
     }
 
     fn send_beside(
@@ -181,8 +185,6 @@ pub struct Sent {
     pub readings: u64,
     /// How many of them are poison.
     pub poison: u64,
-    /// Readings of the history that were left when the feed ended early.
-    pub unsent: usize,
     /// Records beside them.
     pub beside: u64,
     /// Where the topics ended before the records of each pause.
@@ -268,7 +270,7 @@ mod tests {
             ..Order::of_tests()
         };
         let feed = Feed::new(&order, IngestSettings::default().max_payload_bytes).expect("a feed");
-        let (count, pauses) = (feed.history.rows.len(), PAUSES);
+        let (count, pauses) = (feed.history.rows.len() as u64, PAUSES as u64);
         // Each pause asks twice: before the records beside the readings, and after them.
         for (questions, left_over, paused) in [
             (2 * pauses, 0, pauses),
@@ -284,8 +286,9 @@ mod tests {
             let stop = AtomicBool::new(false);
             let sent = feed.send(&feeder, &settings.topics, Duration::ZERO, &stop, &rest);
             let sent = sent.expect("a cluster that takes all");
-            assert_eq!((sent.unsent, sent.pauses.len()), (left_over, paused), "{questions}");
-            assert_eq!(sent.readings - sent.poison, (count - left_over) as u64);
+            let found = (feed.unsent(&sent), sent.pauses.len() as u64);
+            assert_eq!(found, (left_over, paused), "{questions}");
+            assert_eq!(sent.readings - sent.poison, count - left_over);
         }
     }
 

@@ -142,11 +142,11 @@ impl<'a> Run<'a> {
             Ok::<_, CrashesError>(fed?)
         })?;
         let seconds = self.began.elapsed().as_secs_f64();
-        if sent.unsent > 0 {
+        let unsent = feed.unsent(&sent);
+        if unsent > 0 {
             self.problems.push(format!(
-                "{} readings were not sent: records were sent beside them in {} of {PAUSES} pauses, and then not everything was \
+                "{unsent} readings were not sent: records were sent beside them in {} of {PAUSES} pauses, and then not everything was \
                  committed within {} s",
-                sent.unsent,
                 sent.pauses.len(),
                 STANDSTILL.as_secs()
             ));
