@@ -8,7 +8,6 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,13 +22,6 @@ use support::service::Deployment;
 
 /// It ends a run that hangs, and measures nothing.
 const HANGS: Duration = Duration::from_secs(900);
-
-/// Runs measure times and share few cores: one at a time.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A run of the command. Dropping one that goes on asks it to end, so that it ends its instances.
 struct Verification {
@@ -160,7 +152,6 @@ fn topics_of(client: &rdkafka::ClientConfig, prefix: &str) -> Vec<String> {
 
 #[test]
 fn thirty_kills_lose_nothing_and_say_nothing_twice() {
-    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "30", "--every", "4"]);
     let (code, report) = run.end();
@@ -172,7 +163,6 @@ fn thirty_kills_lose_nothing_and_say_nothing_twice() {
 
 #[test]
 fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
-    let _turn = turn();
     let cluster = Cluster::start(3);
     let mut run = Verification::start(
         &cluster.bootstrap(),
@@ -201,7 +191,6 @@ fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
 /// What the tool is for: somebody else's records on the topics do not pass.
 #[test]
 fn a_record_too_many_and_a_record_lost_fail_the_run() {
-    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "1", "--every", "10", "--homes", "40"]);
     run.wait_for("Kill");
@@ -271,7 +260,6 @@ fn delete_before(broker: &Broker, topic: &str, partition: i32, offset: i64) {
 /// It can tell right from wrong: where nothing happens to anybody, nothing differs.
 #[test]
 fn without_blows_it_finds_nothing() {
-    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "0", "--every", "15"]);
     let (code, report) = run.end();
@@ -284,7 +272,6 @@ fn without_blows_it_finds_nothing() {
 /// A broker that lets nobody in without a login: it reaches every client and every instance, and stays nowhere.
 #[test]
 fn logins_reach_its_clients_and_its_instances() {
-    let _turn = turn();
     let broker = Broker::start_with_sasl();
     let login = [
         "kafka.properties.security.protocol=SASL_PLAINTEXT".to_owned(),
@@ -310,7 +297,6 @@ fn logins_reach_its_clients_and_its_instances() {
 
 #[test]
 fn asked_to_end_it_leaves_neither_instances_nor_topics() {
-    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "50"]);
     run.wait_for(" kills\n");
