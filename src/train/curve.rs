@@ -76,7 +76,7 @@ impl Foreseen {
                     spell: *spell,
                     weight: weight(&past),
                     survival: survival(&model.hazards(&told)),
-                    absence: model.absence(&told),
+                    absence: model.absence(&told[0]),
                 });
             }
         }

@@ -312,8 +312,8 @@ impl AtThisHour {
     }
 }
 
-/// The features of a spell that begins with UTC hour `start`, hour by hour.
-pub fn rows(past: &Past, start: u32, zone: &TimeZone, rows: &mut Rows) {
+/// The features of a spell that begins with UTC hour `start`, of as many of its hours as there are `rows`.
+pub fn rows(past: &Past, start: u32, zone: &TimeZone, rows: &mut [[f32; COUNT]]) {
     let clock = Clock::new(zone, start);
     let local = clock.at(0);
     let hour = local.rem_euclid(24);

@@ -131,9 +131,10 @@ impl Hazard {
     pub fn absence(&self, routine: &Routine, start: u32, zone: &TimeZone) -> Option<Absence> {
         let model = self.model()?;
         let past = Past::of_routine(routine, start);
-        let mut told: Rows = [[0.0; COUNT]; ABSENCE_HOURS];
+        let mut told = [[0.0; COUNT]];
         rows(&past, start, zone, &mut told);
-        let probability = model.absence(&told);
+        let [first] = &told;
+        let probability = model.absence(first);
         let Absences { usual, likely_from } = model.about.absences;
         Some(Absence {
             probability,

@@ -382,9 +382,9 @@ impl Model {
             .probabilities(&rows.each_ref().map(|row| bins(&self.borders, row)))
     }
 
-    /// The probability that the use before a spell was the last one before an absence.
-    pub fn absence(&self, rows: &Rows) -> f64 {
-        let [probability] = self.absence.probabilities(&[bins(&self.borders, &rows[0])]);
+    /// The probability that the use before a spell was the last one before an absence, by the features of its first hour.
+    pub fn absence(&self, row: &[f32; COUNT]) -> f64 {
+        let [probability] = self.absence.probabilities(&[bins(&self.borders, row)]);
         probability
     }
 }
