@@ -254,8 +254,12 @@ impl Care<'_> {
 
     /// Whether what is found is not what was reported, but something that came after it.
     fn is_another(&self, case: &Case, finding: &Finding) -> bool {
-        let in_turn = matches!(self.occasion, Occasion::Reading | Occasion::Time);
-        in_turn && case.is_before(finding)
+        self.is_in_turn() && finding.since > case.since && finding.since >= case.detected_at
+    }
+
+    /// Whether nothing but time has gone on since the home was looked at.
+    fn is_in_turn(&self) -> bool {
+        matches!(self.occasion, Occasion::Reading | Occasion::Time)
     }
 
     fn raise(&self, last: Option<&Case>, finding: &Finding) -> Transition {
@@ -316,8 +320,9 @@ impl Care<'_> {
                 // With what was new of it before, which is told by this.
                 finding.detected_at.max(finding.anew_at.unwrap_or_default())
             },
-            // What late readings put behind all that was said is as grave as if it had been raised anew.
-            severity: if case.is_before(finding) {
+            // What is learnt late, or from beside, to have begun later is as grave as if that had been known: a rule may never
+            // have been met.
+            severity: if !self.is_in_turn() && finding.since > case.since {
                 finding.severity
             } else {
                 finding.severity.max(case.severity)
@@ -445,11 +450,6 @@ impl Case {
     /// Whether somebody has taken it on.
     pub fn is_acknowledged(&self) -> bool {
         self.open && self.response == Some(Response::Acknowledged)
-    }
-
-    /// Whether what is found began after all that was said.
-    fn is_before(&self, finding: &Finding) -> bool {
-        finding.since > self.since && finding.since >= self.detected_at
     }
 
     /// Whether an outcome has ended the episode that the finding goes on with.
