@@ -320,9 +320,9 @@ impl Care<'_> {
                 // With what was new of it before, which is told by this.
                 finding.detected_at.max(finding.anew_at.unwrap_or_default())
             },
-            // What is learnt late, or from beside, to have begun later is as grave as if that had been known: a rule may never
-            // have been met.
-            severity: if !self.is_in_turn() && finding.since > case.since {
+            // What is learnt late, or from beside, to have begun at another time is as grave as if that had been known: a rule may
+            // never have been met.
+            severity: if !self.is_in_turn() && has_moved {
                 finding.severity
             } else {
                 finding.severity.max(case.severity)

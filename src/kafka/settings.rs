@@ -245,6 +245,9 @@ impl KafkaSettings {
         // Reconnect soon after a broker comes back, and say little while it is away: tapwatch says it in one line.
         config
             .set("reconnect.backoff.max.ms", "2000")
+            // A client that has learnt of a partition while nobody led it may ask again only with the next refresh, which is in
+            // five minutes if nothing else is said: what lies beside the readings then waits so long after a broker has died.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             .set("log.connection.close", "false");
         for (key, value) in defaults {
             config.set(*key, *value);

@@ -178,6 +178,9 @@ pub(super) fn tell(
         ("alerts in spells without a reading", score.alerts_without_readings),
         ("alerts decided before what they say, or long after", score.back_dated),
     ];
+    if score.gap_caused == Some(0) {
+        say!("  alerts that lost readings caused: none");
+    }
     for (what, count) in must_be_none.into_iter().filter(|(_, count)| *count > 0) {
         say!("  {what}: {count}; there must be none");
     }

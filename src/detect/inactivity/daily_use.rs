@@ -197,6 +197,12 @@ mod tests {
             "{}",
             home.told
         );
+        home.told.clear();
+        home.hours([0.0; 40]);
+        home.hours([8.0]);
+        let end = "it was dry since 2024-03-21 13:00, for at most ";
+        assert!(home.told.contains(end), "{}", home.told);
+        assert!(!home.told.contains("already"), "{}", home.told);
     }
 
     #[test]

@@ -511,6 +511,12 @@ fn at_most(seconds: u32) -> u32 {
 
 fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Explanation {
     let zone = home.time_zone;
+    // A rule that began the alert may look back over uses; the one that is named was met by what was dry since the last of them.
+    let routine = home.usage.routine();
+    let is_used = |hour: &u32| routine.used(*hour) == Some(true);
+    let looked_back = (alert.since.plus(HOUR - 1).hour()..alert.detected_at.hour()).rfind(is_used);
+    let since = looked_back.map_or(alert.since, |hour| EventTime::from_hour(hour + 1));
+    let alert = &OpenAlert { since, ..*alert };
     let since = local_time(alert.since, home.usage.frontier(), zone);
     let mut evidence = Map::new();
     evidence.insert("dry_since".into(), json!(alert.since));
@@ -533,9 +539,7 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
     };
     evidence.insert("use_returned_by".into(), json!(sign));
     // One rule has held the alert over uses that another takes for its end.
-    let routine = home.usage.routine();
-    let drawn =
-        (alert.since.plus(HOUR - 1).hour()..sign.minus(1).hour()).find(|hour| routine.used(*hour) == Some(true));
+    let drawn = (alert.since.plus(HOUR - 1).hour()..sign.minus(1).hour()).find(is_used);
     let first = drawn.map_or(sign, |hour| EventTime::from_hour(hour + 1));
     let dry = first.since(alert.since);
     evidence.insert("dry_hours_at_most".into(), hours(dry));
