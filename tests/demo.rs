@@ -18,6 +18,8 @@ fn the_demo_finds_every_incident_in_the_bundled_homes() {
     let said = success(&tapwatch(["demo", "--seconds", "15"]));
     assert!(said.contains("6 of 6 incidents found"), "{said}");
     assert!(number_before(" records on the alerts topic", &said) > 12, "{said}");
+    let shown = include_str!("../README.md");
+    assert!(shown.contains(summary(&said)), "the README shows another end:\n{said}");
 }
 
 /// The last line, which counts what was found.
