@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,13 @@ use support::service::Deployment;
 
 /// It ends a run that hangs, and measures nothing.
 const HANGS: Duration = Duration::from_secs(900);
+
+/// Runs measure times and share few cores: one at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A run of the command. Dropping one that goes on asks it to end, so that it ends its instances.
 struct Verification {
@@ -85,6 +93,22 @@ impl Verification {
         (code, serde_json::from_slice(&report).expect("a report is JSON"))
     }
 
+    /// The folder is gone with the test: what its instances said last is wanted, if something was wrong.
+    fn print_ends_of_logs(&self) {
+        let files = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        for log in files
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "log"))
+        {
+            let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+            let lines: Vec<&str> = text.lines().collect();
+            println!("the last lines of {}:", log.display());
+            lines[lines.len().saturating_sub(60)..]
+                .iter()
+                .for_each(|line| println!("  {line}"));
+        }
+    }
+
     fn ask_to_end(&self) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args(["-TERM", &id]).status();
@@ -94,6 +118,9 @@ impl Verification {
 
 impl Drop for Verification {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.print_ends_of_logs();
+        }
         if self.is_running() {
             self.ask_to_end();
             let deadline = Instant::now() + Duration::from_secs(20);
@@ -152,6 +179,7 @@ fn topics_of(client: &rdkafka::ClientConfig, prefix: &str) -> Vec<String> {
 
 #[test]
 fn thirty_kills_lose_nothing_and_say_nothing_twice() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "30", "--every", "4"]);
     let (code, report) = run.end();
@@ -163,6 +191,7 @@ fn thirty_kills_lose_nothing_and_say_nothing_twice() {
 
 #[test]
 fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
+    let _turn = turn();
     let cluster = Cluster::start(3);
     let mut run = Verification::start(
         &cluster.bootstrap(),
@@ -191,6 +220,7 @@ fn nothing_is_lost_or_said_twice_when_leaders_die_too() {
 /// What the tool is for: somebody else's records on the topics do not pass.
 #[test]
 fn a_record_too_many_and_a_record_lost_fail_the_run() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "1", "--every", "10", "--homes", "40"]);
     run.wait_for("Kill");
@@ -260,6 +290,7 @@ fn delete_before(broker: &Broker, topic: &str, partition: i32, offset: i64) {
 /// It can tell right from wrong: where nothing happens to anybody, nothing differs.
 #[test]
 fn without_blows_it_finds_nothing() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "0", "--every", "15"]);
     let (code, report) = run.end();
@@ -272,6 +303,7 @@ fn without_blows_it_finds_nothing() {
 /// A broker that lets nobody in without a login: it reaches every client and every instance, and stays nowhere.
 #[test]
 fn logins_reach_its_clients_and_its_instances() {
+    let _turn = turn();
     let broker = Broker::start_with_sasl();
     let login = [
         "kafka.properties.security.protocol=SASL_PLAINTEXT".to_owned(),
@@ -297,6 +329,7 @@ fn logins_reach_its_clients_and_its_instances() {
 
 #[test]
 fn asked_to_end_it_leaves_neither_instances_nor_topics() {
+    let _turn = turn();
     let broker = Broker::start(&[]);
     let mut run = Verification::start(&broker.bootstrap(), &["--kills", "50"]);
     run.wait_for(" kills\n");
