@@ -160,9 +160,7 @@ impl Cluster {
         let mut list = TopicPartitionList::new();
         let partitions = self.partitions(topic)?;
         for partition in 0..partitions {
-            // Not `Beginning`: librdkafka would ask where that is, before it knows whom to ask, and wait half a second. Where the first
-            // records are gone, it asks then.
-            list.add_partition_offset(topic, partition, Offset::Offset(0))?;
+            list.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         client.assign(&list)?;
         let (mut records, mut ended) = (Vec::new(), BTreeSet::new());
