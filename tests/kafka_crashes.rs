@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use support::broker::{ADMIN, Broker};
 use support::cluster::Cluster;
-use support::process::wait_until;
+use support::process::{last_lines, wait_until};
 use support::service::Deployment;
 
 /// It ends a run that hangs, and measures nothing.
@@ -101,11 +101,7 @@ impl Verification {
             .filter(|path| path.extension().is_some_and(|end| end == "log"))
         {
             let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
-            let lines: Vec<&str> = text.lines().collect();
-            println!("the last lines of {}:", log.display());
-            lines[lines.len().saturating_sub(60)..]
-                .iter()
-                .for_each(|line| println!("  {line}"));
+            println!("{} ends with:\n{}", log.display(), last_lines(&text));
         }
     }
 

@@ -15,7 +15,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
-use super::process::wait_until;
+use super::process::{last_lines, wait_until};
 
 /// Any 16 bytes in base64url name a cluster.
 const CLUSTER_ID: &str = "dGFwd2F0Y2gtdGVzdHMtMQ";
@@ -355,9 +355,7 @@ impl Broker {
     }
 
     fn log_tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        last_lines(&self.log())
     }
 }
 

@@ -14,6 +14,12 @@ use super::broker::free_port;
 /// It ends a test that hangs, and measures nothing.
 pub const HANGS: Duration = Duration::from_secs(60);
 
+/// The end of a log, for whoever reads of a test that failed.
+pub fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
 /// Waits until `condition` holds.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + HANGS;

@@ -172,14 +172,15 @@ pub(super) fn tell(
     if let Some(analysis) = &summary.analysis {
         super::analysis::tell(analysis)?;
     }
+    let by_loss = "alerts that lost readings caused";
     let must_be_none = [
-        ("alerts that lost readings caused", score.gap_caused.unwrap_or(0)),
+        (by_loss, score.gap_caused.unwrap_or(0)),
         ("second alerts in one spell", score.flaps),
         ("alerts in spells without a reading", score.alerts_without_readings),
         ("alerts decided before what they say, or long after", score.back_dated),
     ];
     if score.gap_caused == Some(0) {
-        say!("  alerts that lost readings caused: none");
+        say!("  {by_loss}: none");
     }
     for (what, count) in must_be_none.into_iter().filter(|(_, count)| *count > 0) {
         say!("  {what}: {count}; there must be none");
