@@ -18,10 +18,16 @@ fn a_backtest_writes_one_page_with_everything_in_it() {
     let (readings, injected_name) = (readings.to_string_lossy(), injected.to_string_lossy());
     let incidents = ["emergency", "leak:10"];
     success(&tapwatch(
-        ["inject", "--readings", &readings, "--out", &injected_name, "--incident"]
+        ["inject", "--readings", &readings, "--out", &injected_name]
             .iter()
+            .chain(&["--set", "defaults.time_zone=Europe/Athens", "--incident"])
             .chain(&incidents),
     ));
+    let homes = fs::read_to_string(injected.join("homes.csv")).expect("it is written");
+    assert!(
+        homes.lines().skip(1).all(|home| home.contains(",Europe/Athens,")),
+        "{homes}"
+    );
     let file = |name: &str| injected.join(name).to_string_lossy().into_owned();
     let (with_incidents, truth, out_name) = (file("readings.csv.gz"), file("truth.csv"), out.to_string_lossy());
     let of = [
@@ -78,16 +84,26 @@ fn a_backtest_writes_one_page_with_everything_in_it() {
 }
 
 #[test]
-fn tune_prints_the_line_for_the_settings() {
+fn tune_prints_rules_that_the_settings_take() {
     let readings = in_repository("tests/data/sample_homes.csv.gz");
     let tune = |budget: &str| tapwatch(["tune", "--readings", &readings.to_string_lossy(), "--budget", budget]);
     let told = success(&tune("1.5"));
-    let line = told.lines().last().unwrap_or_default();
-    let lambda: f64 = line
-        .strip_prefix("when = { learned = { lambda = ")
-        .and_then(|rest| rest.strip_suffix(" } }")?.parse().ok())
-        .unwrap_or_else(|| panic!("no line for the settings: {told}"));
-    assert!((1.0..1e6).contains(&lambda));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, rules) = told.split_once("\n# All rules").expect("rules");
+    fs::write(folder.path().join("rules.toml"), format!("# {rules}")).expect("the folder takes files");
+    let in_force = |arguments: &[&str]| -> Value {
+        let shown = success(&tapwatch(["config", "show"].iter().chain(arguments)));
+        let settings: toml::Table = shown.parse().expect("settings");
+        let settings = serde_json::to_value(settings).expect("JSON");
+        settings["programmes"]["default"]["inactivity"]["rules"].clone()
+    };
+    let mut tuned = in_force(&["--rules", &folder.path().join("rules.toml").to_string_lossy()]);
+    let lambda = tuned[0]["when"]["learned"]["lambda"].take();
+    assert!((1.0..1e6).contains(&lambda.as_f64().expect("a number")));
+    // All else is as it was.
+    let mut before = in_force(&[]);
+    before[0]["when"]["learned"]["lambda"] = Value::Null;
+    assert_eq!(tuned, before);
     assert!(told.contains("tuned on four fifths of the homes"), "{told}");
     let none = tune("0");
     let said = String::from_utf8_lossy(&none.stderr);

@@ -20,10 +20,11 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer};
 
 use support::broker::{ADMIN, Broker, Credentials, GUEST, block_on, is_running};
 use support::cluster::Cluster;
+use support::service::Deployment;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -110,6 +111,36 @@ fn a_cluster_of_three_goes_on_without_any_one_of_them() {
     let all: Vec<String> = first.into_iter().chain(second).collect();
     assert_eq!(consume(&client, "readings", all.len()), Ok(sorted(&all)));
     cluster.resume(frozen);
+}
+
+/// As a broker's own: it says that a transaction is committed before the partitions know of it.
+#[test]
+fn whoever_reads_waits_for_transactions_under_way() {
+    let deployment = Deployment::named(Broker::shared(), "under-way");
+    let topic = deployment.topic("alerts");
+    Broker::shared().create_topic(&topic, 2, &[]);
+    let producer: BaseProducer = Broker::shared()
+        .client()
+        .set("transactional.id", "under-way")
+        .create()
+        .expect("a producer");
+    producer.init_transactions(LIMIT).expect("the broker answers");
+    producer.begin_transaction().expect("a transaction");
+    let record = BaseRecord::to(&topic).partition(1).key("home").payload("{}");
+    producer
+        .send(record)
+        .map_err(|(error, _)| error)
+        .expect("room for a record");
+    producer.flush(LIMIT).expect("the broker takes it");
+    let records = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(2));
+            producer.commit_transaction(LIMIT).expect("the broker answers");
+        });
+        deployment.records("alerts")
+    });
+    let found: Vec<_> = records.iter().map(|record| (record.partition, record.offset)).collect();
+    assert_eq!(found, [(1, 0)]);
 }
 
 #[test]

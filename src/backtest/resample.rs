@@ -1,8 +1,12 @@
 //! Intervals by resampling homes: readings of one home are too alike to count as many.
+//!
+//! Few events say less than homes drawn anew can tell: where none was seen, no fleet has one. So an interval of counts is never narrower
+//! than the exact one of its distribution: Garwood's (1936) of events in time, Clopper's and Pearson's (1934) of a share.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use statrs::distribution::{Beta, ContinuousCDF, Gamma};
 
 /// Fleets drawn for an interval.
 const RESAMPLES: usize = 1_000;
@@ -10,6 +14,8 @@ const RESAMPLES: usize = 1_000;
 const DRAWS: usize = 20_000_000;
 /// Fleets drawn at least.
 const LEAST_RESAMPLES: usize = 100;
+/// Of the values so many lie below an interval, and as many above it.
+const TAIL: f64 = 0.05;
 
 /// A figure with the interval that holds it in 90 of 100 fleets of such homes; `None` where there is nothing to
 /// divide by.
@@ -65,14 +71,27 @@ impl Fleets {
 
     /// A sum over homes by another sum: for each home its share in both.
     pub fn ratio(&self, parts: &[(f64, f64)]) -> Figure {
-        self.figure(|counts| {
+        let figure = self.figure(|counts| {
             let mut sums = (0.0, 0.0);
             for ((of, by), count) in parts.iter().zip(counts) {
                 sums.0 += of * f64::from(*count);
                 sums.1 += by * f64::from(*count);
             }
             (sums.1 > 0.0).then(|| sums.0 / sums.1)
-        })
+        });
+        figure.of_homes(parts.iter().filter(|(_, by)| *by > 0.0).count())
+    }
+
+    /// Events by time: for each home its events and its time.
+    pub fn rate(&self, parts: &[(f64, f64)]) -> Figure {
+        let (events, time) = sums(parts);
+        self.ratio(parts).no_narrower(rate_of(events).map(|end| end / time))
+    }
+
+    /// A share: for each home how many there are of how many.
+    pub fn share(&self, parts: &[(f64, f64)]) -> Figure {
+        let (some, all) = sums(parts);
+        self.ratio(parts).no_narrower(share_of(some, all))
     }
 
     /// The mean of the values of all homes.
@@ -101,7 +120,7 @@ impl Fleets {
             sorted.extend(values.as_ref().iter().map(|value| (*value, home)));
         }
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-        self.figure(|counts| {
+        let figure = self.figure(|counts| {
             let all: u64 = sorted.iter().map(|(_, home)| u64::from(counts[*home])).sum();
             // The value with so many before it.
             let nth = |before: u64| {
@@ -114,8 +133,54 @@ impl Fleets {
             };
             let (below, above) = (all > 0).then(|| places(all))?;
             Some((nth(below)? + nth(above)?) / 2.0)
-        })
+        });
+        figure.of_homes(values.iter().filter(|values| !values.as_ref().is_empty()).count())
     }
+}
+
+impl Figure {
+    /// The same, where so many homes have something to say: one alone says nothing of others.
+    fn of_homes(self, homes: usize) -> Self {
+        let Self { value, .. } = self;
+        if homes > 1 {
+            self
+        } else {
+            Self {
+                value,
+                ..Self::default()
+            }
+        }
+    }
+
+    /// The same, with an interval that reaches to these ends at least; none where there was none.
+    fn no_narrower(self, [low, high]: [f64; 2]) -> Self {
+        Self {
+            value: self.value,
+            low: self.low.map(|end| end.min(low)),
+            high: self.high.map(|end| end.max(high)),
+        }
+    }
+}
+
+fn sums(parts: &[(f64, f64)]) -> (f64, f64) {
+    parts
+        .iter()
+        .fold((0.0, 0.0), |sums, part| (sums.0 + part.0, sums.1 + part.1))
+}
+
+/// The numbers of events between which the expected one lies where so many were seen.
+fn rate_of(events: f64) -> [f64; 2] {
+    let end = |shape: f64, at: f64| Gamma::new(shape, 1.0).map_or(0.0, |gamma| gamma.inverse_cdf(at));
+    [end(events, TAIL), end(events + 1.0, 1.0 - TAIL)]
+}
+
+/// The shares between which the true one lies where it was so many of so many.
+fn share_of(some: f64, all: f64) -> [f64; 2] {
+    let end = |a: f64, b: f64, at: f64| Beta::new(a, b).map(|beta| beta.inverse_cdf(at));
+    [
+        end(some, all - some + 1.0, TAIL).unwrap_or(0.0),
+        end(some + 1.0, all - some, 1.0 - TAIL).unwrap_or(1.0),
+    ]
 }
 
 /// The ends between which 90 of 100 values lie.
@@ -125,7 +190,7 @@ pub fn interval(mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
         let place = (share * values.len().saturating_sub(1) as f64).round() as usize;
         values.get(place).copied()
     };
-    (quantile(0.05), quantile(0.95))
+    (quantile(TAIL), quantile(1.0 - TAIL))
 }
 
 #[cfg(test)]
@@ -157,6 +222,42 @@ mod tests {
     fn one_home_alone_says_nothing_of_others() {
         let figure = Fleets::new(1, 1).mean(&[vec![2.0, 4.0]]);
         assert_eq!((figure.low, figure.value, figure.high), (None, Some(3.0), None));
+    }
+
+    #[test]
+    fn nothing_seen_is_not_nothing_for_certain() {
+        let fleets = Fleets::new(4, 1);
+        // Three expected events would show none once in twenty; so would a chance of 0.473 in four of four.
+        let none = fleets.rate(&[(0.0, 1.5); 4]);
+        assert_eq!((none.value, none.low), (Some(0.0), Some(0.0)));
+        assert!((none.high.unwrap_or_default() * 6.0 - 2.996).abs() < 1e-3, "{none:?}");
+        let all = fleets.share(&[(1.0, 1.0); 4]);
+        assert_eq!((all.value, all.high), (Some(1.0), Some(1.0)));
+        assert!(
+            (all.low.unwrap_or_default() - 0.05_f64.powf(0.25)).abs() < 1e-6,
+            "{all:?}"
+        );
+        // One that differs from home to home by more than chance has the wider interval of the homes.
+        let uneven = [(0.0, 1.0), (0.0, 1.0), (40.0, 1.0), (80.0, 1.0)];
+        assert_eq!(fleets.rate(&uneven), fleets.ratio(&uneven));
+        assert_eq!(Fleets::new(1, 1).rate(&[(0.0, 1.0)]).high, None);
+        assert_eq!(fleets.rate(&[(0.0, 0.0); 4]), Figure::default());
+    }
+
+    #[test]
+    fn what_one_home_has_seen_alone_has_no_interval() {
+        let values = [vec![3.0, 5.0], vec![], vec![]];
+        let fleets = Fleets::new(3, 1);
+        for figure in [
+            fleets.mean(&values),
+            fleets.median(&values),
+            fleets.nine_in_ten(&values),
+        ] {
+            assert!(
+                figure.value.is_some() && figure.low.is_none() && figure.high.is_none(),
+                "{figure:?}"
+            );
+        }
     }
 
     #[test]

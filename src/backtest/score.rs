@@ -125,10 +125,10 @@ pub fn score(homes: &[HomeCases], answers: Answers, seed: u64) -> Score {
         flaps: count(&|home| home.flaps),
         leaks: count(&leaks),
         leaks_found: of_leaks.iter().map(Vec::len).sum(),
-        leak_recall: fleets.ratio(&leak_recall),
+        leak_recall: fleets.share(&leak_recall),
         leak_delay: delay(&of_leaks, fleets),
         false_leaks: count(&|home| home.false_leaks),
-        false_leaks_per_home_month: fleets.ratio(&false_leaks.collect::<Vec<_>>()),
+        false_leaks_per_home_month: fleets.rate(&false_leaks.collect::<Vec<_>>()),
     }
 }
 
@@ -136,7 +136,7 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
     let count = |what: &dyn Fn(&Reached) -> usize| homes.iter().filter_map(of).map(what).sum::<usize>();
     let rate = |what: &dyn Fn(&Reached) -> usize| {
         let part = |home: &HomeCases| (of(home).map_or(0, what) as f64, home.months);
-        fleets.ratio(&homes.iter().map(part).collect::<Vec<_>>())
+        fleets.rate(&homes.iter().map(part).collect::<Vec<_>>())
     };
     let hours = |what: fn(&Reached) -> &[f64]| {
         let values: Vec<&[f64]> = homes.iter().map(|home| of(home).map_or(&[][..], what)).collect();
@@ -145,7 +145,7 @@ fn inactivity(homes: &[HomeCases], of: &dyn Fn(&HomeCases) -> Option<&Reached>, 
     let share = |part: fn(&Reached) -> (usize, usize)| {
         let of_home = |home: &HomeCases| of(home).map_or((0, 0), part);
         let parts = homes.iter().map(of_home).map(|(some, all)| (some as f64, all as f64));
-        fleets.ratio(&parts.collect::<Vec<_>>())
+        fleets.share(&parts.collect::<Vec<_>>())
     };
     InactivityScore {
         detected: count(&|reached| reached.detected),

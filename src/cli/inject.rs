@@ -8,8 +8,10 @@ use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 
 use super::backtest::refuse_overwriting;
+use super::homes::zone_of_others;
 use crate::history::{History, read_homes, read_people, read_truth, write_homes, write_truth};
 use crate::model::{DAY, HomeRecord};
+use crate::settings::{HomeDefaults, Validated};
 use crate::simulate::{Delivery, Injection, Scenario};
 
 #[derive(Debug, Args)]
@@ -38,13 +40,14 @@ pub struct InjectArgs {
     /// Equal seeds give equal incidents.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder for readings.csv.gz, truth.csv and homes.csv.
+    /// Folder for readings.csv.gz, truth.csv and homes.csv. Homes without a time zone get that of defaults.time_zone, where the
+    /// settings name one.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: PathBuf,
 }
 
 /// Writes readings with incidents, and what happened in them.
-pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
+pub fn inject(args: InjectArgs, validated: &Validated) -> anyhow::Result<()> {
     let written = ["readings.csv.gz", "truth.csv", "homes.csv"].map(|name| args.out.join(name));
     refuse_overwriting(written, args.readings.iter().chain(&args.homes).chain(&args.truth))?;
     let mut history = History::read(&args.readings)?;
@@ -89,6 +92,12 @@ pub fn inject(args: InjectArgs) -> anyhow::Result<()> {
         if let Some(absence) = injected.absences.get(&meter.household) {
             homes[place].absence = Some(*absence);
         }
+    }
+    if validated.settings.defaults.time_zone != HomeDefaults::default().time_zone {
+        // Whoever reads the folder need not be told again.
+        let zone = zone_of_others(&validated.rules);
+        let without = homes.iter_mut().filter(|home| home.time_zone.is_none());
+        without.for_each(|home| home.time_zone = Some(zone.to_owned()));
     }
     write_homes(&args.out.join("homes.csv"), &homes, &people)?;
     let what = if counts.is_empty() {

@@ -215,7 +215,7 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Run => service::run(validated),
         Command::Demo(args) => service::demo(args, validated),
         Command::Simulate(args) => feed::simulate(args, &validated),
-        Command::Inject(args) => inject::inject(args),
+        Command::Inject(args) => inject::inject(args, &validated),
         Command::Replay(args) => feed::replay(args, &validated),
         Command::Send(args) => send::send(&args, &validated),
         Command::Backtest(args) => {

@@ -1,5 +1,6 @@
 //! `tune`: the λ for a budget of false alerts, found on an operator's own history, and how sure it is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -7,13 +8,13 @@ use clap::Args;
 
 use super::backtest::{Input, sweep};
 use super::progress;
-use super::wish::{budget, lambda_of, one_for_all, stage_named};
+use super::wish::{Wish, budget, lambda_of, one_for_all, stage_named, with_wish};
 use crate::backtest::Backtest;
 use crate::backtest::analysis::sweep::Sweep;
 use crate::backtest::analysis::tuned::{FOLDS, Tuned};
 use crate::backtest::cases::HomeCases;
 use crate::model::Stage;
-use crate::partition::ConsentRule;
+use crate::partition::{ConsentRule, Rules};
 use crate::settings::Validated;
 
 /// Runs that halve the gap around the λ that is looked for.
@@ -34,7 +35,7 @@ pub struct TuneArgs {
     stage: Option<Stage>,
 }
 
-/// Finds λ, and prints the line for the settings.
+/// Finds λ, and prints the rules with it.
 pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let Some(lambda) = lambda_of(&validated.rules, args.stage) else {
@@ -68,7 +69,28 @@ pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     let sweep = Sweep::of_runs(&runs);
-    tell(args, &backtest, &sweep)
+    let lambda = tell(args, &backtest, &sweep)?;
+    let tuned = with_wish(&validated.rules, args.stage, Wish::Lambda(lambda.round()))?;
+    tell_rules(&tuned.unwrap_or(validated.rules))
+}
+
+/// The programmes' rules as a file of rules has them.
+fn tell_rules(rules: &Rules) -> anyhow::Result<()> {
+    let with_learned = rules.programmes.iter().filter_map(|programme| {
+        let inactivity = &programme.detectors.inactivity;
+        inactivity.learned().next()?;
+        let rules = BTreeMap::from([("rules", &inactivity.rules)]);
+        Some((&*programme.name, BTreeMap::from([("inactivity", rules)])))
+    });
+    let programmes: BTreeMap<_, _> = with_learned.collect();
+    say!(
+        "# All rules of inactivity, as the settings or a file for --rules take them (a part of them would take the place of all):"
+    );
+    say!(
+        "{}",
+        toml::to_string(&BTreeMap::from([("programmes", programmes)]))?.trim_end()
+    );
+    Ok(())
 }
 
 /// The λ in the middle of the two whose rates the budget lies between.
@@ -80,7 +102,8 @@ fn between(runs: &[(f64, Vec<HomeCases>)], budget: f64) -> Option<f64> {
     Some((sweep.lambdas[before] * sweep.lambdas[next]).sqrt())
 }
 
-fn tell(args: &TuneArgs, backtest: &Backtest, sweep: &Sweep) -> anyhow::Result<()> {
+/// Says what was found; the λ for the budget.
+fn tell(args: &TuneArgs, backtest: &Backtest, sweep: &Sweep) -> anyhow::Result<f64> {
     let months: f64 = sweep.homes.iter().map(|home| home.months).sum();
     say!(
         "{} readings of {} homes, {months:.1} home-months from their 30th day on",
@@ -132,13 +155,5 @@ fn tell(args: &TuneArgs, backtest: &Backtest, sweep: &Sweep) -> anyhow::Result<(
             months * args.budget
         );
     }
-    say!(
-        "# in the learned rule of the programme, its other keys as they are; `rules` that are written take the place of all"
-    );
-    say!("# that were in force (tapwatch config show), so write down those beside it as well:");
-    say!(
-        "when = {{ learned = {{ lambda = {:.0} }} }}",
-        tuned.lambda.value.unwrap_or_default()
-    );
-    Ok(())
+    tuned.lambda.value.context("no λ comes near the budget")
 }

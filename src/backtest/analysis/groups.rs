@@ -108,7 +108,7 @@ fn of_kind(respect: &str, group: &str, homes: &[&HomeCases]) -> OfKind {
         home_months: homes.iter().map(|home| home.months).sum(),
         emergencies: delays.iter().map(|delays| delays.len()).sum(),
         delay_hours: fleets.mean(&delays),
-        false_per_home_month: fleets.ratio(&rates),
+        false_per_home_month: fleets.rate(&rates),
     }
 }
 
@@ -198,7 +198,7 @@ pub fn by_size(homes: &[HomeCases]) -> Vec<OfSize> {
         OfSize {
             size,
             leaks: leaks.iter().map(Vec::len).sum(),
-            recall: fleets.ratio(&found),
+            recall: fleets.share(&found),
             median_delay_hours: fleets.median(&delays),
         }
     };

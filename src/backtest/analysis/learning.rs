@@ -202,7 +202,7 @@ fn add_up(place: usize, windows: &[Window], cases: &[HomeCases]) -> OfAge {
         emergencies: delays.iter().map(|delays| delays.len()).sum(),
         delay_hours: fleets.mean(&delays),
         home_months: rates.iter().map(|(_, months)| months).sum(),
-        false_per_home_month: fleets.ratio(&rates),
+        false_per_home_month: fleets.rate(&rates),
     }
 }
 

@@ -124,13 +124,12 @@ impl Sweep {
 
     /// The points, with their intervals.
     pub fn points(&self) -> Vec<Point> {
-        let of = |part: &dyn Fn(&HomeSweep) -> (f64, f64)| {
-            self.fleets().ratio(&self.homes.iter().map(part).collect::<Vec<_>>())
-        };
+        let parts = |part: &dyn Fn(&HomeSweep) -> (f64, f64)| self.homes.iter().map(part).collect::<Vec<_>>();
+        let fleets = self.fleets();
         let point = |(place, lambda): (usize, &f64)| Point {
             lambda: *lambda,
-            false_per_home_month: of(&|home| (home.false_alerts[place], home.months)),
-            delay_hours: of(&|home| (home.delays[place], home.emergencies)),
+            false_per_home_month: fleets.rate(&parts(&|home| (home.false_alerts[place], home.months))),
+            delay_hours: fleets.ratio(&parts(&|home| (home.delays[place], home.emergencies))),
         };
         self.lambdas.iter().enumerate().map(point).collect()
     }

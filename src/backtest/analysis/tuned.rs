@@ -57,7 +57,7 @@ impl Tuned {
                 high,
             },
             rate: fleets.figure(|counts| sweep.levels(counts).rate_at(lambda, &sweep.lambdas)),
-            on_others: Fleets::new(parts.len(), 1).ratio(&parts),
+            on_others: Fleets::new(parts.len(), 1).rate(&parts),
             folds: folds.into_iter().map(|(fold, _)| fold).collect(),
         })
     }

@@ -63,7 +63,8 @@ pub struct InactivityState {
     since: EventTime,
     /// When the latest of the met rules was met, or the chance of harm came to the severity below.
     detected_at: EventTime,
-    /// When a rule was met again by the time since a flow that may have been a use; zero if it was not.
+    /// When a rule was met again by the time since a flow that may have been a use, or was left to speak for one that is met no
+    /// more; zero if there was neither.
     anew_at: EventTime,
     /// Severity by the chance of harm, where that is graver than what the rules say; it stays while a rule is met.
     harm: Option<Severity>,
@@ -77,6 +78,12 @@ impl InactivityState {
         }
         self.detected_at = detected_at;
         self.met.add(index);
+    }
+
+    /// The rule that gives its name to what is said, by its place.
+    fn named(&self, settings: &InactivitySettings) -> Option<usize> {
+        let (rule, _) = together(settings.rules.iter().map(Rule::staged), self.met)?;
+        settings.rules.iter().position(|of| of.name == *rule.name)
     }
 
     fn keep_thresholds(&mut self, hours: [usize; MAX_LEARNED], interval_seconds: u32) {
@@ -109,6 +116,7 @@ impl Detector for Inactivity {
         home: &HomeView<'_>,
         interval: &Interval,
     ) {
+        let said = state.named(settings);
         judge_full_hours(settings, state, home, interval);
         // After the hours that ended: a sign of life in what came since them ends what they began.
         let is_excused =
@@ -124,6 +132,10 @@ impl Detector for Inactivity {
         }
         judge_spell(settings, state, home, interval);
         judge_harm(settings, state, home, interval);
+        if state.met.any() && said.is_some_and(|said| !state.met.holds(said)) {
+            // What was said of it holds no more, though another rule does: its words are due.
+            state.anew_at = interval.end;
+        }
     }
 
     fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {

@@ -687,9 +687,12 @@ fn an_alert_that_was_held_over_a_use_does_not_say_that_it_was_dry() {
         Wed 08:00 inactivity Raised (Critical, no-use-12h) since Tue 20:00: no_sign_of_life
             No water since 20:00, 12 h. The longest within a day was 11 h in 2 days.
             自20:00起12小时无用水。近2天一日内最长为11小时。
-        Wed 16:00 inactivity Resolved (Critical, no-use-12h) since Tue 20:00: use_returned
-            Water is used again, by 16:00, and some was by 13:00 already; it was dry since 20:00, for at most 17 h.
-            16:00前已恢复用水（13:00前已有少量用水）；此前自20:00起无用水，至多17小时。
+        Wed 13:00 inactivity Updated (Critical, few) since Tue 20:00: few_litres
+            Only 2 L in the last 12 h; the programme expects 10 L.
+            近12小时仅用水2升，低于10升。
+        Wed 16:00 inactivity Resolved (Critical, few) since Tue 20:00: use_returned
+            Enough water is used again: 32 L in the last 12 h; the programme expects 10 L.
+            用水已恢复：近12小时用水32升，达到10升。
     "#]]
     .assert_eq(&home.told);
 }

@@ -69,38 +69,39 @@ impl Cluster {
         })
     }
 
-    /// How many records the group has committed, and how many there are, of the topics that are sent.
-    pub fn progress(&self) -> Result<(i64, i64), KafkaError> {
-        let done = self.followed()?.into_iter().filter(|((topic, _), _)| is_sent(*topic));
-        let done = done.map(|(_, next)| next).sum();
-        let all = self.ends()?.into_iter().filter(|((topic, _), _)| is_sent(*topic));
-        Ok((done, all.map(|(_, end)| end).sum()))
+    /// How far the group has committed the topics that are sent.
+    pub fn progress(&self) -> Result<Progress, KafkaError> {
+        // Asked first: what a commit after it wrote is then found not to be followed.
+        let followed = self.followed()?;
+        Ok(Progress {
+            ends: self.ends()?,
+            followed,
+        })
     }
 
     /// What there is, if nothing more happens until something is sent: all that is read is committed, what was said
-    /// of zones, too, and no transaction is open.
-    pub fn rest(&self) -> Result<Option<Rest>, KafkaError> {
-        // Asked first: what a commit after it wrote is then found not to be followed.
-        let followed = self.followed()?;
-        let ends = self.ends()?;
-        let next = |place| followed.get(&place).copied().unwrap_or(0);
-        if ends.iter().any(|(place, end)| is_sent(place.0) && next(*place) < *end) {
-            return Ok(None);
+    /// of zones, too, and no transaction is open. Else what is still to come.
+    pub fn rest(&self) -> Result<Result<Rest, String>, KafkaError> {
+        let progress = self.progress()?;
+        if let Some(behind) = progress.behind() {
+            return Ok(Err(behind));
         }
         let topics = &self.settings.topics;
-        if !self.is_settled(&topics.zones)? || !self.is_settled(&topics.alerts)? {
-            return Ok(None);
+        for topic in [&topics.zones, &topics.alerts] {
+            if !self.is_settled(topic)? {
+                return Ok(Err(format!("a transaction on {topic} is open")));
+            }
         }
         // Behind the last record there are markers, which nobody follows.
         let zones = self.read(&topics.zones)?;
-        if zones
-            .iter()
-            .any(|record| next((InputTopic::Zones, record.partition)) <= record.offset)
-        {
-            return Ok(None);
+        let is_ahead = |record: &&Stored| progress.next((InputTopic::Zones, record.partition)) <= record.offset;
+        if let Some(Stored { partition, offset, .. }) = zones.iter().find(is_ahead) {
+            let behind = format!("{}/{partition} is not committed beyond {offset}", topics.zones);
+            return Ok(Err(behind));
         }
         let open = open_alerts(&self.read(&topics.alerts)?);
-        Ok(Some(Rest { ends, open }))
+        let ends = progress.ends;
+        Ok(Ok(Rest { ends, open }))
     }
 
     /// The next offset of each topic that is read, as the group has committed it.
@@ -213,6 +214,44 @@ impl Cluster {
             }
         }
         Ok(left)
+    }
+}
+
+/// How far the group is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the topics that are read end.
+    ends: Ends,
+    /// The next offsets that are committed.
+    followed: Ends,
+}
+
+impl Progress {
+    fn next(&self, place: (InputTopic, i32)) -> i64 {
+        self.followed.get(&place).copied().unwrap_or(0)
+    }
+
+    /// Records on the topics that are sent.
+    pub fn all(&self) -> i64 {
+        self.ends
+            .iter()
+            .filter(|((topic, _), _)| is_sent(*topic))
+            .map(|(_, end)| end)
+            .sum()
+    }
+
+    /// Which of these topics are not committed to their ends, and how far they are, if there are any.
+    pub fn behind(&self) -> Option<String> {
+        let behind = self
+            .ends
+            .iter()
+            .filter(|(place, end)| is_sent(place.0) && self.next(**place) < **end);
+        let words = behind.map(|(place, end)| {
+            let (topic, partition) = (place.0.name(), place.1);
+            format!("partition {partition} of {topic} up to {} of {end}", self.next(*place))
+        });
+        let words: Vec<_> = words.collect();
+        (!words.is_empty()).then(|| format!("committed: {}", words.join(", ")))
     }
 }
 

@@ -65,14 +65,14 @@ impl Feed {
 
     /// Puts the readings into their topic at an even pace, so that it takes `length` and the pauses. In a pause records
     /// are sent beside them, once `rest` has found that all before is committed; and the readings go on when these are.
-    /// Where it finds nothing, or `stop` is set, the feed ends early.
+    /// Where it does not, or `stop` is set, the feed ends early.
     pub fn send(
         &self,
         feeder: &Feeder,
         topics: &TopicNames,
         length: Duration,
         stop: &AtomicBool,
-        rest: &dyn Fn() -> Option<Rest>,
+        rest: &dyn Fn() -> Result<Rest, String>,
     ) -> Result<Sent, FeedError> {
         let (mut random, mut payload) = (ChaCha8Rng::seed_from_u64(self.seed), Vec::new());
         let mut aside = Aside::new(self.seed, &self.homes, self.partitions);
@@ -83,7 +83,13 @@ impl Feed {
         for (index, row) in self.history.rows.iter().enumerate() {
             if index > 0 && index % distance == 0 {
                 feeder.finish()?;
-                let Some(found) = rest() else { break };
+                let found = match rest() {
+                    Ok(found) => found,
+                    Err(unrest) => {
+                        sent.unrest = Some(unrest);
+                        break;
+                    }
+                };
                 sent.pauses.push(found.ends);
                 for record in aside.pause(arrival(row), &found.open) {
                     self.send_beside(feeder, topics, &record, arrival(row))?;
@@ -92,7 +98,8 @@ impl Feed {
                         .extend(Some(record).filter(|record| record.topic == InputTopic::Zones));
                 }
                 feeder.finish()?;
-                if rest().is_none() {
+                if let Err(unrest) = rest() {
+                    sent.unrest = Some(unrest);
                     break;
                 }
                 (pace, paused) = (Pace::default(), length.mul_f64(index as f64 / count as f64));
@@ -189,6 +196,8 @@ pub struct Sent {
     pub beside: u64,
     /// Where the topics ended before the records of each pause.
     pub pauses: Vec<Ends>,
+    /// What was still to come in the pause that did not end.
+    pub unrest: Option<String>,
     /// The records of the zones topic: what else is on it was written by instances.
     pub zones: Vec<Beside>,
 }
@@ -279,9 +288,9 @@ mod tests {
         ] {
             let left = Cell::new(questions);
             let rest = || {
-                let after = left.get().checked_sub(1)?;
+                let after = left.get().checked_sub(1).ok_or("one is behind")?;
                 left.set(after);
-                Some(Rest::default())
+                Ok(Rest::default())
             };
             let stop = AtomicBool::new(false);
             let sent = feed.send(&feeder, &settings.topics, Duration::ZERO, &stop, &rest);
@@ -289,6 +298,7 @@ mod tests {
             let found = (feed.unsent(&sent), sent.pauses.len() as u64);
             assert_eq!(found, (left_over, paused), "{questions}");
             assert_eq!(sent.readings - sent.poison, count - left_over);
+            assert_eq!(sent.unrest.as_deref(), (left_over > 0).then_some("one is behind"));
         }
     }
 

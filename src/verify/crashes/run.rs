@@ -143,10 +143,10 @@ impl<'a> Run<'a> {
         })?;
         let seconds = self.began.elapsed().as_secs_f64();
         let unsent = feed.unsent(&sent);
-        if unsent > 0 {
+        if let Some(unrest) = &sent.unrest {
             self.problems.push(format!(
                 "{unsent} readings were not sent: records were sent beside them in {} of {PAUSES} pauses, and then not everything was \
-                 committed within {} s",
+                 committed within {} s; {unrest}",
                 sent.pauses.len(),
                 STANDSTILL.as_secs()
             ));
@@ -277,26 +277,30 @@ impl<'a> Run<'a> {
     /// Waits until the group has committed everything; `sent` records were sent to the topics that nobody else writes to.
     fn catch_up(&mut self, sent: u64, stop: &AtomicBool) -> Result<(), CrashesError> {
         (0..self.order.instances).for_each(|instance| self.fleet.want(instance));
-        let (mut last, mut moved_at) = ((0, 0), Instant::now());
+        let (mut last, mut moved_at) = (None, Instant::now());
         loop {
             self.tick(stop)?;
-            match self.cluster.progress() {
-                Ok((done, all)) if done >= all => {
-                    if u64::try_from(all).unwrap_or(0) < sent {
-                        let lost = format!("{sent} records were acknowledged, and the topics hold {all}");
-                        self.problems.push(lost);
+            let why_not = match self.cluster.progress() {
+                Ok(progress) => {
+                    let Some(behind) = progress.behind() else {
+                        let all = progress.all();
+                        if u64::try_from(all).unwrap_or(0) < sent {
+                            let lost = format!("{sent} records were acknowledged, and the topics hold {all}");
+                            self.problems.push(lost);
+                        }
+                        return Ok(());
+                    };
+                    if last.as_ref() != Some(&progress) {
+                        (last, moved_at) = (Some(progress), Instant::now());
                     }
-                    return Ok(());
+                    behind
                 }
-                Ok(progress) if progress != last => (last, moved_at) = (progress, Instant::now()),
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "how far the group is"),
-            }
+                Err(error) => format!("how far the group is: {error}"),
+            };
             if moved_at.elapsed() > STANDSTILL {
                 let seconds = STANDSTILL.as_secs();
-                let (done, all) = last;
                 self.problems.push(format!(
-                    "of {all} records {done} are committed, and for {seconds} s no more were: see the instances' logs"
+                    "for {seconds} s nothing more was committed: see the instances' logs; {why_not}"
                 ));
                 return Ok(());
             }
@@ -373,16 +377,19 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Waits until nothing more happens; nothing when the run ends before, or nothing moves on.
-fn come_to_rest(cluster: &Cluster, is_over: &AtomicBool) -> Option<Rest> {
-    let since = Instant::now();
+/// Waits until nothing more happens.
+///
+/// # Errors
+/// What was still to come when the run ended, or when that had taken too long.
+fn come_to_rest(cluster: &Cluster, is_over: &AtomicBool) -> Result<Rest, String> {
+    let (since, mut unrest) = (Instant::now(), String::new());
     while !is_over.load(Ordering::SeqCst) && since.elapsed() < STANDSTILL {
-        match cluster.rest() {
-            Ok(Some(rest)) => return Some(rest),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "whether all has come to rest"),
-        }
+        unrest = match cluster.rest() {
+            Ok(Ok(rest)) => return Ok(rest),
+            Ok(Err(behind)) => behind,
+            Err(error) => format!("whether all has come to rest: {error}"),
+        };
         thread::sleep(Duration::from_millis(200));
     }
-    None
+    Err(unrest)
 }
