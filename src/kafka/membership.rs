@@ -61,9 +61,26 @@ impl Membership {
     }
 
     /// Does something with it while no partition can be given back; `None` if one was since.
-    pub(super) fn while_it_holds<T>(&self, work: impl FnOnce(&ConsumerGroupMetadata) -> T) -> Option<T> {
+    pub(super) fn while_it_holds<T>(&self, work: impl FnOnce(&Arc<ConsumerGroupMetadata>) -> T) -> Option<T> {
         let now = self.handovers.lock();
         (*now == self.seen).then(|| work(&self.metadata))
+    }
+}
+
+#[cfg(test)]
+impl Membership {
+    /// What librdkafka gives to whoever has joined no group.
+    pub(super) fn of_nobody(handovers: &Handovers, seen: u64) -> Self {
+        let consumer: BaseConsumer = rdkafka::ClientConfig::new()
+            .set("bootstrap.servers", "127.0.0.1:1")
+            .set("group.id", "nobody")
+            .create()
+            .expect("a consumer");
+        Self {
+            metadata: Arc::new(consumer.group_metadata().expect("something to give")),
+            handovers: handovers.clone(),
+            seen,
+        }
     }
 }
 
@@ -143,17 +160,8 @@ mod tests {
 
     #[test]
     fn a_proof_ends_when_partitions_are_given_back() {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", "127.0.0.1:1")
-            .set("group.id", "nobody")
-            .create()
-            .expect("a consumer");
         let handovers = Handovers::default();
-        let proof = |seen| Membership {
-            metadata: Arc::new(consumer.group_metadata().expect("something to give")),
-            handovers: handovers.clone(),
-            seen,
-        };
+        let proof = |seen| Membership::of_nobody(&handovers, seen);
         let early = proof(0);
         assert_eq!(early.while_it_holds(|_| 7), Some(7));
         handovers.begin();

@@ -246,7 +246,7 @@ impl KafkaSettings {
         config
             .set("reconnect.backoff.max.ms", "2000")
             // A client that has learnt of a partition while nobody led it may ask again only with the next refresh, which is in
-            // five minutes if nothing else is said: partitions stood still for three minutes and more after a broker had died.
+            // five minutes if nothing else is said: what lies beside the readings then waits so long after a broker has died.
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("log.connection.close", "false");
         for (key, value) in defaults {

@@ -1,10 +1,12 @@
 //! The transactional producer, call by call.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
@@ -24,6 +26,11 @@ const CALL: Duration = Duration::from_secs(1);
 const REFUSED_TOGETHER: Duration = Duration::from_millis(100);
 /// Offsets cannot be gone on with: a call that gives up aborts the transaction.
 const OFFSETS_CALL: Duration = Duration::from_secs(3);
+/// The call that adds offsets may not come back in its time, or ever: where the group's coordinator is gone, with its broker, nothing
+/// wakes it (librdkafka's issues 5456 and 5511). After this long it is given up, with its producer.
+const OFFSETS_GIVEN_UP: Duration = Duration::from_secs(5);
+/// So many such calls are left to themselves, each with a producer; one more, and only a new process helps.
+const MOST_GIVEN_UP: usize = 20;
 /// More replacements by a producer of the same name than this, in a [`MINUTE`], are no accident.
 const MOST_FENCINGS: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -42,6 +49,8 @@ pub struct KafkaTransactions {
     began: Option<Instant>,
     /// When producers of this one's name shut it out.
     fencings: VecDeque<Instant>,
+    /// Calls that were given up; each holds one until it comes back.
+    given_up: Arc<()>,
 }
 
 impl KafkaTransactions {
@@ -55,12 +64,43 @@ impl KafkaTransactions {
             is_open: false,
             began: None,
             fencings: VecDeque::new(),
+            given_up: Arc::default(),
         }
     }
 
     fn producer(&self) -> Result<&TransactionalProducer, TransactionError> {
         let missing = || TransactionError::Fatal("there is no producer".into());
         self.producer.as_ref().ok_or_else(missing)
+    }
+
+    /// Adds offsets to the transaction, on a thread that can be left behind; `None` if it was. What is left so can do no harm: a new
+    /// producer of this name ends the transaction, and nobody commits it before.
+    fn add_offsets(
+        &self,
+        offsets: TopicPartitionList,
+        metadata: &Arc<ConsumerGroupMetadata>,
+    ) -> Result<Option<KafkaResult<()>>, TransactionError> {
+        let (tell, told) = channel();
+        let (producer, metadata, held) = (self.producer()?.clone(), Arc::clone(metadata), Arc::clone(&self.given_up));
+        let call = move || {
+            let added = producer.send_offsets_to_transaction(&offsets, &metadata, OFFSETS_CALL);
+            // Whoever has given it up does not listen.
+            drop(tell.send(added));
+            drop((producer, held));
+        };
+        let thread = std::thread::Builder::new().name("offsets".into()).spawn(call);
+        thread.map_err(|error| TransactionError::Again(format!("no thread to add offsets: {error}")))?;
+        Ok(told.recv_timeout(OFFSETS_GIVEN_UP).ok())
+    }
+
+    /// A call was given up, and its producer with it.
+    fn give_up(&mut self) -> TransactionError {
+        let reason = "adding offsets: librdkafka does not come back; another producer takes over".to_owned();
+        self.warnings.warn("offsets_given_up", &reason);
+        if Arc::strong_count(&self.given_up) > MOST_GIVEN_UP {
+            return TransactionError::Stop(format!("{reason}, after too many that did not"));
+        }
+        TransactionError::Fatal(reason)
     }
 
     /// What an error of a call means.
@@ -248,11 +288,13 @@ impl TransactionClient for KafkaTransactions {
             let set = element.set_offset(Offset::Offset(offset.next_offset));
             set.map_err(|error| TransactionError::Stop(format!("offset {}: {error}", offset.next_offset)))?;
         }
-        let producer = self.producer()?;
         let sent = membership
-            .while_it_holds(|metadata| producer.send_offsets_to_transaction(&list, metadata, OFFSETS_CALL))
-            .ok_or_else(|| TransactionError::Abort("partitions were given back meanwhile".into()))?;
-        sent.map_err(|error| self.judge("adding offsets", &error))
+            .while_it_holds(|metadata| self.add_offsets(list, metadata))
+            .ok_or_else(|| TransactionError::Abort("partitions were given back meanwhile".into()))??;
+        match sent {
+            Some(added) => added.map_err(|error| self.judge("adding offsets", &error)),
+            None => Err(self.give_up()),
+        }
     }
 
     fn commit(&mut self) -> Result<(), TransactionError> {
@@ -458,7 +500,13 @@ impl ProducerContext for Deliveries {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::{MockCluster, MockCoordinator};
+
+    use super::super::membership::Handovers;
     use super::*;
+    use crate::engine::{BesideOffsets, CommitMetadata};
+    use crate::model::EventTime;
+    use crate::partition::ReplayPoint;
 
     fn means(trouble: &Trouble) -> TransactionError {
         trouble.means("a call", &KafkaSettings::default())
@@ -555,6 +603,66 @@ mod tests {
         assert_eq!(on_their_way.largest_refused(), None);
         on_their_way.too_large.extend([0, 1, 2]);
         assert_eq!(on_their_way.largest_refused(), Some(1));
+    }
+
+    /// As long as something else than the time goes by that a broker is given.
+    fn until_it_is<T>(mut call: impl FnMut() -> Result<T, TransactionError>) -> T {
+        let deadline = Instant::now() + MINUTE;
+        loop {
+            match call() {
+                Ok(done) => return done,
+                Err(TransactionError::Again(_)) if Instant::now() < deadline => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_does_not_come_back_is_given_up_with_its_producer() {
+        let cluster = MockCluster::new(2).expect("a cluster");
+        let settings = KafkaSettings {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            instance_id: "one".into(),
+            ..KafkaSettings::default()
+        };
+        let name = InstanceName::claim(&settings);
+        let topic = &settings.topics.readings;
+        cluster.create_topic(topic, 1, 2).expect("a topic");
+        // What the producer itself needs is at the first broker, and the group at the second.
+        let coordinators = [
+            (MockCoordinator::Transaction(name.transactional().to_owned()), 1),
+            (MockCoordinator::Group("nobody".to_owned()), 2),
+        ];
+        for (coordinator, broker) in coordinators {
+            cluster.coordinator(coordinator, broker).expect("a broker");
+        }
+        let membership = Membership::of_nobody(&Handovers::default(), 0);
+        let offsets = [CommitOffset {
+            partition: 0,
+            next_offset: 7,
+            metadata: CommitMetadata {
+                clock: EventTime::ZERO,
+                beside: BesideOffsets::default(),
+                replay: ReplayPoint::default(),
+                homes: 0,
+                stored: 0,
+                partitions: 1,
+                cluster: "mock".into(),
+            },
+            inputs: Vec::new(),
+        }];
+        let mut client = KafkaTransactions::new(&settings, &name, &Metrics::new());
+        until_it_is(|| client.open());
+        client.begin().expect("a transaction");
+        cluster.broker_down(2).expect("a broker");
+        let given_up = client.send_offsets(&offsets, &membership);
+        assert!(matches!(&given_up, Err(TransactionError::Fatal(reason)) if reason.contains("come back")), "{given_up:?}");
+        assert_eq!(Arc::strong_count(&client.given_up), 2);
+        cluster.broker_up(2).expect("a broker");
+        until_it_is(|| client.open());
+        client.begin().expect("a transaction");
+        client.send_offsets(&offsets, &membership).expect("its coordinator is back");
+        until_it_is(|| client.commit());
     }
 
     #[test]
