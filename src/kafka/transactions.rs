@@ -81,7 +81,11 @@ impl KafkaTransactions {
         metadata: &Arc<ConsumerGroupMetadata>,
     ) -> Result<Option<KafkaResult<()>>, TransactionError> {
         let (tell, told) = channel();
-        let (producer, metadata, held) = (self.producer()?.clone(), Arc::clone(metadata), Arc::clone(&self.given_up));
+        let (producer, metadata, held) = (
+            self.producer()?.clone(),
+            Arc::clone(metadata),
+            Arc::clone(&self.given_up),
+        );
         let call = move || {
             let added = producer.send_offsets_to_transaction(&offsets, &metadata, OFFSETS_CALL);
             // Whoever has given it up does not listen.
@@ -97,7 +101,8 @@ impl KafkaTransactions {
     fn give_up(&mut self) -> TransactionError {
         let reason = "adding offsets: librdkafka does not come back; another producer takes over".to_owned();
         self.warnings.warn("offsets_given_up", &reason);
-        if Arc::strong_count(&self.given_up) > MOST_GIVEN_UP {
+        // One is held here.
+        if Arc::strong_count(&self.given_up) > 1 + MOST_GIVEN_UP {
             return TransactionError::Stop(format!("{reason}, after too many that did not"));
         }
         TransactionError::Fatal(reason)
@@ -656,13 +661,29 @@ mod tests {
         client.begin().expect("a transaction");
         cluster.broker_down(2).expect("a broker");
         let given_up = client.send_offsets(&offsets, &membership);
-        assert!(matches!(&given_up, Err(TransactionError::Fatal(reason)) if reason.contains("come back")), "{given_up:?}");
+        assert!(
+            matches!(&given_up, Err(TransactionError::Fatal(reason)) if reason.contains("come back")),
+            "{given_up:?}"
+        );
         assert_eq!(Arc::strong_count(&client.given_up), 2);
         cluster.broker_up(2).expect("a broker");
         until_it_is(|| client.open());
         client.begin().expect("a transaction");
-        client.send_offsets(&offsets, &membership).expect("its coordinator is back");
+        client
+            .send_offsets(&offsets, &membership)
+            .expect("its coordinator is back");
         until_it_is(|| client.commit());
+    }
+
+    #[test]
+    fn one_call_too_many_that_does_not_come_back_stops() {
+        let settings = KafkaSettings::default();
+        let name = InstanceName::claim(&settings);
+        let mut client = KafkaTransactions::new(&settings, &name, &Metrics::new());
+        let mut left: Vec<Arc<()>> = vec![Arc::clone(&client.given_up); MOST_GIVEN_UP];
+        assert!(matches!(client.give_up(), TransactionError::Fatal(_)));
+        left.push(Arc::clone(&client.given_up));
+        assert!(matches!(client.give_up(), TransactionError::Stop(_)));
     }
 
     #[test]
