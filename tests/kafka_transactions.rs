@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use support::broker::Broker;
+use support::service::wait_until_decided;
 use tapwatch::engine::{
     Answer, BesideOffsets, CommitMetadata, CommitOffset, Commits, Engine, EngineSettings, GroupEvent, Now, Observation,
     Observer, OutRecord, Progress, Source, Transaction, TransactionClient, TransactionError, Transactor, Verdict,
@@ -35,7 +36,10 @@ const SMALL: usize = 100_000;
 
 /// Topics and a group of one test's own.
 fn deployed(name: &str) -> KafkaSettings {
-    let broker = Broker::shared();
+    deployed_on(Broker::shared(), name)
+}
+
+fn deployed_on(broker: &Broker, name: &str) -> KafkaSettings {
     let mut settings = KafkaSettings {
         bootstrap_servers: broker.bootstrap(),
         group_id: name.into(),
@@ -130,7 +134,11 @@ fn offset(partition: i32, next_offset: i64) -> CommitOffset {
 
 /// The payloads in a topic by partition and key, as they are seen under an isolation level.
 fn seen_by(isolation: &str, topic: &str) -> BTreeMap<(i32, String), Vec<u8>> {
-    let mut config = Broker::shared().client();
+    seen_on(Broker::shared(), isolation, topic)
+}
+
+fn seen_on(broker: &Broker, isolation: &str, topic: &str) -> BTreeMap<(i32, String), Vec<u8>> {
+    let mut config = broker.client();
     config.set("group.id", "onlooker").set("enable.auto.commit", "false");
     config
         .set("isolation.level", isolation)
@@ -165,13 +173,15 @@ fn seen_by(isolation: &str, topic: &str) -> BTreeMap<(i32, String), Vec<u8>> {
 }
 
 fn committed_in(topic: &str) -> BTreeMap<(i32, String), Vec<u8>> {
+    wait_until_decided(&Broker::shared().client(), topic, PARTITIONS as i32);
     seen_by("read_committed", topic)
 }
 
 /// The group's offset of a partition of the readings.
 fn group_offset(settings: &KafkaSettings, partition: i32) -> (Offset, String) {
-    let mut config = Broker::shared().client();
+    let mut config = ClientConfig::new();
     config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
         .set("group.id", &settings.group_id)
         .set("isolation.level", "read_committed");
     let consumer: BaseConsumer = config.create().expect("a consumer");
@@ -257,7 +267,8 @@ fn a_transaction_commits_whole() {
     call(|| client.send_offsets(&[offset(0, 11), offset(1, 22)], &membership)).expect("the group takes offsets");
     let topics = &settings.topics;
     for topic in [&topics.alerts, &topics.dead_letter, &topics.state] {
-        assert_eq!(committed_in(topic), BTreeMap::new(), "{topic} before the commit");
+        let seen = seen_by("read_committed", topic);
+        assert_eq!(seen, BTreeMap::new(), "{topic} before the commit");
     }
     call(|| client.commit()).expect("it commits");
 
@@ -324,6 +335,31 @@ fn a_second_client_of_the_same_name_fences_the_first() {
         matches!(refused, Err(TransactionError::Fatal(_) | TransactionError::Abort(_))),
         "{refused:?}"
     );
+}
+
+/// What librdkafka makes possible (issues 5456 and 5511): the call may have no answer for ever.
+#[test]
+fn offsets_that_have_no_answer_are_left_behind_and_come_to_nothing() {
+    let broker = Broker::start(&[]);
+    let settings = deployed_on(&broker, "left-behind");
+    let mut member = Member::join(&settings, "one");
+    let membership = member.membership_with(PARTITIONS);
+    let mut client = open(&settings);
+    send_all(&mut client, &[record(Output::Alerts, 0, "first", b"1")]);
+    broker.freeze();
+    let left = client.send_offsets(&[offset(0, 10)], &membership);
+    broker.thaw();
+    assert!(matches!(left, Err(TransactionError::Fatal(_))), "{left:?}");
+    // What was sent of it is with the broker before the next is, or late.
+    call(|| client.open()).expect("it opens");
+    send_all(&mut client, &[record(Output::Alerts, 0, "second", b"2")]);
+    call(|| client.send_offsets(&[offset(0, 20)], &membership)).expect("it takes offsets");
+    call(|| client.commit()).expect("it commits");
+    let topic = &settings.topics.alerts;
+    wait_until_decided(&broker.client(), topic, PARTITIONS as i32);
+    let seen = seen_on(&broker, "read_committed", topic);
+    assert_eq!(seen.into_keys().collect::<Vec<_>>(), [(0, "second".to_owned())]);
+    assert_eq!(group_offset(&settings, 0).0, Offset::Offset(20));
 }
 
 #[test]

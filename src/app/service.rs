@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail};
 
 use super::observer::Telemetry;
-use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, EngineSettings, Now, RebuildError};
+use crate::engine::{CommitMetadata, Deployment, Engine, EngineError, EngineSettings, Now, RebuildError, Settled};
 use crate::kafka::{
     GroupMember, InstanceName, KafkaCommits, KafkaRestorer, KafkaSettings, KafkaSource, TopicsError, check_removal,
     deployment, join, missing_topics, wait_for_topics,
@@ -202,9 +202,11 @@ impl Service {
         self.health.set_not_ready("stopping");
         match Self::settle(&mut engine) {
             // After an error it may not be ours to say.
-            Ok(true) if outcome.is_ok() => tracing::info!("everything read is published and committed"),
-            Ok(true) => {}
-            Ok(false) => tracing::warn!("ending before all was committed: the next start reads the rest again"),
+            Ok(Settled::Whole) if outcome.is_ok() => tracing::info!("everything read is published and committed"),
+            Ok(Settled::Whole) => {}
+            Ok(Settled::InPart) => {
+                tracing::warn!("ending before all was committed: the next start reads the rest again")
+            }
             Err(error) => {
                 tracing::warn!(%error, "ending before all was committed: the next start reads the rest again")
             }
@@ -279,15 +281,15 @@ impl Service {
     }
 
     /// Commits what is done, as far as that can be had in some seconds.
-    fn settle(engine: &mut KafkaEngine) -> Result<bool, EngineError> {
+    fn settle(engine: &mut KafkaEngine) -> Result<Settled, EngineError> {
         let began = Instant::now();
         while began.elapsed() < FAREWELL {
-            if engine.settle(clocks(began))? {
-                return Ok(true);
+            if let Some(settled) = engine.settle(clocks(began))? {
+                return Ok(settled);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(false)
+        Ok(Settled::InPart)
     }
 
     /// Waits for a broker and looks at the topics; false when it was told to stop meanwhile.

@@ -122,7 +122,7 @@ impl Flight {
 }
 
 impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R, C, O> {
-    /// Takes in what became of the transaction under way, if that is known by now; whether work of it waits again.
+    /// Takes in what became of the transaction under way, if that is known by now; whether work of it is to be done again.
     pub(super) fn verdict(&mut self, now: Now) -> Result<bool, EngineError> {
         let Some(verdict) = self.commits.poll()? else {
             return Ok(false);
@@ -159,7 +159,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
             Verdict::Aborted(_) => End::Aborted,
             Verdict::Unknown(_) => End::Doubtful,
         };
-        let mut waits_again = false;
+        let mut is_to_do_again = false;
         for (partition, epoch, part) in flight.parts {
             let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.epoch == epoch) else {
                 continue;
@@ -171,13 +171,16 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 (Some(work), End::Aborted) => {
                     let carried = part.weight();
                     work.pending.put_back(part);
-                    waits_again = true;
+                    is_to_do_again = true;
                     let waits = work.pending.weight();
                     check(&mut self.observer, 9, waits >= carried, || {
                         format!("of {carried} records {waits} wait")
                     });
                 }
-                (Some(_), End::Doubtful) => self.give_up(partition),
+                (Some(_), End::Doubtful) => {
+                    self.give_up(partition);
+                    is_to_do_again = true;
+                }
                 (Some(work), End::Committed) => {
                     let replay = work.replay_offset;
                     self.observer.observe(&Observation::ReplayDistance {
@@ -188,7 +191,7 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
                 }
             }
         }
-        Ok(waits_again)
+        Ok(is_to_do_again)
     }
 
     /// Drops the state of a partition that is ahead of what is committed, nobody knows how far, and restores it.

@@ -80,6 +80,15 @@ pub enum EngineError {
     Commit(#[from] CommitError),
 }
 
+/// What of the work done is committed at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// All of it.
+    Whole,
+    /// Not all of it, as far as is known.
+    InPart,
+}
+
 /// One instance of tapwatch in its group.
 pub struct Engine<S, R, C, O> {
     pub(super) source: S,
@@ -183,21 +192,21 @@ impl<S: Source, R: Restorer, C: Commits<S::Membership>, O: Observer> Engine<S, R
         Ok(())
     }
 
-    /// Commits what is done, and takes in nothing more; true when that is over. It gives up at the first transaction that
-    /// is aborted: what it carried is read again by the next instance.
+    /// Commits what is done, and takes in nothing more; `None` until that is over. It gives up at the first transaction that
+    /// is aborted or in doubt: what it carried is read again by the next instance.
     ///
     /// # Errors
     /// As [`Engine::turn`].
-    pub fn settle(&mut self, now: Now) -> Result<bool, EngineError> {
+    pub fn settle(&mut self, now: Now) -> Result<Option<Settled>, EngineError> {
         if self.verdict(now)? {
-            return Ok(true);
+            return Ok(Some(Settled::InPart));
         }
         let is_done = |owned: &Owned| owned.work.as_ref().is_none_or(|work| !work.pending.progressed);
         if self.flight.is_none() && self.owned.values().all(is_done) {
-            return Ok(true);
+            return Ok(Some(Settled::Whole));
         }
         self.begin(now);
-        Ok(false)
+        Ok(None)
     }
 
     /// What the group and its topics have; whether stages changed.

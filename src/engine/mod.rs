@@ -28,7 +28,7 @@ mod tests;
 
 pub use beside::BesideOffsets;
 pub use deployment::Deployment;
-pub use instance::{Engine, EngineError, EngineSettings};
+pub use instance::{Engine, EngineError, EngineSettings, Settled};
 pub use invariants::INVARIANTS;
 pub use life::Stage;
 pub use metadata::{CommitMetadata, MetadataError};

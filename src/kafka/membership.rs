@@ -29,8 +29,8 @@ impl Handovers {
     }
 
     /// Partitions are about to be given back: from here on no offsets are sent on a proof from before. Those that are being sent
-    /// are waited for; whoever has the partition next waits for what becomes of them, and a call that gave up has spoilt its
-    /// transaction.
+    /// are waited for, for some seconds; whoever has the partition next waits for what becomes of them, and a call that gave up has spoilt its
+    /// transaction, or was left behind with its producer.
     pub fn begin(&self) {
         *self.lock() += 1;
     }

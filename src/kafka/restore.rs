@@ -516,6 +516,7 @@ pub(super) fn passes(error: &KafkaError) -> bool {
                 | Code::RequestTimedOut
                 | Code::BrokerTransportFailure
                 | Code::AllBrokersDown
+                | Code::DestroyBroker
                 | Code::Resolve
                 | Code::LeaderNotAvailable
                 | Code::NotLeaderForPartition

@@ -26,10 +26,11 @@ const CALL: Duration = Duration::from_secs(1);
 const REFUSED_TOGETHER: Duration = Duration::from_millis(100);
 /// Offsets cannot be gone on with: a call that gives up aborts the transaction.
 const OFFSETS_CALL: Duration = Duration::from_secs(3);
-/// The call that adds offsets may not come back in its time, or ever: where the group's coordinator is gone, with its broker, nothing
-/// wakes it (librdkafka's issues 5456 and 5511). After this long it is given up, with its producer.
-const OFFSETS_GIVEN_UP: Duration = Duration::from_secs(5);
-/// So many such calls are left to themselves, each with a producer; one more, and only a new process helps.
+/// The call that adds offsets may not come back in its time, or ever: it heeds none while it waits for the group's coordinator, and where
+/// that is gone, with its broker, it may be long until something wakes it (librdkafka's issues 5456 and 5511). After this long it is given
+/// up, with its producer.
+const OFFSETS_GIVEN_UP: Duration = Duration::from_secs(4);
+/// So many such calls at a time are left to themselves, each with a producer; one more, and only a new process helps.
 const MOST_GIVEN_UP: usize = 20;
 /// More replacements by a producer of the same name than this, in a [`MINUTE`], are no accident.
 const MOST_FENCINGS: usize = 3;
@@ -99,11 +100,12 @@ impl KafkaTransactions {
 
     /// A call was given up, and its producer with it.
     fn give_up(&mut self) -> TransactionError {
-        let reason = "adding offsets: librdkafka does not come back; another producer takes over".to_owned();
+        let seconds = OFFSETS_GIVEN_UP.as_secs();
+        let reason = format!("adding offsets: no answer in {seconds} s; another producer takes over");
         self.warnings.warn("offsets_given_up", &reason);
         // One is held here.
         if Arc::strong_count(&self.given_up) > 1 + MOST_GIVEN_UP {
-            return TransactionError::Stop(format!("{reason}, after too many that did not"));
+            return TransactionError::Stop(format!("{reason}, after {MOST_GIVEN_UP} that still wait for one"));
         }
         TransactionError::Fatal(reason)
     }
@@ -610,7 +612,7 @@ mod tests {
         assert_eq!(on_their_way.largest_refused(), Some(1));
     }
 
-    /// As long as something else than the time goes by that a broker is given.
+    /// Calls again while nothing is known yet.
     fn until_it_is<T>(mut call: impl FnMut() -> Result<T, TransactionError>) -> T {
         let deadline = Instant::now() + MINUTE;
         loop {
@@ -662,7 +664,7 @@ mod tests {
         cluster.broker_down(2).expect("a broker");
         let given_up = client.send_offsets(&offsets, &membership);
         assert!(
-            matches!(&given_up, Err(TransactionError::Fatal(reason)) if reason.contains("come back")),
+            matches!(&given_up, Err(TransactionError::Fatal(reason)) if reason.contains("no answer")),
             "{given_up:?}"
         );
         assert_eq!(Arc::strong_count(&client.given_up), 2);

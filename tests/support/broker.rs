@@ -194,6 +194,22 @@ impl Broker {
         self.watchdog().kill();
     }
 
+    /// Freezes the broker (SIGSTOP).
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process_id().expect("the broker runs").to_string();
+        let status = Command::new("kill").args([signal, &process]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
     /// Starts the broker again, on the same ports and data, killing it first if it runs. Returns when it serves.
     pub fn restart(&self) {
         let has_run = self.folder.join("data/meta.properties").exists();

@@ -1,6 +1,5 @@
 //! Several brokers as one cluster, for tests that take one of them away.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
@@ -85,18 +84,12 @@ impl Cluster {
 
     /// Freezes a broker (SIGSTOP).
     pub fn stop(&self, id: usize) {
-        self.signal(id, "-STOP");
+        self.broker(id).freeze();
     }
 
     /// Lets it go on (SIGCONT).
     pub fn resume(&self, id: usize) {
-        self.signal(id, "-CONT");
-    }
-
-    fn signal(&self, id: usize, signal: &str) {
-        let process = self.broker(id).process_id().expect("the broker runs").to_string();
-        let status = Command::new("kill").args([signal, &process]).status();
-        assert!(status.expect("kill runs").success());
+        self.broker(id).thaw();
     }
 
     /// The id of the broker that leads a partition, when it has a leader.

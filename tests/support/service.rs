@@ -177,35 +177,13 @@ impl Deployment {
     }
 
     fn consumer(&self) -> BaseConsumer {
-        self.consumer_that_sees("read_committed")
-    }
-
-    fn consumer_that_sees(&self, isolation: &str) -> BaseConsumer {
         let mut config = self.client.clone();
         config
             .set("group.id", &self.name)
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
-            .set("isolation.level", isolation);
+            .set("isolation.level", "read_committed");
         config.create().expect("a consumer")
-    }
-
-    /// Waits until all that has been written to a topic is decided. A broker says that a transaction is committed before the
-    /// partitions know of it: whoever reads at once may not see what it has just been told of.
-    fn wait_until_decided(&self, topic: &str, partitions: i32) {
-        // A partition that has just lost its leader has none to ask.
-        let end = |consumer: &BaseConsumer, partition| {
-            let answer = consumer.fetch_watermarks(topic, partition, Duration::from_secs(5));
-            answer.ok().map(|(_, end)| end)
-        };
-        let (committed, all) = (self.consumer(), self.consumer_that_sees("read_uncommitted"));
-        for partition in 0..partitions {
-            let mut written = None;
-            wait_until("transactions are over", || {
-                written = written.or_else(|| end(&all, partition));
-                written.is_some() && end(&committed, partition) >= written
-            });
-        }
     }
 
     /// The group's offset in each partition of the readings, with its metadata; 0 where it has none.
@@ -292,7 +270,7 @@ impl Deployment {
             .expect("the broker answers");
         let mut list = TopicPartitionList::new();
         let partitions = metadata.topics()[0].partitions().len();
-        self.wait_until_decided(&topic, partitions as i32);
+        wait_until_decided(&self.client, &topic, partitions as i32);
         for partition in 0..partitions as i32 {
             list.add_partition_offset(&topic, partition, Offset::Beginning)
                 .expect("an offset");
@@ -338,6 +316,32 @@ impl Deployment {
             [reason, partition, offset, value]
         };
         self.records("dead-letter").into_iter().map(fields).collect()
+    }
+}
+
+/// Waits until all that has been written to a topic is decided. A broker says that a transaction is committed before the
+/// partitions know of it: whoever reads at once may not see what it has just been told of.
+pub fn wait_until_decided(client: &ClientConfig, topic: &str, partitions: i32) {
+    let consumer_that_sees = |isolation: &str| -> BaseConsumer {
+        let mut config = client.clone();
+        config.set("group.id", "onlooker").set("isolation.level", isolation);
+        config.create().expect("a consumer")
+    };
+    // A partition that has just lost its leader has none to ask.
+    let end = |consumer: &BaseConsumer, partition| {
+        let answer = consumer.fetch_watermarks(topic, partition, Duration::from_secs(5));
+        answer.ok().map(|(_, end)| end)
+    };
+    let (committed, all) = (
+        consumer_that_sees("read_committed"),
+        consumer_that_sees("read_uncommitted"),
+    );
+    for partition in 0..partitions {
+        let mut written = None;
+        wait_until("transactions are over", || {
+            written = written.or_else(|| end(&all, partition));
+            written.is_some() && end(&committed, partition) >= written
+        });
     }
 }
 

@@ -469,20 +469,28 @@ fn too_much_to_commit_stops_reading_and_half_of_it_lets_it_go_on() {
 
 #[test]
 fn at_the_end_all_is_committed_unless_a_transaction_is_aborted() {
-    for (verdict, transactions) in [(Verdict::Committed, 2), (Verdict::Aborted("a rebalance".into()), 1)] {
+    for (verdict, transactions, settled) in [
+        (Verdict::Committed, 2, Settled::Whole),
+        (Verdict::Aborted("a rebalance".into()), 1, Settled::InPart),
+        (Verdict::Unknown("no answer".into()), 1, Settled::InPart),
+    ] {
         let mut bench = Bench::new(EngineSettings::default());
         bench.live(0);
         bench.turn(vec![Script::Dry(0, 0, 60), Script::End(0)]);
         bench.turn(vec![Script::Dry(0, 60, 1)]);
         let now = Now::default();
-        assert_eq!(bench.engine.settle(now), Ok(false));
+        assert_eq!(bench.engine.settle(now), Ok(None));
         bench.answer(verdict);
         let mut turns = 0;
-        while !bench.engine.settle(now).expect("nothing is wrong for good") {
+        let found = loop {
+            if let Some(found) = bench.engine.settle(now).expect("nothing is wrong for good") {
+                break found;
+            }
             turns += 1;
             assert!(turns < 5, "it comes to no end");
             bench.answer(Verdict::Committed);
-        }
+        };
+        assert_eq!(found, settled);
         assert_eq!(bench.count(), transactions);
     }
 }

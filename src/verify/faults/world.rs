@@ -353,8 +353,8 @@ impl World<'_> {
                 self.shared.cluster.borrow_mut().group.beat(member, now.millis);
             }
             match instance.engine.settle(now) {
-                Ok(false) => return true,
-                Ok(true) => {
+                Ok(None) => return true,
+                Ok(Some(_)) => {
                     if let Some(member) = instance.follower.member() {
                         self.shared.cluster.borrow_mut().group.leave(member, now.millis);
                     }
