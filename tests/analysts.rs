@@ -86,23 +86,60 @@ fn a_backtest_writes_one_page_with_everything_in_it() {
 #[test]
 fn tune_prints_rules_that_the_settings_take() {
     let readings = in_repository("tests/data/sample_homes.csv.gz");
-    let tune = |budget: &str| tapwatch(["tune", "--readings", &readings.to_string_lossy(), "--budget", budget]);
-    let told = success(&tune("1.5"));
     let folder = tempfile::tempdir().expect("a folder");
-    let (_, rules) = told.split_once("\n# All rules").expect("rules");
-    fs::write(folder.path().join("rules.toml"), format!("# {rules}")).expect("the folder takes files");
+    let rules = folder.path().join("rules.toml").to_string_lossy().into_owned();
+    let readings = readings.to_string_lossy();
+    let tune = |budget: &str| tapwatch(["tune", "--readings", &readings, "--budget", budget, "--out", &rules]);
+    let told = success(&tune("1.5"));
+    assert!(
+        told.contains("programme default, rule learned: learned = { lambda = "),
+        "{told}"
+    );
     let in_force = |arguments: &[&str]| -> Value {
         let shown = success(&tapwatch(["config", "show"].iter().chain(arguments)));
         let settings: toml::Table = shown.parse().expect("settings");
-        let settings = serde_json::to_value(settings).expect("JSON");
-        settings["programmes"]["default"]["inactivity"]["rules"].clone()
+        serde_json::to_value(settings).expect("JSON")
     };
-    let mut tuned = in_force(&["--rules", &folder.path().join("rules.toml").to_string_lossy()]);
-    let lambda = tuned[0]["when"]["learned"]["lambda"].take();
+    fn learned(settings: &mut Value) -> &mut Value {
+        &mut settings["programmes"]["default"]["inactivity"]["rules"][0]["when"]["learned"]["lambda"]
+    }
+    let mut tuned = in_force(&["--rules", &rules]);
+    let lambda = learned(&mut tuned).take();
     assert!((1.0..1e6).contains(&lambda.as_f64().expect("a number")));
     // All else is as it was.
     let mut before = in_force(&[]);
-    before[0]["when"]["learned"]["lambda"] = Value::Null;
+    *learned(&mut before) = Value::Null;
+    assert_eq!(tuned, before);
+
+    // Rules of presets are in the file: they are not added to it once more.
+    let own = folder.path().join("own.toml").to_string_lossy().into_owned();
+    let text = "[programmes.default]\npresets = ['kepco-level-1']\n\n[[programmes.default.inactivity.rules]]\nname = 'learned'\n\
+                when = { learned = { lambda = 300 } }\n";
+    fs::write(&own, text).expect("the folder takes files");
+    success(&tapwatch([
+        "tune",
+        "--readings",
+        &readings,
+        "--budget",
+        "8",
+        "--config",
+        &own,
+        "--out",
+        &rules,
+    ]));
+    let [mut tuned, mut before] = [
+        in_force(&["--config", &own, "--rules", &rules]),
+        in_force(&["--config", &own]),
+    ];
+    let place = before["programmes"]["default"]["inactivity"]["rules"]
+        .as_array()
+        .expect("rules")
+        .len()
+        - 1;
+    assert!(place > 0, "the preset has rules");
+    for settings in [&mut tuned, &mut before] {
+        settings["programmes"]["default"]["inactivity"]["rules"][place]["when"] = Value::Null;
+    }
     assert_eq!(tuned, before);
     assert!(told.contains("tuned on four fifths of the homes"), "{told}");
     let none = tune("0");

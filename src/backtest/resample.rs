@@ -84,8 +84,7 @@ impl Fleets {
 
     /// Events by time: for each home its events and its time.
     pub fn rate(&self, parts: &[(f64, f64)]) -> Figure {
-        let (events, time) = sums(parts);
-        self.ratio(parts).no_narrower(rate_of(events).map(|end| end / time))
+        self.ratio(parts).of_events_in(sums(parts).1)
     }
 
     /// A share: for each home how many there are of how many.
@@ -150,6 +149,12 @@ impl Figure {
                 ..Self::default()
             }
         }
+    }
+
+    /// The same, of a rate of events in so much time: its interval is no narrower than chance alone makes it.
+    pub fn of_events_in(self, time: f64) -> Self {
+        let Some(rate) = self.value else { return self };
+        self.no_narrower(rate_of(rate * time).map(|end| end / time))
     }
 
     /// The same, with an interval that reaches to these ends at least; none where there was none.

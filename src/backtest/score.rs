@@ -108,7 +108,7 @@ pub fn score(homes: &[HomeCases], answers: Answers, seed: u64) -> Score {
         let mut score = inactivity(homes, &|home| home.stages.get(&stage), fleets);
         score.false_per_home_month_with_answers = (!answers.are_none()).then(|| {
             let part = |home: &HomeCases| (home.stages.get(&stage).map_or(0.0, |stage| stage.left), home.months);
-            fleets.ratio(&homes.iter().map(part).collect::<Vec<_>>())
+            fleets.rate(&homes.iter().map(part).collect::<Vec<_>>())
         });
         score
     };

@@ -1,10 +1,11 @@
 //! `tune`: the λ for a budget of false alerts, found on an operator's own history, and how sure it is.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::backtest::{Input, sweep};
 use super::progress;
@@ -13,6 +14,7 @@ use crate::backtest::Backtest;
 use crate::backtest::analysis::sweep::Sweep;
 use crate::backtest::analysis::tuned::{FOLDS, Tuned};
 use crate::backtest::cases::HomeCases;
+use crate::detect::inactivity::{Budgets, Condition, InactivitySettings, Learned};
 use crate::model::Stage;
 use crate::partition::{ConsentRule, Rules};
 use crate::settings::Validated;
@@ -33,9 +35,12 @@ pub struct TuneArgs {
     /// proportion to it.
     #[arg(long, value_name = "STAGE", value_parser = stage_named)]
     stage: Option<Stage>,
+    /// Write the programmes that have a learned rule to this file, with the λ found: for --rules, or the settings file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
 }
 
-/// Finds λ, and prints the rules with it.
+/// Finds λ, and says which rules get which.
 pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let Some(lambda) = lambda_of(&validated.rules, args.stage) else {
@@ -70,25 +75,62 @@ pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let sweep = Sweep::of_runs(&runs);
     let lambda = tell(args, &backtest, &sweep)?;
-    let tuned = with_wish(&validated.rules, args.stage, Wish::Lambda(lambda.round()))?;
-    tell_rules(&tuned.unwrap_or(validated.rules))
+    let Some(mut tuned) = with_wish(&validated.rules, args.stage, Wish::Lambda(lambda))? else {
+        bail!("no programme has a learned rule to tune");
+    };
+    for programme in &mut Arc::make_mut(&mut tuned).programmes {
+        round(&mut programme.detectors.inactivity);
+        for (place, _) in programme.detectors.inactivity.learned() {
+            let (name, inactivity) = (&programme.name, &programme.detectors.inactivity);
+            let rule = &inactivity.rules[place].name;
+            say!(
+                "programme {name}, rule {rule}: learned = {{ lambda = {:.0} }}",
+                inactivity.lambda(place)
+            );
+        }
+    }
+    match &args.out {
+        Some(out) => write(out, &validated, &tuned),
+        None => {
+            say!("--out FILE writes these programmes whole, with this λ, as --rules and the settings take them");
+            Ok(())
+        }
+    }
 }
 
-/// The programmes' rules as a file of rules has them.
-fn tell_rules(rules: &Rules) -> anyhow::Result<()> {
-    let with_learned = rules.programmes.iter().filter_map(|programme| {
-        let inactivity = &programme.detectors.inactivity;
-        inactivity.learned().next()?;
-        let rules = BTreeMap::from([("rules", &inactivity.rules)]);
-        Some((&*programme.name, BTreeMap::from([("inactivity", rules)])))
-    });
-    let programmes: BTreeMap<_, _> = with_learned.collect();
+/// λ in whole hours: no history knows it better. A λ that is stated takes the place of a budget.
+fn round(inactivity: &mut InactivitySettings) {
+    let places: Vec<usize> = inactivity.learned().map(|(place, _)| place).collect();
+    for place in places {
+        let lambda = inactivity.lambda(place).round();
+        inactivity.rules[place].when = Condition::Learned(Learned::with_lambda(lambda));
+    }
+    inactivity.budget = Budgets::default();
+}
+
+/// Writes the programmes that have a learned rule, with everything that holds in them: of what a file leaves out, something else might.
+fn write(out: &Path, validated: &Validated, tuned: &Rules) -> anyhow::Result<()> {
+    let mut programmes = toml::Table::new();
+    for programme in &tuned.programmes {
+        let Some(settings) = validated.settings.programmes.get(&*programme.name) else {
+            continue;
+        };
+        if programme.detectors.inactivity.learned().next().is_none() {
+            continue;
+        }
+        let mut settings = settings.clone();
+        settings.detectors.inactivity = programme.detectors.inactivity.clone();
+        let mut table = toml::Table::try_from(&settings)?;
+        // What presets say is in it.
+        table.insert("presets".into(), toml::Value::Array(Vec::new()));
+        programmes.insert(programme.name.to_string(), table.into());
+    }
+    let text = toml::to_string(&BTreeMap::from([("programmes", programmes)]))?;
+    std::fs::write(out, text).with_context(|| format!("{}: cannot be written", out.display()))?;
     say!(
-        "# All rules of inactivity, as the settings or a file for --rules take them (a part of them would take the place of all):"
-    );
-    say!(
-        "{}",
-        toml::to_string(&BTreeMap::from([("programmes", programmes)]))?.trim_end()
+        "{}: these programmes whole, for --rules, or to stand in their place in the settings (where the settings state a budget of theirs, \
+         the budget goes)",
+        out.display()
     );
     Ok(())
 }

@@ -145,13 +145,24 @@ impl Usage {
 
     /// Litres that count in the `hours` hours before hour `before`; `None` where one is not wholly measured.
     pub fn litres_before(&self, hours: u32, before: u32, counts: Counts) -> Option<f32> {
+        (before.checked_sub(hours)?..before)
+            .map(|hour| self.litres_that_count(hour, counts))
+            .sum()
+    }
+
+    /// Litres that count in those of these hours that are wholly measured.
+    pub fn litres_at_least(&self, hours: u32, before: u32, counts: Counts) -> f32 {
+        (before.saturating_sub(hours)..before)
+            .filter_map(|hour| self.litres_that_count(hour, counts))
+            .sum()
+    }
+
+    fn litres_that_count(&self, hour: u32, counts: Counts) -> Option<f32> {
         let floor = match counts {
             Counts::AboveLeak => self.floor.litres_per_hour(),
             Counts::AllWater => 0.0,
         };
-        (before.checked_sub(hours)?..before)
-            .map(|hour| self.litres(hour).map(|litres| (litres - floor).max(0.0)))
-            .sum()
+        Some((self.litres(hour)? - floor).max(0.0))
     }
 
     /// Hours used and known, for sixty days.

@@ -56,7 +56,9 @@ impl Tuned {
                 low,
                 high,
             },
-            rate: fleets.figure(|counts| sweep.levels(counts).rate_at(lambda, &sweep.lambdas)),
+            rate: fleets
+                .figure(|counts| sweep.levels(counts).rate_at(lambda, &sweep.lambdas))
+                .of_events_in(sweep.homes.iter().map(|home| home.months).sum()),
             on_others: Fleets::new(parts.len(), 1).rate(&parts),
             folds: folds.into_iter().map(|(fold, _)| fold).collect(),
         })

@@ -206,38 +206,35 @@ mod tests {
     }
 
     #[test]
-    fn a_use_that_ends_the_rule_that_was_said_has_the_one_that_holds_said() {
+    fn the_rule_that_holds_is_said_when_a_use_ends_the_one_that_was_and_that_one_when_it_is_met_anew() {
         let only_daily = Condition::OnlyDailyUse { hours: 24 };
         let half_day = Condition::NoUse { hours: 12.0 };
         let rules = vec![
             rule("no-use-12h", Severity::High, half_day),
-            rule("only-daily-use-24h", Severity::Medium, only_daily),
+            rule("only-daily-use-24h", Severity::High, only_daily),
         ];
         let mut home = Watched::new(with_rules(rules), "UTC", "2024-03-04T00:00:00Z");
         home.with_words = true;
         lived(&mut home, 16, &[12]);
-        home.told.clear();
         machine_alone(&mut home, 2, &[12]);
-        home.hours([0.0, 7.0]);
+        home.told.clear();
+        // Now the machine stops as well.
+        machine_alone(&mut home, 1, &[12]);
+        home.hours([0.0; 40]);
+        home.hours([7.0]);
         expect![[r#"
-            Wed 11:00 inactivity Raised (High, no-use-12h) since Tue 23:00: no_sign_of_life
-                No water since 23:00, 12 h. At this hour 100 % of this home's dry spells have ended (7 of 7). Half of them had ended by 09:00. The longest within a day was 12 h in 16 days.
-                自23:00起12小时无用水。此时段该户100%的无用水时段此刻已结束（7次中的7次）。其中半数在09:00前结束。近16天一日内最长为12小时。
-            Wed 13:00 inactivity Resolved (High, no-use-12h) since Tue 23:00: use_returned
-                Water is used again, by 13:00; it was dry since 23:00, for at most 14 h.
-                13:00前已恢复用水；此前自23:00起无用水，至多14小时。
-            Wed 23:00 inactivity Raised (Medium, only-daily-use-24h) since Tue 23:00: only_daily_use
-                Since 2024-03-19 23:00, 24 h, water was used only in an hour in which it is used nearly every day (last at 12:00): by a machine, or by habit.
-                自2024-03-19 23:00起24小时，仅在几乎每日都有用水的时刻用水（最近一次12:00），可能是设备或习惯用水。
-            Thu 01:00 inactivity Updated (High, no-use-12h) since Tue 23:00: still_no_sign_of_life
-                No water since 13:00, 12 h. At this hour 100 % of this home's dry spells have ended (16 of 16). Half of them had ended by 15:00. The longest within a day was 13 h in 17 days.
-                自13:00起12小时无用水。此时段该户100%的无用水时段此刻已结束（16次中的16次）。其中半数在15:00前结束。近17天一日内最长为13小时。
-            Thu 13:00 inactivity Updated (High, only-daily-use-24h) since Tue 23:00: only_daily_use
-                Since 2024-03-19 23:00, 38 h, water was used only in an hour in which it is used nearly every day (last at 12:00): by a machine, or by habit.
-                自2024-03-19 23:00起38小时，仅在几乎每日都有用水的时刻用水（最近一次12:00），可能是设备或习惯用水。
-            Fri 02:00 inactivity Resolved (High, only-daily-use-24h) since Tue 23:00: use_returned
-                Water is used again at other hours than at which it is used daily; since 2024-03-19 23:00 it was not.
-                每日固定时刻以外已恢复用水；此前自2024-03-19 23:00起没有。
+            Fri 01:00 inactivity Updated (High, no-use-12h) since Tue 23:00: still_no_sign_of_life
+                No water since 13:00, 12 h. At this hour 94.1 % of this home's dry spells have ended (16 of 17). Half of them had ended by 15:00. The longest within a day was 23 h in 18 days.
+                自13:00起12小时无用水。此时段该户94.1%的无用水时段此刻已结束（17次中的16次）。其中半数在15:00前结束。近18天一日内最长为23小时。
+            Fri 13:00 inactivity Updated (High, only-daily-use-24h) since Tue 23:00: only_daily_use
+                Since 2024-03-19 23:00, 2 d 14 h, water was used only in an hour in which it is used nearly every day (last at 12:00): by a machine, or by habit.
+                自2024-03-19 23:00起2天14小时，仅在几乎每日都有用水的时刻用水（最近一次12:00），可能是设备或习惯用水。
+            Sat 01:00 inactivity Updated (High, no-use-12h) since Tue 23:00: still_no_sign_of_life
+                No water since 13:00, 12 h. At this hour 88.9 % of this home's dry spells have ended (16 of 18). Half of them had ended by 15:00. The longest within a day was 23 h in 19 days.
+                自13:00起12小时无用水。此时段该户88.9%的无用水时段此刻已结束（18次中的16次）。其中半数在15:00前结束。近19天一日内最长为23小时。
+            Sun 17:00 inactivity Resolved (High, no-use-12h) since Tue 23:00: use_returned
+                Water is used again, by 17:00; it was dry since 2024-03-22 13:00, for at most 2 d 4 h.
+                17:00前已恢复用水；此前自2024-03-22 13:00起无用水，至多2天4小时。
         "#]].assert_eq(&home.told);
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use statrs::distribution::{Beta, ContinuousCDF};
 
-use super::bands::day_start;
+use super::bands::{day_before, day_start};
 use super::comparable::comparable;
 use super::daily_use;
 use super::excused::{begun_by, excused_by};
@@ -274,24 +274,35 @@ fn few_litres(
 ) -> Explanation {
     let usage = home.usage;
     let next = usage.next_hour();
-    let (hours, span) = match period {
+    let (hours, next, span) = match period {
         Period::Hours(hours) => (
             Some(hours),
+            next,
             [format!("in the last {hours} h"), format!("近{hours}小时")],
         ),
         Period::Day => {
-            let start = next
-                .checked_sub(1)
-                .and_then(|last| day_start(last, home.time_zone))
-                .unwrap_or(next);
+            // What ends it is of the day that goes on; what holds is of the last one that is over.
+            let day = day_before(EventTime::from_hour(next), home.time_zone)
+                .filter(|_| record != AlertState::Resolved)
+                .map(|day| day.start.plus(HOUR - 1).hour()..day.end.plus(HOUR - 1).hour());
+            let going_on = || {
+                let start = next.checked_sub(1).and_then(|last| day_start(last, home.time_zone));
+                start.unwrap_or(next)..next
+            };
+            let day = day.unwrap_or_else(going_on);
             let date = home
                 .time_zone
-                .to_datetime(EventTime::from_hour(start).plus(HOUR).to_jiff())
+                .to_datetime(EventTime::from_hour(day.start).plus(HOUR).to_jiff())
                 .date();
-            (next.checked_sub(start), [format!("on {date}"), format!("{date}")])
+            (
+                day.end.checked_sub(day.start),
+                day.end,
+                [format!("on {date}"), format!("{date}")],
+            )
         }
     };
     let litres = hours.and_then(|hours| usage.litres_before(hours, next, bound.counts));
+    let known = hours.map_or(0.0, |hours| usage.litres_at_least(hours, next, bound.counts));
     let mut evidence = Map::new();
     evidence.insert("rule_litres".into(), json!(bound.litres));
     match period {
@@ -327,6 +338,17 @@ fn few_litres(
             "corrected_by_late_readings",
             "Late readings show that the rule was not met.".into(),
             "补到的读数表明告警条件不成立。".into(),
+        ),
+        (_, None) if known > 0.0 => (
+            "few_litres",
+            format!(
+                "There were too few litres; since then readings are missing: {} L are known {span_en}; the programme expects {expected_en}{asked} L.",
+                figure(known)
+            ),
+            format!(
+                "此前用水过少；其后读数缺失，{span_zh}已知用水{}升（应{reached_zh}{asked}升）。",
+                figure(known)
+            ),
         ),
         (_, None) => (
             "few_litres",

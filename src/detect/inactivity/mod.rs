@@ -63,8 +63,8 @@ pub struct InactivityState {
     since: EventTime,
     /// When the latest of the met rules was met, or the chance of harm came to the severity below.
     detected_at: EventTime,
-    /// When a rule was met again by the time since a flow that may have been a use, or was left to speak for one that is met no
-    /// more; zero if there was neither.
+    /// When a rule was met again by the time since a use, or a flow that may have been one, or was left to speak for one that is met
+    /// no more; zero if there was none of these.
     anew_at: EventTime,
     /// Severity by the chance of harm, where that is graver than what the rules say; it stays while a rule is met.
     harm: Option<Severity>,
@@ -201,7 +201,12 @@ fn judge_spell(settings: &InactivitySettings, state: &mut InactivityState, home:
         }
         // Met within this interval, however long the spell may turn out to have been.
         let met_at = since.plus(needed).clamp(interval.start, interval.end);
+        // Of what another rule kept open: it has begun anew since, and is to be said again.
+        let is_anew = state.met.any() && since > state.since;
         state.meet(index, since, met_at);
+        if is_anew && state.named(settings) == Some(index) {
+            state.anew_at = met_at;
+        }
     }
 }
 

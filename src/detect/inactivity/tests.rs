@@ -696,3 +696,58 @@ fn an_alert_that_was_held_over_a_use_does_not_say_that_it_was_dry() {
     "#]]
     .assert_eq(&home.told);
 }
+
+#[test]
+fn of_a_window_that_lacks_an_hour_what_is_known_is_told() {
+    let mut home = Watched::new(
+        with_rules(vec![
+            rule("no-use-12h", Severity::High, Condition::NoUse { hours: 12.0 }),
+            rule("few", Severity::High, few_litres(10.0, 12)),
+        ]),
+        "UTC",
+        "2024-03-04T00:00:00Z",
+    );
+    home.hours(day(&[7, 12, 19, 21]));
+    home.hours([0.0; 12]);
+    home.lose(1);
+    home.told.clear();
+    home.with_words = true;
+    home.hours([60.0]);
+    home.hours([4.0; 12]);
+    expect![[r#"
+        Tue 14:00 inactivity Updated (High, few) since Mon 22:00: few_litres
+            There were too few litres; since then readings are missing: 60 L are known in the last 12 h; the programme expects 10 L.
+            此前用水过少；其后读数缺失，近12小时已知用水60升（应达到10升）。
+        Wed 01:00 inactivity Resolved (High, few) since Mon 22:00: use_returned
+            Enough water is used again: 104 L in the last 12 h; the programme expects 10 L.
+            用水已恢复：近12小时用水104升，达到10升。
+        Wed 02:00 leak Raised (Low, steady-flow) since Tue 13:00: steady_flow
+            Water has not stopped since 13:00, 13 h. 12 of these hours show the same small flow. At least 4 L/h flowed in each of the last 13 h, 96 L a day at that rate.
+            自13:00起13小时水流未曾停止。其中12小时流量相同。近13小时每小时流量至少4升/小时，以此计每天96升。
+    "#]].assert_eq(&home.told);
+}
+
+#[test]
+fn a_day_of_few_litres_is_named_by_its_date_whenever_it_is_said() {
+    let mut home = Watched::new(
+        with_rules(vec![
+            rule("no-use-12h", Severity::High, Condition::NoUse { hours: 12.0 }),
+            rule("a-day", Severity::High, Condition::FewLitresADay { below: 20.0 }),
+        ]),
+        "UTC",
+        "2024-03-04T00:00:00Z",
+    );
+    home.hours(day(&[7, 12, 19, 21]).chain(day(&[])));
+    home.told.clear();
+    home.with_words = true;
+    home.hours([0.0, 0.0, 1.0, 0.0, 30.0]);
+    expect![[r#"
+        Wed 03:00 inactivity Updated (High, a-day) since Mon 22:00: few_litres
+            Only 0 L on 2024-03-05; the programme expects 20 L.
+            2024-03-05仅用水0升，低于20升。
+        Wed 05:00 inactivity Resolved (High, a-day) since Mon 22:00: use_returned
+            Enough water is used again: 31 L on 2024-03-06; the programme expects 20 L.
+            用水已恢复：2024-03-06用水31升，达到20升。
+    "#]]
+    .assert_eq(&home.told);
+}
