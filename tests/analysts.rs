@@ -113,7 +113,7 @@ fn tune_prints_rules_that_the_settings_take() {
 
     // Rules of presets are in the file: they are not added to it once more.
     let own = folder.path().join("own.toml").to_string_lossy().into_owned();
-    let text = "[programmes.default]\npresets = ['kepco-level-1']\n\n[[programmes.default.inactivity.rules]]\nname = 'learned'\n\
+    let text = "[programmes.default]\npresets = ['kepco']\n\n[[programmes.default.inactivity.rules]]\nname = 'learned'\n\
                 when = { learned = { lambda = 300 } }\n";
     fs::write(&own, text).expect("the folder takes files");
     success(&tapwatch([
