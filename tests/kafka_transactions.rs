@@ -340,7 +340,9 @@ fn a_second_client_of_the_same_name_fences_the_first() {
 /// What librdkafka makes possible (issues 5456 and 5511): the call may have no answer for ever.
 #[test]
 fn offsets_that_have_no_answer_are_left_behind_and_come_to_nothing() {
-    let broker = Broker::start(&[]);
+    // One that its controller takes the partitions from when it wakes may lose the end of the transaction that was left, which the next
+    // one's end then decides ("A transaction that nobody ends" in docs/operations.md): it happened in one of three runs.
+    let broker = Broker::start(&[("broker.session.timeout.ms", "60000")]);
     let settings = deployed_on(&broker, "left-behind");
     let mut member = Member::join(&settings, "one");
     let membership = member.membership_with(PARTITIONS);
