@@ -84,7 +84,7 @@ impl<M: Send + 'static> Publisher<M> {
                 let _ = tell.send(News::Stopped(reason));
             }
             close(transactor.client_mut());
-            // The client goes before `tell` does: whoever sees the one gone knows of the other.
+            // The client goes before `tell` does, but for a call that it left behind: whoever sees the one gone knows of the other.
             drop(transactor);
             drop(tell);
         });
