@@ -12,6 +12,7 @@
 
 mod beside;
 mod commits;
+mod deliveries;
 mod feeder;
 mod inspect;
 mod membership;

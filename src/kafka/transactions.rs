@@ -2,19 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::{ClientContext, TopicPartitionList};
 
+use super::deliveries::{Deliveries, OnTheirWay};
 use super::membership::Membership;
 use super::name::InstanceName;
-use super::reader::say_quietly;
 use super::settings::KafkaSettings;
 use super::warnings::{Warnings, name_of};
 use crate::engine::{CommitOffset, OutRecord, TransactionClient, TransactionError};
@@ -425,86 +425,6 @@ fn lasting(code: Code, reason: &str) -> Option<TransactionError> {
     }
 }
 
-/// Hears of deliveries, on the producer's own thread.
-struct Deliveries {
-    warnings: Arc<Warnings>,
-    on_their_way: Mutex<OnTheirWay>,
-    arrived: Condvar,
-}
-
-/// The records of one transaction.
-#[derive(Default)]
-struct OnTheirWay {
-    left: usize,
-    /// Their sizes, by place.
-    bytes: Vec<usize>,
-    too_large: Vec<usize>,
-    failure: Option<(Code, String)>,
-}
-
-impl OnTheirWay {
-    fn add(&mut self, place: usize, bytes: usize) {
-        self.left += 1;
-        if self.bytes.len() <= place {
-            self.bytes.resize(place + 1, 0);
-        }
-        self.bytes[place] = bytes;
-    }
-
-    /// The broker refuses a whole batch for its size: it is the largest that is too large.
-    fn largest_refused(&self) -> Option<usize> {
-        let refused = self.too_large.iter().copied();
-        refused.max_by_key(|place| self.bytes.get(*place).copied().unwrap_or(0))
-    }
-}
-
-impl Deliveries {
-    fn new(warnings: Arc<Warnings>) -> Self {
-        Self {
-            warnings,
-            on_their_way: Mutex::default(),
-            arrived: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, OnTheirWay> {
-        // The state is whole between any two statements that hold the lock.
-        self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Deliveries {
-    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
-        say_quietly(facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let text = format!("the producer: {reason}; tapwatch goes on trying");
-        self.warnings.warn(&name_of(error.rdkafka_error_code()), &text);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
-        let mut on_their_way = self.lock();
-        on_their_way.left = on_their_way.left.saturating_sub(1);
-        match result {
-            Ok(_) => {}
-            Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _)) => on_their_way.too_large.push(place),
-            Err((error, message)) => {
-                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-                let reason = format!("a record for {} is not delivered: {error}", message.topic());
-                on_their_way.failure.get_or_insert((code, reason));
-            }
-        }
-        if on_their_way.left == 0 || result.is_err() {
-            self.arrived.notify_all();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
@@ -598,18 +518,6 @@ mod tests {
         for code in [Code::MessageTimedOut, Code::PurgeQueue, Code::NotLeaderForPartition] {
             assert_eq!(lasting(code, "r"), None, "{code:?}");
         }
-    }
-
-    #[test]
-    fn of_a_batch_that_is_too_large_the_largest_record_is_to_blame() {
-        let mut on_their_way = OnTheirWay::default();
-        [10, 300, 20]
-            .iter()
-            .enumerate()
-            .for_each(|(place, bytes)| on_their_way.add(place, *bytes));
-        assert_eq!(on_their_way.largest_refused(), None);
-        on_their_way.too_large.extend([0, 1, 2]);
-        assert_eq!(on_their_way.largest_refused(), Some(1));
     }
 
     /// Calls again while nothing is known yet.
