@@ -224,7 +224,10 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
             backtest::backtest(args, validated, own.transpose()?)
         }
         Command::Rules(args) => rules::rules(&args, &validated),
-        Command::Tune(args) => tune::tune(&args, validated),
+        Command::Tune(args) => {
+            let settings_files: Vec<&PathBuf> = cli.common.config.iter().chain(&cli.common.rules).collect();
+            tune::tune(&args, validated, &settings_files)
+        }
         Command::Train(args) => train::train(args, &validated),
         Command::Topics { create } => service::topics(create, &validated),
         Command::Verify(command) => verify::verify(command, validated),

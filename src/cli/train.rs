@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
-use super::backtest::{refuse_overwriting, write_file};
+use super::backtest::{folder_of, refuse_overwriting, write_file};
 use super::homes::known_homes;
 use super::{bar, progress};
 use crate::backtest::all_processors;
@@ -49,10 +49,9 @@ pub struct TrainArgs {
 /// The table from history.
 pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
     let homes = known_homes(args.homes.as_deref(), &validated.rules)?;
-    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
     let space = SortSpace {
         memory_bytes: args.memory as usize * (1 << 20),
-        folder: folder.unwrap_or(".".as_ref()).to_owned(),
+        folder: folder_of(&args.out)?.to_owned(),
     };
     if args.out.extension().is_some_and(|ending| ending == "md") {
         bail!(
@@ -62,9 +61,6 @@ pub fn train(args: TrainArgs, validated: &Validated) -> anyhow::Result<()> {
     }
     let written = [args.out.clone(), args.out.with_extension("md")];
     refuse_overwriting(written, args.readings.iter().chain(&args.homes))?;
-    // Before the work, so that it is not done for nothing.
-    let folder = space.folder.clone();
-    std::fs::read_dir(&folder).with_context(|| format!("--out {}: {}", args.out.display(), folder.display()))?;
     let files = args.readings.iter();
     let bytes = files.filter_map(|file| Some(std::fs::metadata(file).ok()?.len())).sum();
     let reading = bar(bytes, "reading", "{msg} {wide_bar} {bytes}/{total_bytes} {eta}");

@@ -1,13 +1,14 @@
 //! `tune`: the λ for a budget of false alerts, found on an operator's own history, and how sure it is.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 
-use super::backtest::{Input, sweep};
+use super::backtest::{Input, folder_of, refuse_overwriting, sweep, write_file};
 use super::progress;
 use super::wish::{Wish, budget, lambda_of, one_for_all, stage_named, with_wish};
 use crate::backtest::Backtest;
@@ -40,12 +41,17 @@ pub struct TuneArgs {
     out: Option<PathBuf>,
 }
 
-/// Finds λ, and says which rules get which.
-pub fn tune(args: &TuneArgs, mut validated: Validated) -> anyhow::Result<()> {
+/// Finds λ, and says which rules get which. `settings_files` are those that `validated` was read from.
+pub fn tune(args: &TuneArgs, mut validated: Validated, settings_files: &[&PathBuf]) -> anyhow::Result<()> {
     Arc::make_mut(&mut validated.rules).consent = ConsentRule::Assumed;
     let Some(lambda) = lambda_of(&validated.rules, args.stage) else {
         bail!("no programme has a learned rule to tune");
     };
+    if let Some(out) = &args.out {
+        folder_of(out)?;
+        let files: Vec<&PathBuf> = args.input.files().chain(settings_files.iter().copied()).collect();
+        refuse_overwriting([out.clone()], files)?;
+    }
     if let Some(note) = one_for_all(&validated.rules, args.stage) {
         say!("{note}");
     }
@@ -126,7 +132,7 @@ fn write(out: &Path, validated: &Validated, tuned: &Rules) -> anyhow::Result<()>
         programmes.insert(programme.name.to_string(), table.into());
     }
     let text = toml::to_string(&BTreeMap::from([("programmes", programmes)]))?;
-    std::fs::write(out, text).with_context(|| format!("{}: cannot be written", out.display()))?;
+    write_file(out, |file| Ok(file.write_all(text.as_bytes())?))?;
     say!(
         "{}: these programmes whole, for --rules, or to stand in their place in the settings (where the settings state a budget of theirs, \
          the budget goes)",

@@ -80,17 +80,17 @@ pub(super) struct StagedRule<'a> {
     pub stage: Stage,
 }
 
-/// What those of `rules` that are `met` say together: one rule by name, the gravest severity, the stages that are due. Stage and severity are apart: the last stage is due even where an earlier one's rule is as grave.
+/// What those of `rules` that are `met` say together: one rule with its place among them, the gravest severity, the stages that are due. Stage and severity are apart: the last stage is due even where an earlier one's rule is as grave.
 pub(super) fn together<'a>(
     rules: impl Iterator<Item = StagedRule<'a>> + Clone,
     met: Met,
-) -> Option<(StagedRule<'a>, Stages)> {
+) -> Option<(usize, StagedRule<'a>, Stages)> {
     let all = rules.clone().map(|rule| rule.stage);
     let met = met.of(rules);
     let severity = met.clone().map(|(_, rule)| rule.severity).max()?;
     // Of the last stage the gravest rule gives its name; among equals the one named first.
-    let (_, named) = met.max_by_key(|(place, rule)| (rule.stage, rule.severity, Reverse(*place)))?;
-    Some((StagedRule { severity, ..named }, Stages::until(named.stage, all)))
+    let (place, named) = met.max_by_key(|(place, rule)| (rule.stage, rule.severity, Reverse(*place)))?;
+    Some((place, StagedRule { severity, ..named }, Stages::until(named.stage, all)))
 }
 
 #[cfg(test)]
@@ -104,7 +104,10 @@ mod tests {
         let said = |severities: [Severity; 4], met: u16| {
             let rules = names.iter().zip(stages).zip(severities);
             let rules = rules.map(|((name, stage), severity)| StagedRule { name, severity, stage });
-            together(rules, Met(met)).map(|(rule, due)| (&**rule.name, rule.severity, due.iter().collect::<Vec<_>>()))
+            together(rules, Met(met)).map(|(place, rule, due)| {
+                assert_eq!(*rule.name, names[place]);
+                (&**rule.name, rule.severity, due.iter().collect::<Vec<_>>())
+            })
         };
         use Severity::{Critical, High, Low};
         assert_eq!(said([High; 4], 0), None);

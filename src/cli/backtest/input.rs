@@ -43,7 +43,7 @@ impl Input {
     }
 
     /// All files that are read.
-    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(in crate::cli) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.readings.iter().chain(&self.homes).chain(&self.truth)
     }
 

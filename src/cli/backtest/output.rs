@@ -25,6 +25,14 @@ pub(in crate::cli) fn write_file(
     attempt().with_context(|| format!("{}: cannot be written", path.display()))
 }
 
+/// The folder of a file that is written after long work: it is looked for before that.
+pub(in crate::cli) fn folder_of(out: &Path) -> anyhow::Result<&Path> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(".".as_ref());
+    std::fs::read_dir(folder).with_context(|| format!("--out {}: {}", out.display(), folder.display()))?;
+    Ok(folder)
+}
+
 /// Refuses to write over a file that is read.
 pub(in crate::cli) fn refuse_overwriting<'a>(
     written: impl IntoIterator<Item = PathBuf>,

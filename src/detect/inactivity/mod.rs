@@ -82,8 +82,8 @@ impl InactivityState {
 
     /// The rule that gives its name to what is said, by its place.
     fn named(&self, settings: &InactivitySettings) -> Option<usize> {
-        let (rule, _) = together(settings.rules.iter().map(Rule::staged), self.met)?;
-        settings.rules.iter().position(|of| of.name == *rule.name)
+        let (place, ..) = together(settings.rules.iter().map(Rule::staged), self.met)?;
+        Some(place)
     }
 
     fn keep_thresholds(&mut self, hours: [usize; MAX_LEARNED], interval_seconds: u32) {
@@ -140,7 +140,7 @@ impl Detector for Inactivity {
 
     fn finding(settings: &InactivitySettings, state: &InactivityState, home: &HomeView<'_>) -> Option<Finding> {
         let spell = still_met(settings, state, home);
-        let (rule, stages) = together(settings.rules.iter().map(Rule::staged), spell.met)?;
+        let (_, rule, stages) = together(settings.rules.iter().map(Rule::staged), spell.met)?;
         Some(Finding {
             since: spell.since,
             detected_at: spell.detected_at,
@@ -219,7 +219,7 @@ fn doubt(rule: &Rule, state: &InactivityState, home: &HomeView<'_>) -> Option<Ev
 
 /// Raises severity by the chance of harm, looked at when another hour of the spell has passed.
 fn judge_harm(settings: &InactivitySettings, state: &mut InactivityState, home: &HomeView<'_>, interval: &Interval) {
-    let Some((rule, _)) = together(settings.rules.iter().map(Rule::staged), state.met) else {
+    let Some((_, rule, _)) = together(settings.rules.iter().map(Rule::staged), state.met) else {
         state.harm = None;
         return;
     };

@@ -5,7 +5,7 @@ use super::*;
 use crate::detect::DetectorSettings;
 use crate::detect::local_hours::LocalHours;
 use crate::detect::tests::{Watched, few_litres, in_bands, rule, with_rules};
-use crate::model::{Measure, Outage, Severity, Sign, SignKind};
+use crate::model::{Measure, Outage, Response, Severity, Sign, SignKind};
 
 const SHANGHAI: &str = "Asia/Shanghai";
 const MADRID: &str = "Europe/Madrid";
@@ -682,7 +682,9 @@ fn an_alert_that_was_held_over_a_use_does_not_say_that_it_was_dry() {
     home.hours(day(&[7, 12, 19, 21]).chain(day(&[7, 19])));
     home.told.clear();
     home.with_words = true;
-    home.hours([[0.0; 12].as_slice(), &[2.0, 0.0, 0.0, 30.0]].concat());
+    home.hours([0.0; 12]);
+    let mut taken_on = home.clone();
+    home.hours([2.0, 0.0, 0.0, 30.0]);
     expect![[r#"
         Wed 08:00 inactivity Raised (Critical, no-use-12h) since Tue 20:00: no_sign_of_life
             No water since 20:00, 12 h. The longest within a day was 11 h in 2 days.
@@ -695,6 +697,18 @@ fn an_alert_that_was_held_over_a_use_does_not_say_that_it_was_dry() {
             用水已恢复：近12小时用水32升，达到10升。
     "#]]
     .assert_eq(&home.told);
+
+    // Whoever has taken it on hears no more of it until its end, which has both.
+    let cases = taken_on.cases.iter_mut().flatten().filter(|case| case.open);
+    cases.for_each(|case| case.response = Some(Response::Acknowledged));
+    taken_on.told.clear();
+    taken_on.hours([2.0, 0.0, 0.0, 30.0]);
+    expect![[r#"
+        Wed 16:00 inactivity Resolved (Critical, no-use-12h) since Tue 20:00: use_returned
+            Water is used again, by 16:00, and some was by 13:00 already; it was dry since 20:00, for at most 17 h.
+            16:00前已恢复用水（13:00前已有少量用水）；此前自20:00起无用水，至多17小时。
+    "#]]
+    .assert_eq(&taken_on.told);
 }
 
 #[test]

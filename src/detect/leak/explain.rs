@@ -160,10 +160,10 @@ pub fn explain(
         text.zh += &format!("{zh}流量至少{rate}升/小时，以此计每天{day}升。");
     }
     if record != AlertState::Raised {
-        reason = "leak_grew";
         match state.ongoing.as_ref().and_then(|ongoing| ongoing.news) {
             Some(News::HidesUses(at)) if at == alert.detected_at => reason = "hides_uses",
             Some(News::Grew(at, from)) if at == alert.detected_at => {
+                reason = "leak_grew";
                 evidence.insert("grew_from_litres_per_hour".into(), json!(from));
                 let from = figure(from);
                 text.en += &format!(" It was {from} L/h before; another may have come to it.");

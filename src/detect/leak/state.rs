@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::MAX_RUNS;
-use super::{LEAK_HOURS, size_class, trend};
+use super::{LEAK_HOURS, trend};
 use crate::detect::met::Met;
 use crate::model::EventTime;
 
@@ -200,7 +200,7 @@ impl LeakState {
         let (size, told) = (ongoing.litres_per_hour, ongoing.told);
         if told <= 0.0 {
             ongoing.told = size;
-        } else if size >= (told * GROWN.0).max(told + GROWN.1) || size_class(size) > size_class(told) {
+        } else if size >= (told * GROWN.0).max(told + GROWN.1) {
             (ongoing.told, ongoing.news) = (size, Some(News::Grew(at, told)));
         }
     }

@@ -536,6 +536,20 @@ fn a_leak_that_grows_to_twice_its_size_is_told_anew_of_when_that_is_known() {
 }
 
 #[test]
+fn a_leak_that_sways_about_a_severity_becomes_graver_once_and_has_not_grown() {
+    let mut home = fresh(Vec::new());
+    home.hours((0..24 * 21).map(ordinary));
+    home.told.clear();
+    // By turns a day and a half just below 5 L/h, and just above.
+    home.hours((0..24 * 12).map(|hour| ordinary(hour) + if hour / 36 % 2 == 0 { 4.6 } else { 5.4 }));
+    expect![[r#"
+        Tue 10:00 leak Raised (Low, steady-flow) since Tue 00:00: steady_flow
+        Thu 12:00 leak Updated (Medium, steady-flow) since Tue 00:00: steady_flow
+    "#]]
+    .assert_eq(&home.told);
+}
+
+#[test]
 fn a_leak_beside_which_nobody_would_be_missed_says_so_once() {
     let mut home = fresh(Vec::new());
     home.hours((0..24 * 21).map(ordinary));

@@ -160,7 +160,7 @@ impl ProlongedDrawState {
             if let Some(at) = self.met_at(rule, run, interval, draw.is_fine) {
                 let said = |met: Met| {
                     let said = together(settings.staged(), met);
-                    said.map(|(rule, stages)| (rule.severity, stages))
+                    said.map(|(_, rule, stages)| (rule.severity, stages))
                 };
                 if !draw.met.any() {
                     draw.since = run.0;
@@ -277,7 +277,7 @@ impl Detector for ProlongedDraw {
 
     fn finding(settings: &ProlongedDrawSettings, state: &ProlongedDrawState, _: &HomeView<'_>) -> Option<Finding> {
         let draw = state.draw.as_ref().filter(|_| settings.enabled)?;
-        let (rule, stages) = together(settings.staged(), draw.met)?;
+        let (_, rule, stages) = together(settings.staged(), draw.met)?;
         Some(Finding {
             since: draw.since,
             detected_at: draw.detected_at,

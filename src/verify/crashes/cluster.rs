@@ -1,6 +1,7 @@
 //! What the run asks of Kafka: how far the group is, what lies on a topic, and that it be gone afterwards.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -40,6 +41,19 @@ pub struct Cluster {
     settings: KafkaSettings,
     committed: Client,
     uncommitted: Client,
+    /// It follows one topic at a time; a new one for each time would need half a second to find the brokers.
+    contents: Mutex<Client>,
+}
+
+/// Why it is not known that nothing more happens.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrest {
+    /// What is still to come.
+    #[error("{0}")]
+    ToCome(String),
+    /// The cluster did not say.
+    #[error("whether all has come to rest: {0}")]
+    Unknown(#[from] KafkaError),
 }
 
 type Client = BaseConsumer<Quiet>;
@@ -66,6 +80,7 @@ impl Cluster {
             settings: settings.clone(),
             committed: reader(settings, "read_committed")?,
             uncommitted: reader(settings, "read_uncommitted")?,
+            contents: Mutex::new(reader(settings, "read_committed")?),
         })
     }
 
@@ -80,16 +95,16 @@ impl Cluster {
     }
 
     /// What there is, if nothing more happens until something is sent: all that is read is committed, what was said
-    /// of zones, too, and no transaction is open. Else what is still to come.
-    pub fn rest(&self) -> Result<Result<Rest, String>, KafkaError> {
+    /// of zones, too, and no transaction is open.
+    pub fn rest(&self) -> Result<Rest, Unrest> {
         let progress = self.progress()?;
         if let Some(behind) = progress.behind() {
-            return Ok(Err(behind));
+            return Err(Unrest::ToCome(behind));
         }
         let topics = &self.settings.topics;
         for topic in [&topics.zones, &topics.alerts] {
             if !self.is_settled(topic)? {
-                return Ok(Err(format!("a transaction on {topic} is open")));
+                return Err(Unrest::ToCome(format!("a transaction on {topic} is open")));
             }
         }
         // Behind the last record there are markers, which nobody follows.
@@ -97,11 +112,11 @@ impl Cluster {
         let is_ahead = |record: &&Stored| progress.next((InputTopic::Zones, record.partition)) <= record.offset;
         if let Some(Stored { partition, offset, .. }) = zones.iter().find(is_ahead) {
             let behind = format!("{}/{partition} is not committed beyond {offset}", topics.zones);
-            return Ok(Err(behind));
+            return Err(Unrest::ToCome(behind));
         }
         let open = open_alerts(&self.read(&topics.alerts)?);
         let ends = progress.ends;
-        Ok(Ok(Rest { ends, open }))
+        Ok(Rest { ends, open })
     }
 
     /// The next offset of each topic that is read, as the group has committed it.
@@ -157,7 +172,7 @@ impl Cluster {
 
     /// Everything on a topic that is committed, partition by partition in the order of the offsets.
     pub fn read(&self, topic: &str) -> Result<Vec<Stored>, KafkaError> {
-        let client = reader(&self.settings, "read_committed")?;
+        let client = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list = TopicPartitionList::new();
         let partitions = self.partitions(topic)?;
         for partition in 0..partitions {
@@ -184,6 +199,7 @@ impl Cluster {
                 None => {}
             }
         }
+        client.unassign()?;
         records.sort_by_key(|record| (record.partition, record.offset));
         Ok(records)
     }

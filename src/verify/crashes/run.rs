@@ -385,11 +385,10 @@ fn come_to_rest(cluster: &Cluster, is_over: &AtomicBool) -> Result<Rest, String>
     let (since, mut unrest) = (Instant::now(), String::new());
     while !is_over.load(Ordering::SeqCst) && since.elapsed() < STANDSTILL {
         unrest = match cluster.rest() {
-            Ok(Ok(rest)) => return Ok(rest),
-            Ok(Err(behind)) => behind,
-            Err(error) => format!("whether all has come to rest: {error}"),
+            Ok(rest) => return Ok(rest),
+            Err(unrest) => unrest.to_string(),
         };
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(100));
     }
     Err(unrest)
 }
