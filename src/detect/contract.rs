@@ -135,7 +135,7 @@ impl Mistake {
 /// A detector: a pure function of a home's usage and of its own state.
 ///
 /// 1. It says a level: `finding` is the same however often it is asked, and changes nothing.
-/// 2. Only a measured stretch may begin or end a finding. A gap does neither.
+/// 2. Only a measured stretch may begin or end a finding. A gap does neither, but for the finding that there are such gaps.
 /// 3. `since ≤ detected_at ≤ home.now`, or the frontier where that is later.
 /// 4. Equal intervals in equal order give equal states; a state read back from its bytes goes on as the original.
 /// 5. Time alone changes what it says, and only at `next_deadline`; it never changes what it keeps.
@@ -162,6 +162,11 @@ pub trait Detector {
     /// The rules by which it would speak if it had learnt this home: they are counted, and not said.
     fn shadow(_state: &Self::State) -> Met {
         Met::default()
+    }
+    /// Whether what `alert` tells of goes on, though no rule is met by what is known now: readings that come late change what
+    /// is usual in a home, and whoever was told of somebody is not told that it was nothing while nothing has happened.
+    fn goes_on(_settings: &Self::Settings, _home: &HomeView<'_>, _alert: &OpenAlert<'_>) -> bool {
+        false
     }
     /// What it says now.
     fn finding(settings: &Self::Settings, state: &Self::State, home: &HomeView<'_>) -> Option<Finding>;

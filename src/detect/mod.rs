@@ -128,6 +128,11 @@ macro_rules! registry {
                 [$(<$detector>::finding(&settings.$name, &self.$name, home)),+]
             }
 
+            /// Whether what an open alert tells of goes on, though its detector finds nothing by what is known now.
+            pub fn goes_on(settings: &DetectorSettings, home: &HomeView<'_>, alert: &OpenAlert<'_>) -> bool {
+                $(alert.kind == <$detector as Detector>::KIND && <$detector>::goes_on(&settings.$name, home, alert))||+
+            }
+
             /// Explains a record about to be written on an alert.
             pub fn explain(
                 &self,

@@ -400,8 +400,10 @@ proptest! {
                     if is != after.findings(&settings, view) {
                         broken = Some(format!("1: {is:?}"));
                     }
-                    // 2: a gap neither begins nor ends anything.
-                    if interval.flow == Flow::Unknown && was != is {
+                    // 2: a gap neither begins nor ends anything but that there are such gaps.
+                    let is_of_gaps = |finding: &Option<Finding>| finding.as_ref().is_some_and(|one| &*one.rule == "holes");
+                    let differs = was.iter().zip(&is).any(|(was, is)| was != is && !is_of_gaps(is));
+                    if interval.flow == Flow::Unknown && differs {
                         broken = Some(format!("2: {was:?} became {is:?}"));
                     }
                     // 3: it began before it was met, and was met before it is told.

@@ -5,8 +5,8 @@ use super::contain::contain;
 use super::effects::{Decided, Effects};
 use super::words;
 use super::{Partition, believes};
-use crate::alert::{Care, Cause, Occasion, Transition, alert_id};
-use crate::detect::{DetectorSettings, HomeView, KINDS, OpenAlert};
+use crate::alert::{Care, Case, Cause, Occasion, Transition, alert_id};
+use crate::detect::{DetectorSettings, DetectorStates, HomeView, KINDS, OpenAlert};
 use crate::model::{Alert, AlertKind, AlertState, DAY, EventTime, Explanation, HouseholdId};
 
 impl Partition {
@@ -188,7 +188,15 @@ impl Partition {
                 is_muted: gives_way(*kind) && is_inactive,
                 ..self.care(index, *kind, occasion, at)
             };
-            let mut transitions = care.decide(known, finding.as_ref());
+            let open = known.filter(|case| case.open && finding.is_none() && because.is_none());
+            let goes_on = open.map(|case| {
+                let alert = about(*kind, case);
+                contain(|| DetectorStates::goes_on(&programme.detectors, &view, &alert))
+            });
+            let mut transitions = match goes_on.transpose()? {
+                Some(true) => Vec::new(),
+                _ => care.decide(known, finding.as_ref()),
+            };
             let mut due = transitions
                 .last()
                 .map(|last| &last.case)
@@ -327,15 +335,18 @@ fn explain(
     kind: AlertKind,
     transition: &Transition,
 ) -> Explanation {
-    let case = &transition.case;
-    let about = OpenAlert {
+    let about = about(kind, &transition.case);
+    let said = state.detectors.explain(detectors, view, &about, transition.state);
+    words::with_cause(said, transition)
+}
+
+fn about(kind: AlertKind, case: &Case) -> OpenAlert<'_> {
+    OpenAlert {
         kind,
         rule: &case.rule,
         since: case.since,
         detected_at: case.detected_at,
         severity: case.severity,
         stage: case.stage,
-    };
-    let said = state.detectors.explain(detectors, view, &about, transition.state);
-    words::with_cause(said, transition)
+    }
 }

@@ -76,8 +76,15 @@ pub(super) fn with_lateness(mut words: Explanation, view: &HomeView<'_>, transit
     if transition.state != AlertState::Raised || late < LATE {
         return words;
     }
+    let date = |time: EventTime| view.time_zone.to_datetime(time.to_jiff()).date();
+    // With its date if it is of another day: readings up to 23:00 that came at 02:00 are easily misread.
+    let from = if date(reach) == date(view.now) {
+        view.now
+    } else {
+        EventTime::MAX
+    };
     let (until, came) = (
-        local_time(reach, view.now, view.time_zone),
+        local_time(reach, from, view.time_zone),
         local_time(view.now, view.now, view.time_zone),
     );
     let hours = |seconds: u32| json!((f64::from(seconds) / 360.0).round() / 10.0);

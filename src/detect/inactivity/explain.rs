@@ -548,10 +548,18 @@ fn resolved(home: &HomeView<'_>, alert: &OpenAlert<'_>, counts: Counts) -> Expla
         return excused_by(home, alert, excused, evidence);
     }
     let Some(sign) = sign else {
-        evidence.insert("last_use_ended_at".into(), json!(home.usage.last_use(counts)));
-        let text = BothLanguages {
-            en: format!("Late readings show that the rule was not met: water was used after {since}."),
-            zh: format!("补到的读数表明{since}之后曾有用水，告警条件不成立。"),
+        let last_use = home.usage.last_use(counts);
+        evidence.insert("last_use_ended_at".into(), json!(last_use));
+        let text = if last_use > Some(alert.since) {
+            BothLanguages {
+                en: format!("Late readings show that the rule was not met: water was used after {since}."),
+                zh: format!("补到的读数表明{since}之后曾有用水，告警条件不成立。"),
+            }
+        } else {
+            BothLanguages {
+                en: "Late readings show that the rule was not met.".into(),
+                zh: "补到的读数表明告警条件不成立。".into(),
+            }
         };
         return Explanation {
             reason: "corrected_by_late_readings",

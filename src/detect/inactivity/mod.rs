@@ -155,6 +155,15 @@ impl Detector for Inactivity {
         state.shadow
     }
 
+    fn goes_on(settings: &InactivitySettings, home: &HomeView<'_>, alert: &OpenAlert<'_>) -> bool {
+        // What a home's habits are, or whether they are learnt, may be seen otherwise by now: the spell is the same.
+        let named = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
+        let of_spell = named.filter(|rule| !rule.is_by_hours());
+        let dry_since = of_spell.and_then(|rule| home.usage.dry_since_by(rule.counts));
+        let is_excused = alert.since < home.excused_until_though_met(alert.detected_at);
+        !is_excused && dry_since.is_some_and(|since| since <= alert.since)
+    }
+
     fn explain(
         settings: &InactivitySettings,
         state: &InactivityState,

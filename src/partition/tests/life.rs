@@ -557,6 +557,6 @@ fn a_daily_upload_states_its_own_limit() {
     );
     assert_eq!(alert.evidence["readings_came_late_hours"], 15.0);
     assert_eq!(alert.evidence["readings_come_every_hours"], 24.0);
-    let said = "The readings up to 15:00 came only at 06:00: it could not be known before. They come up to 24 h apart.";
+    let said = "The readings up to 2024-03-10 15:00 came only at 06:00: it could not be known before. They come up to 24 h apart.";
     assert!(alert.text.en.ends_with(said), "{}", alert.text.en);
 }
