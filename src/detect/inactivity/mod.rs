@@ -159,9 +159,9 @@ impl Detector for Inactivity {
         // What a home's habits are, or whether they are learnt, may be seen otherwise by now: the spell is the same.
         let named = settings.rules.iter().find(|rule| *rule.name == *alert.rule);
         let of_spell = named.filter(|rule| !rule.is_by_hours());
-        let dry_since = of_spell.and_then(|rule| home.usage.dry_since_by(rule.counts));
+        let is_dry = |rule: &Rule| home.usage.last_use(rule.counts) <= Some(alert.since);
         let is_excused = alert.since < home.excused_until_though_met(alert.detected_at);
-        !is_excused && dry_since.is_some_and(|since| since <= alert.since)
+        !is_excused && of_spell.is_some_and(is_dry)
     }
 
     fn explain(
