@@ -89,11 +89,13 @@ fn tune_prints_rules_that_the_settings_take() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = folder.path().join("rules.toml").to_string_lossy().into_owned();
     let readings = readings.to_string_lossy();
-    let tune_to =
-        |out: &str, budget: &str| tapwatch(["tune", "--readings", &readings, "--budget", budget, "--out", out]);
-    let tune = |budget: &str| tune_to(&rules, budget);
-    assert!(refusal(&tune_to(&readings, "1.5")).contains("would be overwritten, which is read"));
-    assert!(refusal(&tune_to("no-such-folder/rules.toml", "1.5")).contains("no-such-folder: "));
+    let tune_to = |out: &str, budget: &str, settings: &[&str]| {
+        let command = ["tune", "--readings", &readings, "--budget", budget, "--out", out];
+        tapwatch(command.iter().chain(settings))
+    };
+    let tune = |budget: &str| tune_to(&rules, budget, &[]);
+    assert!(refusal(&tune_to(&readings, "1.5", &[])).contains("would be overwritten, which is read"));
+    assert!(refusal(&tune_to("no-such-folder/rules.toml", "1.5", &[])).contains("no-such-folder: "));
     let told = success(&tune("1.5"));
     assert!(
         told.contains("programme default, rule learned: learned = { lambda = "),
@@ -120,29 +122,9 @@ fn tune_prints_rules_that_the_settings_take() {
     let text = "[programmes.default]\npresets = ['kepco']\n\n[[programmes.default.inactivity.rules]]\nname = 'learned'\n\
                 when = { learned = { lambda = 300 } }\n";
     fs::write(&own, text).expect("the folder takes files");
-    success(&tapwatch([
-        "tune",
-        "--readings",
-        &readings,
-        "--budget",
-        "8",
-        "--config",
-        &own,
-        "--out",
-        &rules,
-    ]));
-    let over_settings = [
-        "tune",
-        "--readings",
-        &readings,
-        "--budget",
-        "8",
-        "--config",
-        &own,
-        "--out",
-        &own,
-    ];
-    assert!(refusal(&tapwatch(over_settings)).contains("would be overwritten, which is read"));
+    success(&tune_to(&rules, "8", &["--config", &own]));
+    let over_settings = tune_to(&own, "8", &["--config", &own]);
+    assert!(refusal(&over_settings).contains("would be overwritten, which is read"));
     let [mut tuned, mut before] = [
         in_force(&["--config", &own, "--rules", &rules]),
         in_force(&["--config", &own]),
